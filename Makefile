@@ -1,0 +1,53 @@
+# TerraFlow Genomics. `make` alone lists what there is; tools/run.sh puts what set-up made on PATH.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint accuracy bench clean
+
+RUN := tools/run.sh
+# PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS go to the program that is started.
+PYTHON ?=
+export PYTHON
+SNAKEMAKE_ARGS ?=
+PYTEST_ARGS ?=
+ARGS ?=
+
+# Folders with Python of ours; some of them may not be there.
+python_dirs = $(foreach d,workflow/scripts demo benchmarks src,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
+
+help: ## list the targets (this)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo 'For example:  make demo                         see the whole workflow run on made-up data'
+	@echo '              make test PYTEST_ARGS="-k unit"   run some of the tests'
+	@echo '              make setup PYTHON=python3.12      choose the Python'
+
+setup: ## make .venv from uv.lock and find or install the bioinformatics tools
+	@tools/setup.sh
+
+demo: setup ## run the workflow on a small simulated cohort and show how it did
+	@$(RUN) python demo/simulate.py --out demo/run
+	@$(RUN) snakemake --cores all --directory demo/run --configfile demo/run/config.yaml $(SNAKEMAKE_ARGS)
+	@$(RUN) python demo/evaluate.py --run demo/run
+
+test: setup ## run the tests
+	@$(RUN) pytest $(PYTEST_ARGS)
+
+lint: ## check style, types and shell scripts (needs no bioinformatics tools)
+	@tools/setup.sh --no-tools
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy --strict $(python_dirs)
+	$(RUN) snakefmt --check workflow
+	$(RUN) snakemake --lint --configfile config/example/config.yaml
+	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests workflow -name '*.sh' -not -path 'demo/run/*')
+
+accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
+	@test -n "$(TRUTH)" || { echo 'Say where the truth set lies: make accuracy TRUTH=<dir>' >&2; exit 2; }
+	@$(RUN) python benchmarks/accuracy.py "$(TRUTH)" $(ARGS)
+
+bench: setup ## measure the speed
+	@$(RUN) python benchmarks/speed.py $(ARGS)
+
+clean: ## remove what make demo made (never results of your own)
+	rm -rf demo/run

@@ -1,0 +1,114 @@
+"""The versions that are written down in several places agree, and every one of them is exact."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ENV_FILES = sorted((ROOT / "envs").glob("*.yaml"))
+RULE_FILES = [ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
+
+# Packages that have another name at conda-forge than at PyPI.
+PYPI_NAMES = {"python-isal": "isal", "matplotlib-base": "matplotlib"}
+# Packages that come from conda or Debian only.
+TOOLS = {"bwa", "samtools", "bcftools", "htslib", "fastqc", "zstd", "python"}
+
+
+def normal(name: str) -> str:
+    """The name as uv.lock spells it."""
+    name = PYPI_NAMES.get(name, name)
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def locked_versions() -> dict[str, set[str]]:
+    """Every package of uv.lock; one of them may have a version for each Python."""
+    versions: dict[str, set[str]] = {}
+    for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]:
+        versions.setdefault(package["name"], set()).add(package["version"])
+    return versions
+
+
+def pins(env_file: Path) -> dict[str, str]:
+    """What an environment asks for: {package: version}."""
+    found = {}
+    for line in yaml.safe_load(env_file.read_text())["dependencies"]:
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)=(\d[\w.]*)", line)
+        assert match, f"{env_file.name}: '{line}' is not an exact pin such as bwa=0.7.18"
+        found[match[1]] = match[2]
+    return found
+
+
+@pytest.mark.parametrize("env_file", ENV_FILES, ids=lambda path: path.stem)
+def test_environment_is_pinned_and_takes_no_default_channel(env_file: Path) -> None:
+    assert pins(env_file)
+    assert yaml.safe_load(env_file.read_text())["channels"] == ["conda-forge", "bioconda", "nodefaults"]
+
+
+@pytest.mark.parametrize("env_file", ENV_FILES, ids=lambda path: path.stem)
+def test_python_packages_are_those_of_the_lock(env_file: Path) -> None:
+    locked = locked_versions()
+    for name, version in pins(env_file).items():
+        if name not in TOOLS:
+            assert version in locked[normal(name)], f"{env_file.name} has {name} {version}, uv.lock another"
+
+
+def test_environments_agree() -> None:
+    seen: dict[str, tuple[str, str]] = {}
+    for env_file in ENV_FILES:
+        for name, version in pins(env_file).items():
+            other, wanted = seen.setdefault(name, (env_file.name, version))
+            assert version == wanted, f"{name} is {version} in {env_file.name} and {wanted} in {other}"
+
+
+def test_samtools_bcftools_and_htslib_are_of_one_release() -> None:
+    together = {name: version for path in ENV_FILES for name, version in pins(path).items()}
+    assert together["samtools"] == together["bcftools"] == together["htslib"]
+
+
+def test_every_conda_file_of_a_rule_exists_and_every_environment_is_used() -> None:
+    used = set()
+    for rule_file in RULE_FILES:
+        for name in re.findall(r"^\s*conda:\s*\n?\s*[\"']([^\"']+)[\"']", rule_file.read_text(), re.MULTILINE):
+            path = (rule_file.parent / name).resolve()
+            assert path.is_file(), f"{rule_file.name} names {name}, which is not there"
+            used.add(path)
+    assert {path.name for path in ENV_FILES} == {path.name for path in used}
+
+
+def test_direct_dependencies_are_those_of_the_lock() -> None:
+    locked = locked_versions()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    for line in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+        match = re.match(r"([\w.-]+)(?:\[[^]]*])?(?:==([\w.]+))?", line)
+        assert match
+        assert normal(match[1]) in locked, f"{line}: run uv lock"
+        if match[2]:
+            assert locked[normal(match[1])] == {match[2]}, f"{line}: run uv lock"
+
+
+def test_lock_names_only_pypi() -> None:
+    hosts = set(re.findall(r"https?://([^/\"]+)", (ROOT / "uv.lock").read_text()))
+    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+
+
+def test_python_range_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (ROOT / "tools" / "setup.sh").read_text()
+
+
+def test_image_has_the_versions_of_the_environments() -> None:
+    dockerfile = ROOT / "envs" / "Dockerfile"
+    if not dockerfile.exists():
+        pytest.skip("there is no envs/Dockerfile")
+    text = dockerfile.read_text()
+    together = {name: version for path in ENV_FILES for name, version in pins(path).items()}
+    together["tabix"] = together["htslib"]  # Debian's package with bgzip and tabix
+    for name, version in together.items():
+        for found in re.findall(rf"(?<![\w.-]){re.escape(name)}==?(\d+(?:\.\d+)*)", text):
+            assert found == version, f"envs/Dockerfile has {name} {found}, envs/*.yaml {version}"

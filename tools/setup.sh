@@ -1,0 +1,566 @@
+#!/usr/bin/env bash
+# Set-up for TerraFlow: a .venv from uv.lock and the bioinformatics tools.
+#
+#   tools/setup.sh             everything; safe to repeat, quick when nothing is missing
+#   tools/setup.sh --no-tools  only the .venv (enough for make lint)
+#   tools/setup.sh --uv        print the uv that set-up uses
+#
+# PYTHON=python3.12 chooses the Python. Mirrors are taken from UV_DEFAULT_INDEX, PIP_INDEX_URL or pip's settings.
+# What it makes lies in .venv and .tools; a log of the last long step is .tools/setup.log.
+# It runs on the bash 3.2 of macOS too: no associative arrays, no mapfile.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+state=$root/.tools
+log=$state/setup.log
+uv_pin=0.13.9
+uv_oldest=0.5.0 # reads [dependency-groups]
+conda_oldest=24.7.1 # what Snakemake 9 asks for
+all_tools="bwa samtools bcftools fastqc bgzip tabix zstd"
+problems=""
+apt_is_fresh=""
+
+say() { echo "terraflow: $*" >&2; }
+
+# problem LINE...: said at the end, all together, so that everything missing is known at once.
+problem() { problems="$problems$(printf '%s\n' "$@")
+"; }
+
+# ---- small helpers ---------------------------------------------------------------------------------------------
+
+# run_logged COMMAND...: quietly, but show the end of what it printed when it fails.
+run_logged() {
+  local status=0
+  "$@" >"$log" 2>&1 </dev/null || status=$?
+  if ((status)); then
+    tail -n 12 "$log" | sed 's/^/    /' >&2
+  fi
+  return "$status"
+}
+
+# at_least FOUND WANTED: compares dotted numbers; whatever follows the numbers does not count.
+at_least() {
+  local IFS=. i
+  # shellcheck disable=SC2206  # the split at dots is what is wanted
+  local found=($1) wanted=($2)
+  for i in 0 1 2; do
+    local a=${found[i]:-0} b=${wanted[i]:-0}
+    ((10#$a > 10#$b)) && return 0
+    ((10#$a < 10#$b)) && return 1
+  done
+  return 0
+}
+
+# first_number TEXT: the first dotted number in it.
+first_number() {
+  [[ $1 =~ ([0-9]+(\.[0-9]+)+) ]] || return 1
+  echo "${BASH_REMATCH[1]}"
+}
+
+# Looking for the machine's own programs must not find what an earlier set-up made.
+forget_own_path() {
+  local part kept="" IFS=:
+  for part in $PATH; do
+    case $part in "$venv/bin" | "$state/bin") ;; *) kept="$kept${kept:+:}$part" ;; esac
+  done
+  PATH=$kept
+  export PATH
+}
+
+# Two set-ups at once (make demo and make test, say) take turns.
+take_turns() {
+  command -v flock >/dev/null || return 0
+  exec 9>"$state/lock"
+  flock -n 9 && return 0
+  say "another set-up is running here; waiting for it"
+  flock 9
+}
+
+# ---- apt-get ---------------------------------------------------------------------------------------------------
+
+# as_root COMMAND...: as root, or with sudo if it needs no password (or there is someone to type it).
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  else
+    sudo "$@"
+  fi
+}
+
+may_use_apt() {
+  command -v apt-get >/dev/null || return 1
+  [[ $(id -u) == 0 ]] && return 0
+  command -v sudo >/dev/null || return 1
+  sudo -n true 2>/dev/null && return 0
+  [[ -t 0 && -t 2 ]] || return 1
+  say "sudo may ask for your password, to install Debian packages"
+  sudo true
+}
+
+apt_get() {
+  run_logged as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 "$@"
+}
+
+apt_install() {
+  may_use_apt || return 1
+  say "installing with apt-get: $*"
+  if [[ -z $apt_is_fresh ]]; then
+    apt_get update || say "apt-get update failed; trying with the package lists as they are"
+    apt_is_fresh=yes
+  fi
+  apt_get install -y --no-install-recommends "$@" && return 0
+  say "apt-get could not install them (its last words are above). Is there a network?"
+  return 1
+}
+
+# ---- Python ----------------------------------------------------------------------------------------------------
+
+# runs_python PATH TEST: it starts (a pyenv shim may not), has the modules that are often left out of a
+# home-made build, and the expression on its version holds.
+runs_python() {
+  "$1" -I -c "import sys, ssl, zlib, bz2, lzma, sqlite3; sys.exit(not ($2))" >/dev/null 2>&1 </dev/null
+}
+
+list_pythons() {
+  local name
+  if [[ -n ${PYTHON:-} ]]; then type -ap "$PYTHON" || true; fi
+  for name in python3 python3.13 python3.12 python3.11 python; do
+    type -ap "$name" || true
+  done
+  ls -d "${PYENV_ROOT:-${HOME:-/}/.pyenv}"/versions/3.1[123].*/bin/python3 2>/dev/null || true
+}
+
+# find_python TEST: the first Python for which it holds.
+find_python() {
+  local candidate
+  while IFS= read -r candidate; do
+    if runs_python "$candidate" "$1"; then
+      echo "$candidate"
+      return 0
+    fi
+  done < <(list_pythons)
+  return 1
+}
+
+supported="(3, 11) <= sys.version_info[:2] <= (3, 13)"
+
+# Debian's own Python where it is one of ours, else the one that the distribution has beside it.
+apt_python() {
+  local version
+  apt_install python3 python3-venv || return 1
+  find_python "$supported" >/dev/null && return 0
+  for version in 3.13 3.12 3.11; do
+    apt-cache show "python$version-venv" >/dev/null 2>&1 || continue
+    apt_install "python$version" "python$version-venv" && return 0
+  done
+  return 1
+}
+
+# choose_python UV: prints what to pass to uv as --python; a download is the last resort.
+choose_python() {
+  local uv=$1
+  if [[ -n ${PYTHON:-} ]] && ! runs_python "$PYTHON" "$supported"; then
+    say "PYTHON=$PYTHON is not a working Python 3.11, 3.12 or 3.13; looking for another"
+  fi
+  find_python "$supported" && return 0
+  "$uv" python find --system --no-python-downloads '>=3.11,<3.14' 2>/dev/null && return 0
+  if may_use_apt && apt_python && find_python "$supported"; then return 0; fi
+  say "no Python 3.11, 3.12 or 3.13 found; asking uv to download one"
+  if run_logged "$uv" python install 3.13; then
+    "$uv" python find --system 3.13
+  else
+    return 1
+  fi
+}
+
+# ---- uv --------------------------------------------------------------------------------------------------------
+
+uv_works() {
+  local text
+  text=$("$1" --version 2>/dev/null </dev/null) && at_least "$(first_number "$text")" "$uv_oldest"
+}
+
+find_uv() {
+  local candidate
+  while IFS= read -r candidate; do
+    if uv_works "$candidate"; then
+      echo "$candidate"
+      return 0
+    fi
+  done < <(type -ap uv || true; ls "$state/uv/bin/uv" 2>/dev/null || true)
+  return 1
+}
+
+# The settings that would send pip elsewhere than where we ask are set aside; mirrors and certificates stay.
+pip_quietly() {
+  run_logged env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PYTHONPATH PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 "$@"
+}
+
+# install_uv PYTHON: in a helper venv, or in a folder where Python has pip and no venv module.
+install_uv() {
+  local python=$1
+  rm -rf "$state/uv"
+  if "$python" -m venv "$state/uv" >"$log" 2>&1; then
+    pip_quietly "$state/uv/bin/python" -m pip install --quiet "uv==$uv_pin" && return 0
+  elif rm -rf "$state/uv" && "$python" -m pip --version >/dev/null 2>&1; then
+    pip_quietly "$python" -m pip install --quiet --target "$state/uv" "uv==$uv_pin" && return 0
+  fi
+  rm -rf "$state/uv"
+  return 1
+}
+
+# can_host_uv PYTHON: it has pip and venv, or at least pip.
+can_host_uv() {
+  "$1" -c 'import venv, ensurepip' >/dev/null 2>&1 || "$1" -m pip --version >/dev/null 2>&1
+}
+
+get_uv() {
+  local python
+  find_uv && return 0
+  python=$(find_python "$supported" || find_python "sys.version_info >= (3, 8)" || true)
+  if [[ -z $python ]] || ! can_host_uv "$python"; then
+    if ! apt_python; then
+      problem "Python: needed is uv (https://docs.astral.sh/uv), or Python 3.11, 3.12 or 3.13 with its venv module." \
+        "On Debian and Ubuntu:  sudo apt-get install python3 python3-venv"
+      return 1
+    fi
+    python=$(find_python "$supported" || find_python "sys.version_info >= (3, 8)") || return 1
+  fi
+  say "installing uv $uv_pin with pip (only for this folder)"
+  if install_uv "$python" && find_uv; then return 0; fi
+  problem "Python: pip could not install uv $uv_pin (its last words are above). Is there a network?" \
+    "A mirror of PyPI can be named with PIP_INDEX_URL; or install uv yourself: https://docs.astral.sh/uv"
+  return 1
+}
+
+# ---- .venv -----------------------------------------------------------------------------------------------------
+
+# The stamp is written last, so a .venv without it is half-made; it names the folder, since a .venv that
+# was moved has scripts that point to the old place.
+stamp() {
+  printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "$root/uv.lock" | cksum)"
+}
+
+venv_runs() {
+  [[ -x $venv/bin/snakemake ]] && "$venv/bin/python" -c '' 2>/dev/null || return 1
+  [[ -n ${PYTHON:-} ]] || return 0
+  local want
+  want=$("$PYTHON" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null) || return 0
+  [[ $("$venv/bin/python" -c 'import sys; print(sys.version_info[:2])') == "$want" ]]
+}
+
+venv_ready() {
+  [[ -f $venv/terraflow-stamp && $(stamp) == "$(cat "$venv/terraflow-stamp")" ]] && venv_runs
+}
+
+# A whole .venv from an older lock can be brought up to date; anything else is made anew.
+clear_broken_venv() {
+  [[ -e $venv || -L $venv ]] || return 0
+  if [[ -f $venv/terraflow-stamp && $(head -n 1 "$venv/terraflow-stamp") == "$root" ]] && venv_runs; then
+    rm -f "$venv/terraflow-stamp"
+    return 0
+  fi
+  say ".venv is half-made or from elsewhere; making it anew"
+  rm -rf "$venv"
+}
+
+# The mirror that the user asked for, if any: uv's own setting, else pip's.
+mirror() {
+  local python index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-}}}
+  if [[ -z $index ]] && python=$(find_python "True"); then
+    index=$("$python" -m pip config get global.index-url 2>/dev/null ||
+      "$python" -m pip config get install.index-url 2>/dev/null || true)
+  fi
+  case ${index%/} in "" | https://pypi.org/simple) return 1 ;; esac
+  echo "$index"
+}
+
+# uv with the settings set aside that would turn it away from .venv or the lock.
+uv_here() {
+  local uv=$1
+  shift
+  run_logged env -u VIRTUAL_ENV -u UV_LOCKED -u UV_NO_DEV -u UV_NO_DEFAULT_GROUPS -u UV_PYTHON \
+    UV_PROJECT_ENVIRONMENT="$venv" UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}" \
+    ${PIP_CERT:+SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"} \
+    ${PIP_TRUSTED_HOST:+UV_INSECURE_HOST="${UV_INSECURE_HOST:-$PIP_TRUSTED_HOST}"} \
+    "$uv" --directory "$root" "$@"
+}
+
+# The lock names PyPI's files by address. Behind a mirror the same versions and hashes are taken from there.
+sync_from_mirror() {
+  local uv=$1 python=$2 index=$3
+  uv_here "$uv" export --frozen --no-emit-project --output-file "$state/requirements.txt" || return 1
+  [[ -x $venv/bin/python ]] || uv_here "$uv" venv --python "$python" "$venv" || return 1
+  UV_DEFAULT_INDEX=$index uv_here "$uv" pip sync --python "$venv/bin/python" --require-hashes \
+    --index-strategy unsafe-best-match "$state/requirements.txt"
+}
+
+sync_venv() {
+  local uv=$1 python=$2 index
+  if index=$(mirror); then
+    sync_from_mirror "$uv" "$python" "$index"
+  else
+    uv_here "$uv" sync --frozen --python "$python"
+  fi
+}
+
+make_venv() {
+  venv_ready && return 0
+  local uv python
+  get_uv >"$state/uv-path" || return 0
+  uv=$(cat "$state/uv-path")
+  if ! python=$(choose_python "$uv"); then
+    problem "Python: needed is Python 3.11, 3.12 or 3.13 (not older, not newer)." \
+      "On Debian and Ubuntu:  sudo apt-get install python3 python3-venv"
+    return 0
+  fi
+  clear_broken_venv
+  say "making .venv from uv.lock (about 1 GB; a minute or two the first time)"
+  if ! sync_venv "$uv" "$python" || ! run_logged "$venv/bin/snakemake" --version; then
+    problem "Python: the packages of uv.lock could not be installed (the reason is above, or in .tools/setup.log)." \
+      "Is there a network? A mirror of PyPI can be named with UV_DEFAULT_INDEX or PIP_INDEX_URL."
+    return 0
+  fi
+  stamp >"$venv/terraflow-stamp"
+}
+
+# ---- tools -----------------------------------------------------------------------------------------------------
+
+oldest() {
+  case $1 in
+    bwa) echo 0.7.17 ;;
+    fastqc) echo 0.11.9 ;;
+    zstd) echo 1.4 ;;
+    *) echo 1.16 ;; # samtools, bcftools, and bgzip and tabix of htslib
+  esac
+}
+
+debian_package() { case $1 in bgzip) echo tabix ;; *) echo "$1" ;; esac }
+conda_package() { case $1 in bgzip | tabix) echo htslib ;; *) echo "$1" ;; esac }
+
+# packages_of KIND TOOL...: each package once.
+packages_of() {
+  local kind=$1 tool
+  shift
+  for tool in "$@"; do "${kind}_package" "$tool"; done | sort -u | xargs
+}
+
+# version_of TOOL PATH: nothing if it does not run. bwa has no --version, and prints its usage with status 1.
+version_of() {
+  local text
+  case $1 in
+    bwa)
+      text=$("$2" 2>&1 </dev/null || true)
+      [[ $text == *Version:* ]] || return 1
+      text=${text#*Version:}
+      ;;
+    *) text=$("$2" --version 2>/dev/null </dev/null) || return 1 ;;
+  esac
+  first_number "$text"
+}
+
+# FastQC starts a Java to tell its version, so what was found is kept for as long as both programs stay the same.
+same_as_before() {
+  [[ $1 == fastqc && -f $state/fastqc-seen && $(ls -liL "$2" "$(type -P java)" 2>&1) == "$(cat "$state/fastqc-seen")" ]]
+}
+
+works() {
+  local version
+  same_as_before "$1" "$2" && return 0
+  version=$(version_of "$1" "$2") && at_least "$version" "$(oldest "$1")" || return 1
+  [[ $1 != fastqc ]] || ls -liL "$2" "$(type -P java)" >"$state/fastqc-seen" 2>&1 || true
+}
+
+# wrap TOOL PATH: puts it into .tools/bin, together with what lies beside it (FastQC's Java, for one).
+wrap() {
+  local quoted
+  quoted=$(printf '%s' "$2" | sed "s/'/'\\\\''/g")
+  mkdir -p "$state/bin"
+  # shellcheck disable=SC2016  # $PATH and $@ are for the script that is written
+  printf '#!/bin/sh\nPATH='\''%s'\'':$PATH\nexport PATH\nexec '\''%s'\'' "$@"\n' \
+    "${quoted%/*}" "$quoted" >"$state/bin/$1"
+  chmod +x "$state/bin/$1"
+}
+
+# have TOOL: it is usable, from PATH or from .tools/bin.
+have() {
+  local tool=$1 path first=yes
+  while IFS= read -r path; do
+    if works "$tool" "$path"; then
+      if [[ $first ]]; then rm -f "$state/bin/$tool"; else wrap "$tool" "$path"; fi
+      return 0
+    fi
+    first=""
+  done < <(type -ap "$tool" || true)
+  [[ -x $state/bin/$tool ]] && works "$tool" "$state/bin/$tool"
+}
+
+missing_tools() {
+  local tool
+  for tool in $all_tools; do
+    have "$tool" || echo "$tool"
+  done
+}
+
+# describe TOOL: what was found, and what is needed.
+describe() {
+  local path
+  if path=$(type -P "$1"); then
+    echo "$1: found $(version_of "$1" "$path" || echo "one that does not run") at $path, needed is $(oldest "$1") or newer"
+  else
+    echo "$1: not found, needed is $(oldest "$1") or newer"
+  fi
+}
+
+# ---- conda, mamba or micromamba --------------------------------------------------------------------------------
+
+find_frontend() {
+  type -P conda && return 0
+  if [[ -x ${CONDA_EXE:-} ]]; then echo "$CONDA_EXE"; return 0; fi
+  type -P mamba && return 0
+  type -P micromamba && return 0
+  if [[ -x ${MAMBA_EXE:-} ]]; then echo "$MAMBA_EXE"; return 0; fi
+  return 1
+}
+
+# conda cannot work in a folder with a space in its path; then its environments go into the user's cache.
+conda_folder() {
+  case $root in
+    *[[:space:]]*) echo "${XDG_CACHE_HOME:-$HOME/.cache}/terraflow/$(echo "$root" | cksum | cut -d ' ' -f 1)" ;;
+    *) echo "$state/conda" ;;
+  esac
+}
+
+# pins PACKAGE...: as envs/*.yaml pins them.
+pins() {
+  local package
+  for package in "$@"; do
+    sed -n "s/^ *- *\($package=[^ ]*\).*/\1/p" "$root"/envs/*.yaml | head -n 1
+  done
+}
+
+conda_create() {
+  local frontend=$1 prefix=$2
+  shift 2
+  rm -rf "$prefix"
+  run_logged env CONDA_CHANNEL_PRIORITY=strict MAMBA_CHANNEL_PRIORITY=strict "$frontend" create --yes \
+    --prefix "$prefix" --override-channels --channel conda-forge --channel bioconda "$@" && return 0
+  rm -rf "$prefix"
+  return 1
+}
+
+# Snakemake's own deployment needs a conda; beside mamba or micromamba alone (or an old conda) it gets one.
+snakemake_conda() {
+  local frontend=$1 version
+  if [[ ${frontend##*/} == conda ]] && version=$("$frontend" --version 2>/dev/null) &&
+    at_least "$(first_number "$version")" "$conda_oldest"; then
+    [[ $(type -P conda) == "$frontend" ]] || wrap conda "$frontend"
+    return 0
+  fi
+  local base
+  base=$(conda_folder)/base
+  say "adding a conda of its own for Snakemake"
+  conda_create "$frontend" "$base" "conda>=$conda_oldest" && wrap conda "$base/bin/conda"
+}
+
+# tools/run.sh names this profile to Snakemake, so that its rules run in the environments of envs/*.yaml.
+write_conda_profile() {
+  mkdir -p "$state/profile"
+  printf 'software-deployment-method: conda\nconda-prefix: "%s"\n' "$(conda_folder)/rules" >"$state/profile/config.yaml"
+}
+
+# conda_tools: those that .tools/bin takes from there.
+conda_tools() {
+  local tool
+  for tool in $all_tools; do
+    if [[ -f $state/bin/$tool ]] && grep -qF "$(conda_folder)/tools/" "$state/bin/$tool"; then echo "$tool"; fi
+  done
+}
+
+# One environment for the tools that are called directly; Snakemake makes those of its rules.
+tools_from_conda() {
+  local frontend prefix tool specs
+  frontend=$(find_frontend) || return 1
+  prefix=$(conda_folder)/tools
+  # shellcheck disable=SC2046  # tools: words
+  set -- "$@" $(conda_tools)
+  # shellcheck disable=SC2046
+  specs=$(pins $(packages_of conda "$@") | xargs)
+  say "installing with ${frontend##*/}: $specs"
+  # shellcheck disable=SC2086
+  if ! conda_create "$frontend" "$prefix" $specs || ! snakemake_conda "$frontend"; then
+    say "${frontend##*/} could not install them; looking for another way"
+    return 1
+  fi
+  for tool in "$@"; do wrap "$tool" "$prefix/bin/$tool"; done
+  write_conda_profile
+}
+
+# The profile goes when no tool comes from conda any more.
+drop_unused_conda() {
+  [[ -n $(conda_tools) ]] || rm -rf "$state/profile" "$state/bin/conda"
+}
+
+how_to_install() {
+  # shellcheck disable=SC2046
+  cat <<EOF
+Tools: install what is listed above in one of these ways, then run the same command again.
+  Debian, Ubuntu:  sudo apt-get install --no-install-recommends $(packages_of debian "$@")
+  conda:           conda create -n terraflow --override-channels -c conda-forge -c bioconda $(pins $(packages_of conda "$@") | xargs)
+                   conda activate terraflow    (mamba and micromamba take the same words)
+  macOS:           brew install $(packages_of conda "$@")
+EOF
+}
+
+# Each route is followed by a second look, so none has to be trusted.
+# shellcheck disable=SC2046,SC2086  # names of tools and packages: words
+get_tools() {
+  local missing tool
+  missing=$(missing_tools | xargs)
+  if [[ -n $missing ]]; then
+    if find_frontend >/dev/null || may_use_apt; then
+      for tool in $missing; do say "$(describe "$tool")"; done
+    fi
+    tools_from_conda $missing || true
+    missing=$(missing_tools | xargs)
+  fi
+  if [[ -n $missing ]]; then
+    apt_install $(packages_of debian $missing) || true
+    missing=$(missing_tools | xargs)
+  fi
+  if [[ -n $missing ]]; then
+    for tool in $missing; do problem "$(describe "$tool")"; done
+    problem "$(how_to_install $missing)"
+  fi
+  drop_unused_conda
+}
+
+# ---- main ------------------------------------------------------------------------------------------------------
+
+finish() {
+  [[ -z $problems ]] && return 0
+  say "set-up is not complete:"
+  printf '%s' "$problems" | sed 's/^/  /' >&2
+  exit 1
+}
+
+main() {
+  mkdir -p "$state"
+  unset PYTHONHOME PYTHONPATH
+  forget_own_path
+  take_turns
+  case ${1:-} in
+    --uv) get_uv || finish ;;
+    --no-tools) make_venv ;;
+    "")
+      make_venv
+      get_tools
+      ;;
+    *) say "unknown option $1; see the top of tools/setup.sh"; exit 2 ;;
+  esac
+  finish
+}
+
+main "$@"

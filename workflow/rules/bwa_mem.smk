@@ -1,0 +1,35 @@
+# From shards of reads to coordinate-sorted alignments whose mates know of each other.
+
+
+rule bwa_mem:
+    """Aligns one shard, fixes mates and sorts, in one pipe."""
+    input:
+        reads=SHARD_FILE,
+        index=BWA_INDEX,
+    output:
+        temp("results/bwa_mem/{sample}/{unit}.{shard}.bam"),
+    log:
+        "logs/bwa_mem/{sample}/{unit}.{shard}.log",
+    benchmark:
+        "benchmarks/runs/bwa_mem/{sample}/{unit}.{shard}.tsv"
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/bwa.yaml"
+    threads: 8
+    resources:
+        mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
+        disk_mb=growing(1000, 4),
+        runtime=minutes(30, 0.1),
+    params:
+        read_group=lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group,
+        pairing=lambda wildcards: (
+            "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
+        ),
+    shell:
+        # -K, bases in a batch, is fixed, so that insert sizes and thus results do not depend on the number of threads.
+        "exec 2> {log}; index={input.index[0]:q}; "
+        "zstd -dcfq {input.reads}"
+        " | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} -"
+        " | samtools fixmate -u -m - -"
+        " | samtools sort -l 1 -m $(({resources.mem_mb} / 8))M -T sort -o {output} -"

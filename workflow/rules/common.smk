@@ -1,0 +1,177 @@
+# What all stages share: the checked configuration, the units of the sheet, and how a rule finds a file or a tool.
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import snakemake
+from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
+from snakemake.utils import validate
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from ploidy import PloidyError, problems_of_ploidy, read_ploidy
+from samples import SheetError, problems_of_fastqs, read_sheet
+from settings import is_remote, problems_of_config, problems_of_files
+
+
+def stop(what, problems):
+    """Ends the parsing of the workflow with a list of what the user has to put right."""
+    if problems:
+        raise WorkflowError(f"{what}, nothing was run:", *problems)
+
+
+def source(path):
+    """An input as the user named it: an address goes through its storage plugin.
+
+    A shadow directory can't mirror a path that climbs out of the working directory, hence the absolute one.
+    """
+    if is_remote(path):
+        return storage(path)
+    return os.path.abspath(path) if path.startswith("..") else path
+
+
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
+stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
+validate(config, "../schemas/config.schema.yaml")
+try:
+    units = read_sheet(config["samples"])
+except SheetError as error:
+    stop("Problems in the sample sheet", error.problems)
+UNITS = {(unit.sample, unit.unit): unit for unit in units}
+SAMPLES = {unit.sample: unit.sex for unit in units}
+UNITS_OF = {sample: [] for sample in SAMPLES}
+for unit in units:
+    UNITS_OF[unit.sample].append(unit)
+
+PLOIDY_FILE = (
+    config["calling"]["ploidy"]
+    if isinstance(config["calling"]["ploidy"], str)
+    else None
+)
+if PLOIDY_FILE:
+    try:
+        stop(
+            "Problems in the ploidy file",
+            problems_of_ploidy(PLOIDY_FILE, read_ploidy(PLOIDY_FILE), SAMPLES),
+        )
+    except PloidyError as error:
+        stop("Problems in the ploidy file", str(error).splitlines())
+
+# A worker in another place gets its inputs from storage: only the main process sees the user's disk.
+if workflow.is_main_process:
+    stop(
+        "Files can't be read",
+        problems_of_files(config) + problems_of_fastqs(config["samples"], units),
+    )
+
+JOINT = config["calling"]["mode"] == "joint"
+CALLSETS = ["all"] if JOINT else list(SAMPLES)
+WINDOWS = list(range(1, config["calling"]["windows"] + 1))
+SHARDS = list(range(1, config["reads"]["shards"] + 1))
+ALIGNMENT = config["alignment"]["format"]
+ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
+GENOME = "results/reference/genome.fa"
+GENOME_INDEX = f"{GENOME}.fai"
+ANNOTATED = bool(config["annotation"]["gff"])
+
+# Inside a rule's conda environment `python` is the environment's; elsewhere it is whatever runs Snakemake.
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+PYTHON = "python" if CONDA else shlex.quote(sys.executable)
+MULTIQC = "multiqc" if CONDA else f"{PYTHON} -m multiqc"
+RUN = f"PYTHONDONTWRITEBYTECODE=1 {PYTHON} {shlex.quote(str(SCRIPTS))}"
+
+# A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
+# 141 one whose reader had gone.
+shell.prefix(
+    "set -Eeuo pipefail; "
+    """trap 'echo "exit codes of the parts of the pipe that failed, in order: ${{PIPESTATUS[*]}}" >&2' ERR; """
+)
+
+
+wildcard_constraints:
+    sample=r"[A-Za-z0-9][A-Za-z0-9_.+-]*",
+    callset=r"[A-Za-z0-9][A-Za-z0-9_.+-]*",
+    unit=r"[A-Za-z0-9][A-Za-z0-9_.+-]*",
+    shard=r"\d+",
+    window=r"\d+",
+
+
+def samples_of(callset):
+    """The samples that are called together."""
+    return list(SAMPLES) if JOINT else [callset]
+
+
+def growing(base, factor=0.0, inputs=slice(None)):
+    """A resource in MB that grows with the size of (some of) the inputs, and doubles with each attempt."""
+
+    def resource(wildcards, input, attempt):
+        return int(
+            (base + factor * sum(input.size_files_mb[inputs])) * 2 ** (attempt - 1)
+        )
+
+    return resource
+
+
+def minutes(base, factor=0.0):
+    """A runtime in minutes that grows with the size of the inputs in MB, and with each attempt."""
+
+    def resource(wildcards, input, attempt):
+        return int((base + factor * sum(input.size_files_mb)) * attempt)
+
+    return resource
+
+
+def fastqs(wildcards):
+    """The one or two FASTQ files of a unit."""
+    return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
+
+
+def of_units(pattern):
+    """An input function that fills in `pattern` for all units, and all shards, of a sample."""
+
+    def files(wildcards):
+        return [
+            path
+            for unit in UNITS_OF[wildcards.sample]
+            for path in collect(
+                pattern, sample=unit.sample, unit=unit.unit, shard=SHARDS
+            )
+        ]
+
+    return files
+
+
+def alignments_of(callset, ext):
+    return collect(
+        "results/alignments/{sample}.{ext}", sample=samples_of(callset), ext=ext
+    )
+
+
+def soft_filters():
+    """One stage of a pipe for each filter of the configuration."""
+    return "".join(
+        f" | bcftools filter -Ou -m + -s {name} -e {shlex.quote(expression)} -"
+        for name, expression in config["filters"].items()
+        if expression
+    )
+
+
+def consequences_stage(wildcards, input):
+    """The stage of the pipe that writes BCSQ; nothing without an annotation."""
+    return (
+        f"| bcftools csq -Ou -f {input.genome[0]} -g {input.gff} -p a -"
+        if input.gff
+        else ""
+    )
+
+
+def fastqc_reports(ext):
+    """FastQC's files of all units, single-end and paired."""
+    return [
+        f"results/qc/fastqc/{unit.sample}/{unit.unit}.{mate}_fastqc.{ext}"
+        for unit in units
+        for mate in (["R1", "R2"] if unit.paired else ["single"])
+    ]

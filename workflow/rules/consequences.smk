@@ -1,0 +1,51 @@
+# What coding variants do to proteins, when the configuration names an annotation.
+
+
+rule annotation:
+    """The annotation, checked against the reference."""
+    input:
+        gff=source(config["annotation"]["gff"]) if ANNOTATED else [],
+        fai=GENOME_INDEX,
+    output:
+        "results/reference/annotation.gff.gz",
+    log:
+        "logs/annotation.log",
+    priority: 100
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 2),
+        runtime=minutes(10, 0.05),
+    shell:
+        "exec 2> {log}; {RUN}/annotation.py --gff {input.gff:q} --fai {input.fai} --out {output}"
+
+
+rule consequences:
+    """Table of the coding changes: one line for each sample, variant and transcript."""
+    input:
+        vcf="results/variants/{callset}.vcf.gz",
+        index="results/variants/{callset}.vcf.gz.tbi",
+    output:
+        report(
+            "results/variants/{callset}.consequences.tsv",
+            category="Variants",
+            labels={"calls": "{callset}", "table": "coding changes"},
+            caption="../report/consequences.rst",
+        ),
+    log:
+        "logs/consequences/{callset}.log",
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/bcftools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 2),
+        runtime=minutes(10, 0.02),
+    shell:
+        "exec 2> {log}; "
+        "bcftools query -f '[%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT\\t%TBCSQ\\t%INFO/LCSQ\\n]' {input.vcf}"
+        " | {RUN}/consequences.py > {output}"

@@ -1,0 +1,31 @@
+# From the files of a unit, whatever their compression, to checked shards of interleaved reads.
+SHARD_ENDING = {"none": "fastq", "zstd": "fastq.zst"}[config["reads"]["compression"]]
+SHARD_FILE = f"results/reads/{{sample}}/{{unit}}.{{shard}}.{SHARD_ENDING}"
+
+
+rule decompress:
+    """Checks every record of a unit and deals its reads out to shards, mates together."""
+    input:
+        fastqs,
+    output:
+        shards=temp(collect(SHARD_FILE, shard=SHARDS, allow_missing=True)),
+        counts=temp("results/reads/{sample}/{unit}.counts.json"),
+    log:
+        "logs/decompress/{sample}/{unit}.log",
+    benchmark:
+        "benchmarks/runs/decompress/{sample}/{unit}.tsv"
+    priority: 50
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 6),
+        runtime=minutes(10, 0.01),
+    params:
+        mates=lambda wildcards, input: " ".join(
+            f"--fq{mate} {shlex.quote(path)}"
+            for mate, path in enumerate(input, start=1)
+        ),
+    shell:
+        "exec 2> {log}; {RUN}/decompress.py {params.mates} --counts {output.counts} --shards {output.shards}"

@@ -1,0 +1,55 @@
+# Quality of the raw reads, before anything is done to them.
+
+
+rule fastqc:
+    """FastQC of both mates in one launch; the reads come through pipes that bear the names MultiQC shows."""
+    input:
+        fastqs,
+    output:
+        collect(
+            "results/qc/fastqc/{sample}/{unit}.{mate}_fastqc.{ext}",
+            mate=["R1", "R2"],
+            ext=["html", "zip"],
+            allow_missing=True,
+        ),
+    log:
+        "logs/fastqc/{sample}/{unit}.log",
+    benchmark:
+        "benchmarks/runs/fastqc/{sample}/{unit}.tsv"
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/fastqc.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1200),
+        disk_mb=growing(1000),
+        runtime=minutes(15, 0.05),
+    params:
+        mates="R1 R2",
+    shell:
+        "exec 2> {log}; trap 'kill $(jobs -p) 2> /dev/null || true' EXIT; "
+        "fastqs=({input:q}); pipes=(); readers=(); "
+        "for mate in {params.mates}; do"
+        "  pipe={wildcards.sample}.{wildcards.unit}.$mate.fastq; mkfifo $pipe; pipes+=($pipe);"
+        '  {RUN}/fastq.py "${{fastqs[${{#readers[@]}}]}}" > $pipe & readers+=($!); '
+        "done; "
+        # FastQC can't tell how far it is in a pipe, and says so with a stack trace for every thousand reads.
+        "fastqc --quiet --threads {threads} --dir . --outdir . ${{pipes[@]}}"
+        " 2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2); "
+        "for reader in ${{readers[@]}}; do wait $reader; done; "
+        "for mate in {params.mates}; do for ext in html zip; do"
+        "  mv {wildcards.sample}.{wildcards.unit}.${{mate}}_fastqc.$ext"
+        "  results/qc/fastqc/{wildcards.sample}/{wildcards.unit}.${{mate}}_fastqc.$ext; "
+        "done; done"
+
+
+use rule fastqc as fastqc_single with:
+    output:
+        collect(
+            "results/qc/fastqc/{sample}/{unit}.single_fastqc.{ext}",
+            ext=["html", "zip"],
+            allow_missing=True,
+        ),
+    params:
+        mates="single",

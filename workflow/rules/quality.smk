@@ -1,0 +1,184 @@
+# What the reads, alignments and variants are worth: tables, one page of them all, and what the report shows.
+REPORTS = Path(workflow.basedir) / "report"
+
+
+rule samtools_stats:
+    """Statistics of a sample's alignments, and its coverage by contig and by window."""
+    input:
+        alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
+        index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
+        genome=[GENOME, GENOME_INDEX],
+        windows="results/reference/coverage_windows.bed",
+    output:
+        header="results/qc/samtools/{sample}.header.sam",
+        stats="results/qc/samtools/{sample}.stats.txt",
+        flagstat="results/qc/samtools/{sample}.flagstat.txt",
+        contigs="results/qc/coverage/{sample}.contigs.tsv",
+        windows="results/qc/coverage/{sample}.windows.tsv",
+    log:
+        "logs/samtools_stats/{sample}.log",
+    benchmark:
+        "benchmarks/runs/samtools_stats/{sample}.tsv"
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/samtools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        disk_mb=growing(1000, 1.2),
+        runtime=minutes(30, 0.02),
+    shell:
+        "exec 2> {log}; export REF_PATH={input.genome[0]:q}; "
+        "samtools view -H {input.alignment} > {output.header}; "
+        "samtools stats --reference {input.genome[0]} {input.alignment} > {output.stats}; "
+        "samtools flagstat {input.alignment} > {output.flagstat}; "
+        "samtools coverage --reference {input.genome[0]} -o {output.contigs} {input.alignment}; "
+        "samtools depth -aa --reference {input.genome[0]} {input.alignment}"
+        " | awk -f {SCRIPTS}/mean_depth.awk {input.windows} - > {output.windows}"
+
+
+rule bcftools_stats:
+    """Statistics of the variants that pass all filters, over all and for each sample."""
+    input:
+        vcf="results/variants/{callset}.vcf.gz",
+        index="results/variants/{callset}.vcf.gz.tbi",
+        genome=[GENOME, GENOME_INDEX],
+    output:
+        "results/qc/bcftools/{callset}.stats.txt",
+    log:
+        "logs/bcftools_stats/{callset}.log",
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/bcftools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        disk_mb=growing(1000, 1.2),
+        runtime=minutes(15, 0.02),
+    shell:
+        "exec 2> {log}; bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} > {output}"
+
+
+rule variant_table:
+    """How many variants of which kind each sample has, and how many sites each filter marks."""
+    input:
+        vcf="results/variants/{callset}.vcf.gz",
+        stats="results/qc/bcftools/{callset}.stats.txt",
+    output:
+        report(
+            "results/qc/variants/{callset}.tsv",
+            category="Variants",
+            labels={"calls": "{callset}", "table": "by sample"},
+            caption="../report/variants.rst",
+        ),
+    log:
+        "logs/variant_table/{callset}.log",
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/bcftools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 1.2),
+        runtime=minutes(10, 0.01),
+    shell:
+        "exec 2> {log}; bcftools query -f '%FILTER\\n' {input.vcf} | sort | uniq -c > filters.txt; "
+        "{RUN}/variant_table.py --stats {input.stats} --filters filters.txt --out {output}"
+
+
+rule coverage_plot:
+    """Mean depth of all samples along the reference."""
+    input:
+        collect("results/qc/coverage/{sample}.windows.tsv", sample=SAMPLES),
+    output:
+        report(
+            "results/qc/coverage/coverage.svg",
+            category="Coverage",
+            labels={"figure": "mean depth along the reference"},
+            caption="../report/coverage.rst",
+        ),
+    log:
+        "logs/coverage_plot.log",
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/plot.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, 10),
+        disk_mb=growing(500, 2),
+        runtime=minutes(10),
+    shell:
+        "exec 2> {log}; printf '%s\\n' {input} > tables.txt; "
+        "{RUN}/coverage_plot.py --tables tables.txt --out {output}"
+
+
+rule versions:
+    """The versions that the results themselves say they were made with."""
+    input:
+        header=f"results/qc/samtools/{list(SAMPLES)[0]}.header.sam",
+        stats=f"results/qc/samtools/{list(SAMPLES)[0]}.stats.txt",
+        variants=f"results/qc/bcftools/{CALLSETS[0]}.stats.txt",
+        fastqc=fastqc_reports("zip")[0],
+    output:
+        report(
+            "results/qc/versions.tsv",
+            category="Software",
+            labels={"table": "versions"},
+            caption="../report/versions.rst",
+        ),
+    log:
+        "logs/versions.log",
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500),
+        runtime=minutes(5),
+    params:
+        snakemake=snakemake.__version__,
+    shell:
+        "exec 2> {log}; {RUN}/versions.py --header {input.header} --stats {input.stats} {input.variants}"
+        " --fastqc {input.fastqc} --snakemake {params.snakemake} --out {output}"
+
+
+rule multiqc:
+    """One page of FastQC, alignment, coverage and variant statistics of all samples."""
+    input:
+        fastqc=fastqc_reports("zip"),
+        samtools=collect(
+            "results/qc/samtools/{sample}.{table}.txt",
+            sample=SAMPLES,
+            table=["stats", "flagstat"],
+        ),
+        coverage=collect("results/qc/coverage/{sample}.contigs.tsv", sample=SAMPLES),
+        variants=collect("results/qc/bcftools/{callset}.stats.txt", callset=CALLSETS),
+    output:
+        report(
+            "results/qc/multiqc.html",
+            category="Quality",
+            labels={"page": "MultiQC"},
+            caption="../report/multiqc.rst",
+        ),
+        "results/qc/multiqc_data.zip",
+    log:
+        "logs/multiqc.log",
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/multiqc.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000, 10),
+        disk_mb=growing(2000, 5),
+        runtime=minutes(15, 0.1),
+    params:
+        config=REPORTS / "multiqc.yaml",
+    shell:
+        "exec 2> {log}; printf '%s\\n' {input} > files.txt; "
+        "{MULTIQC} --no-version-check --no-ansi --config {params.config:q} --file-list files.txt"
+        " --zip-data-dir --outdir results/qc --filename multiqc.html"

@@ -1,0 +1,90 @@
+# The genome as all later stages read it, checked once: plain FASTA with its indices, its windows, its annotation.
+BWA_INDEX = multiext(GENOME, ".amb", ".ann", ".bwt", ".pac", ".sa")
+FASTA = config["reference"]["fasta"]
+WINDOW_KEYS = {"calling": "calling.windows", "coverage": "quality.coverage_windows"}
+
+if config["reference"]["bwa_index"] == "prebuilt":
+    PREBUILT_ANN = [source(f"{FASTA}.ann")]
+    BWA_INDEX = [
+        source(f"{FASTA}{ext}") for ext in (".amb", ".ann", ".bwt", ".pac", ".sa")
+    ]
+else:
+    PREBUILT_ANN = []
+
+
+rule reference:
+    """The reference as plain FASTA with its index; fails for what is no reference."""
+    input:
+        fasta=source(FASTA),
+        ann=PREBUILT_ANN,
+    output:
+        fasta=GENOME,
+        fai=GENOME_INDEX,
+    log:
+        "logs/reference.log",
+    priority: 100
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 5),
+        runtime=minutes(10, 0.05),
+    params:
+        ann=lambda wildcards, input: (
+            f"--ann {shlex.quote(input.ann[0])}" if input.ann else ""
+        ),
+    shell:
+        "exec 2> {log}; "
+        "{RUN}/reference.py --fasta {input.fasta:q} {params.ann} --out {output.fasta}; "
+        "samtools faidx {output.fasta}"
+
+
+rule bwa_index:
+    """BWA's index of the reference; with --cache it is built once for all runs that share a cache."""
+    input:
+        GENOME,
+    output:
+        multiext(GENOME, ".amb", ".ann", ".bwt", ".pac", ".sa"),
+    log:
+        "logs/bwa_index.log",
+    cache: True
+    priority: 90
+    conda:
+        "../../envs/bwa.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500, 4),
+        disk_mb=growing(500, 5),
+        runtime=minutes(10, 0.05),
+    shell:
+        "exec 2> {log}; bwa index -p {GENOME} {input}"
+
+
+rule windows:
+    """The reference in windows of equal size: for calling, and for the coverage table and plot."""
+    input:
+        GENOME_INDEX,
+    output:
+        "results/reference/{purpose}_windows.bed",
+    log:
+        "logs/windows/{purpose}.log",
+    wildcard_constraints:
+        purpose="calling|coverage",
+    priority: 100
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500),
+        runtime=minutes(5),
+    params:
+        key=lambda wildcards: WINDOW_KEYS[wildcards.purpose],
+        number=lambda wildcards: lookup(
+            dpath=WINDOW_KEYS[wildcards.purpose].replace(".", "/"), within=config
+        ),
+    shell:
+        "exec 2> {log}; {RUN}/windows.py --fai {input} --number {params.number} --key {params.key} --out {output}"

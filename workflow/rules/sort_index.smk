@@ -1,0 +1,43 @@
+# One alignment file for a sample, from all shards of all its units.
+
+
+rule sort_index:
+    """Merges the shards, marks duplicates and indexes, in one pipe; then counts that no read was lost."""
+    input:
+        bams=of_units("results/bwa_mem/{sample}/{unit}.{shard}.bam"),
+        counts=lambda wildcards: [
+            f"results/reads/{unit.sample}/{unit.unit}.counts.json"
+            for unit in UNITS_OF[wildcards.sample]
+        ],
+        genome=[GENOME, GENOME_INDEX],
+    output:
+        alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
+        index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
+    log:
+        "logs/sort_index/{sample}.log",
+    benchmark:
+        "benchmarks/runs/sort_index/{sample}.tsv"
+    shadow:
+        "minimal"
+    conda:
+        "../../envs/samtools.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(2000),
+        disk_mb=growing(1000, 2.5),
+        runtime=minutes(30, 0.02),
+    params:
+        mark_duplicates=(
+            "samtools markdup -u -T markdup - -"
+            if config["alignment"]["mark_duplicates"]
+            else "cat"
+        ),
+        format=ALIGNMENT,
+    shell:
+        "exec 2> {log}; printf '%s\\n' {input.bams:q} > bams.txt; "
+        "samtools merge -u -c -p -b bams.txt -o -"
+        " | {params.mark_duplicates}"
+        " | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index"
+        " -o {output.alignment}##idx##{output.index} -; "
+        "samtools quickcheck -v {output.alignment}; "
+        "{RUN}/count_reads.py --counts {input.counts:q} --alignment {output.alignment} --reference {input.genome[0]}"

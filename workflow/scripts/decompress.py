@@ -1,0 +1,257 @@
+"""Check the FASTQ of one lane and deal its reads, or pairs of reads, to shards.
+
+    python decompress.py --fq1 R1 [--fq2 R2] --counts counts.json --shards OUT1 [OUT2 ...]
+
+The inputs may be plain or compressed with gzip, bzip2, xz or zstd, whatever their names. Pair k (from 0) goes to
+shard k modulo their number, R1 before R2, so that the shards depend on the reads alone. A shard's suffix chooses its
+format: .fastq, .fastq.gz or .fastq.zst. counts.json holds
+
+    reads    reads of all inputs
+    pairs    pairs of reads, or null for a single file
+    shards   reads in each shard, in the order of --shards
+    files    for each input, by its path: reads and bases
+
+A bad input is one message on stderr, exit code 1, and no output: outputs get their names when all are complete.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from fastq import FastqFile, batches
+from fastq_stream import FastqError
+
+BLOCK = 1 << 18
+"""Bytes of FASTQ compressed at a time, cut without regard to how they arrived: same reads, same bytes."""
+
+GZIP_LEVEL = 1
+ZSTD_LEVEL = 1
+"""The levels with the best ratio per CPU second; benchmarks/decompress.md has the figures."""
+
+Codec = Callable[[bytes], bytes]
+
+
+def plain_codec() -> Codec:
+    """Return the codec of .fastq: the bytes themselves."""
+    return lambda block: block
+
+
+def gzip_codec() -> Codec:
+    """Return the codec of .fastq.gz: a gzip member per block, without time or name."""
+    from isal import igzip
+
+    return lambda block: igzip.compress(block, GZIP_LEVEL, mtime=0)
+
+
+def zstd_codec() -> Codec:
+    """Return the codec of .fastq.zst: a zstd frame with a checksum per block."""
+    from backports import zstd
+
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
+    return lambda block: zstd.compress(block, options=options)
+
+
+CODECS: dict[str, Callable[[], Codec]] = {
+    ".fastq": plain_codec,
+    ".fastq.gz": gzip_codec,
+    ".fastq.zst": zstd_codec,
+}
+
+
+def suffix_of(path: Path) -> str | None:
+    """Return which of the known suffixes `path` has."""
+    return next((suffix for suffix in CODECS if path.name.endswith(suffix)), None)
+
+
+class Output:
+    """A file that gets its name only when it is complete; FastqError if it cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a temporary file beside `path`, and remove what an earlier run left there."""
+        self.path = path
+        self._temporary = path.with_name(f".{path.name}.part")
+        try:
+            path.unlink(missing_ok=True)
+            self._file: BinaryIO = self._temporary.open("wb")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, data: bytes) -> None:
+        """Write `data`."""
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Close the temporary file; a disk may report only now that it is full."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def publish(self) -> None:
+        """Give the closed file its name."""
+        try:
+            self._temporary.replace(self.path)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def discard(self) -> None:
+        """Remove the file under both names."""
+        for path in (self._temporary, self.path):
+            path.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> FastqError:
+        """Return the error for a failed write, with the space left on the disk."""
+        try:
+            space = f" ({shutil.disk_usage(self.path.parent).free / 1e6:,.0f} MB free in {self.path.parent})"
+        except OSError:
+            space = ""
+        reason = error.strerror or str(error)
+        fix = "free or add disk space, or check the folder and its permissions, and run again"
+        return FastqError(f"{self.path}: cannot be written: {reason}{space}; what to do: {fix}")
+
+
+class Shard:
+    """One shard: FASTQ compressed in blocks of equal size."""
+
+    def __init__(self, output: Output) -> None:
+        """Write to `output`, in the format its suffix asks for."""
+        self.output = output
+        self.reads = 0
+        self._encode = CODECS[suffix_of(output.path) or ""]()
+        self._text = bytearray()
+        self._written = False
+
+    def add(self, text: bytes, reads: int) -> None:
+        """Append `reads` reads."""
+        self.reads += reads
+        self._text += text
+        while len(self._text) >= BLOCK:
+            self._write(bytes(memoryview(self._text)[:BLOCK]))
+            del self._text[:BLOCK]
+
+    def finish(self) -> None:
+        """Write what is left; a shard without reads is still a whole file of its format."""
+        if self._text or not self._written:
+            self._write(bytes(self._text))
+        self.output.close()
+
+    def _write(self, block: bytes) -> None:
+        self.output.write(self._encode(block))
+        self._written = True
+
+
+def interleave(lines: list[list[bytes]], start: int, step: int) -> tuple[bytes, int]:
+    """Return every `step`-th record from record `start` on, of each file in turn, and the number of reads."""
+    records = len(range(start, len(lines[0]) // 4, step))
+    width = 4 * len(lines)
+    out = [b"+"] * (width * records)
+    for index, of_file in enumerate(lines):
+        for part in (0, 1, 3):
+            out[4 * index + part :: width] = of_file[4 * start + part :: 4 * step]
+    out.append(b"")
+    return b"\n".join(out), records * len(lines)
+
+
+def deal(files: list[FastqFile], shards: list[Shard]) -> None:
+    """Read the files to their ends and deal their records to the shards in turn."""
+    dealt = 0
+    for lines in batches(files):
+        for index, shard in enumerate(shards):
+            shard.add(*interleave(lines, (index - dealt) % len(shards), len(shards)))
+        dealt += len(lines[0]) // 4
+
+
+def counts_of(files: list[FastqFile], shards: list[Shard]) -> dict[str, object]:
+    """Return the content of counts.json."""
+    return {
+        "reads": sum(file.reads for file in files),
+        "pairs": files[0].reads if len(files) == 2 else None,
+        "shards": [shard.reads for shard in shards],
+        "files": {str(file.path): {"reads": file.reads, "bases": file.bases} for file in files},
+    }
+
+
+def check_paths(inputs: list[Path], outputs: list[Path]) -> None:
+    """Refuse R1 and R2 that are one file, and an output that is named twice or is an input."""
+    existing = [path for path in inputs if path.exists()]
+    if len(existing) == 2 and existing[0].samefile(existing[1]):
+        fix = "give the R2 file of the lane as --fq2"
+        raise FastqError(f"{inputs[0]}: R1 and R2 are the same file; what to do: {fix}")
+    for path in outputs:
+        if outputs.count(path) > 1:
+            raise FastqError(f"{path}: named twice as an output; what to do: give each output its own name")
+        if path.exists() and any(path.samefile(other) for other in existing):
+            raise FastqError(f"{path}: both input and output; what to do: give the output another name")
+
+
+def run(inputs: list[Path], counts: Path, shard_paths: list[Path]) -> None:
+    """Do the job; FastqError, with no output left, if anything is wrong."""
+    check_paths(inputs, [*shard_paths, counts])
+    outputs: list[Output] = []
+    try:
+        for path in [*shard_paths, counts]:
+            outputs.append(Output(path))
+        shards = [Shard(output) for output in outputs[:-1]]
+        files = [FastqFile(path) for path in inputs]
+        deal(files, shards)
+        for shard in shards:
+            shard.finish()
+        outputs[-1].write((json.dumps(counts_of(files, shards), indent=2) + "\n").encode())
+        outputs[-1].close()
+        for output in outputs:
+            output.publish()
+        for file in files:
+            warn_of_missing_end(file)
+    except BaseException:
+        for output in outputs:
+            output.discard()
+        raise
+
+
+def warn_of_missing_end(file: FastqFile) -> None:
+    """Print a warning for a BGZF file without its end marker."""
+    if file.source.lacks_end_marker():
+        hint = "bcl2fastq writes none; if bgzip made it, the file may be cut short"
+        print(f"warning: {file.path}: no BGZF end marker: {hint}", file=sys.stderr)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """End with exit code 128 + signal, by way of the clean-up."""
+    raise SystemExit(128 + number)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit code: 0, or 1 after a message."""
+    parser = argparse.ArgumentParser(description="Check the FASTQ of one lane and deal its reads to shards.")
+    parser.add_argument("--fq1", type=Path, required=True, help="FASTQ of R1, or of single-end reads")
+    parser.add_argument("--fq2", type=Path, help="FASTQ of R2")
+    parser.add_argument("--counts", type=Path, required=True, help="JSON to write, with the numbers of reads")
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="interleaved FASTQ files to write")
+    given = parser.parse_args(arguments)
+    for path in given.shards:
+        if suffix_of(path) is None:
+            parser.error(f"{path}: a shard's name must end in one of {', '.join(CODECS)}")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    try:
+        run([path for path in (given.fq1, given.fq2) if path], given.counts, given.shards)
+    except FastqError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

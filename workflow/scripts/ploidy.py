@@ -1,0 +1,161 @@
+"""Turns a ploidy file that names samples or sexes into the two files that `bcftools call` takes.
+
+A line is `SAMPLE PLOIDY`, or `CHROM FROM TO WHO PLOIDY` as in `bcftools call --ploidy-file`, where WHO is a sample,
+a sex of the sheet's `sex` column or `*` for all, and `*` in the first three columns stands for all there is. FROM and
+TO are 1-based and inclusive. Sex wins over `*`, a sample over its sex, a later line over an earlier one; what no line
+speaks of is diploid.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+DIPLOID = 2
+EXPECTED = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
+
+
+class PloidyError(Exception):
+    """What is wrong with a ploidy file, one problem a line."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of a ploidy file; `start` and `end` are 1-based, inclusive, and None for a contig's ends."""
+
+    contig: str
+    start: int | None
+    end: int | None
+    who: str
+    ploidy: int
+    line: int
+
+
+def read_ploidy(path: str) -> list[Rule]:
+    """The lines of the ploidy file at `path`. Raises PloidyError naming every line that can't be used."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PloidyError(f"{path}: can't be read as a ploidy file ({error})") from None
+    rules: list[Rule] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                rules.append(_rule(line.split(), number))
+            except ValueError as error:
+                problems.append(f"{path}, line {number}: {error}")
+    if not rules and not problems:
+        problems.append(f"{path}: is empty; {EXPECTED}, one on a line")
+    if problems:
+        raise PloidyError("\n".join(problems))
+    return rules
+
+
+def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> list[str]:
+    """One line for each rule that speaks of nobody. `sexes` maps the sheet's samples to their sexes ("" for none)."""
+    known = {"*", *sexes, *filter(None, sexes.values())}
+    return [
+        f"{path}, line {rule.line}: {rule.who!r} is neither a sample nor a sex of the sample sheet; "
+        f"expected one of {', '.join(sorted(known)[:10])}{' …' if len(known) > 10 else ''}"
+        for rule in rules
+        if rule.who not in known
+    ]
+
+
+def read_contigs(fai: str) -> dict[str, int]:
+    """Name and length in bases of each contig, in the order of a `samtools faidx` index."""
+    fields = (line.split("\t") for line in Path(fai).read_text().splitlines())
+    return {name: int(length) for name, length, *_ in fields}
+
+
+def segments(rules: Iterable[Rule], contigs: dict[str, int]) -> list[tuple[str, int, int, int]]:
+    """(contig, first, last, ploidy) of all that is not diploid, without overlaps; a later rule wins."""
+    found = []
+    rules = list(rules)
+    for contig, length in contigs.items():
+        here = [
+            (rule.start or 1, min(rule.end or length, length), rule.ploidy)
+            for rule in rules
+            if rule.contig in ("*", contig)
+        ]
+        edges = sorted({1, length + 1, *(start for start, _, _ in here), *(end + 1 for _, end, _ in here)})
+        for first, after in pairwise(edges):
+            ploidy = next((p for start, end, p in reversed(here) if start <= first <= end), DIPLOID)
+            if ploidy != DIPLOID:
+                found.append((contig, first, after - 1, ploidy))
+    return found
+
+
+def for_bcftools(rules: list[Rule], contigs: dict[str, int], sexes: dict[str, str]) -> tuple[str, str]:
+    """Texts for `--ploidy-file` and `--samples-file`: samples of one ploidy everywhere share a made-up sex."""
+    made_up: dict[tuple[tuple[str, int, int, int], ...], str] = {}
+    samples = []
+    for sample, sex in sexes.items():
+        ranks = {"*": 0, sex: 1, sample: 2}
+        applying = sorted((rule for rule in rules if rule.who in ranks), key=lambda rule: ranks[rule.who])
+        key = tuple(segments(applying, contigs))
+        samples.append(f"{sample}\t{made_up.setdefault(key, f'sex{len(made_up) + 1}')}\n")
+    ploidy = [
+        f"{contig} {first} {last} {name} {number}\n"
+        for key, name in made_up.items()
+        for contig, first, last, number in key
+    ]
+    ploidy += [f"* * * {name} {DIPLOID}\n" for name in made_up.values()]
+    return "".join(ploidy), "".join(samples)
+
+
+def _rule(fields: list[str], line: int) -> Rule:
+    if len(fields) == 2:
+        fields = ["*", "*", "*", *fields]
+    if len(fields) != 5:
+        raise ValueError(f"found {len(fields)} fields; {EXPECTED}")
+    contig, start, end, who, ploidy = fields
+    if ploidy not in ("0", "1", "2"):
+        raise ValueError(f"found the ploidy {ploidy!r}; expected 0, 1 or 2, which is what bcftools calls")
+    first, last = _position("FROM", start), _position("TO", end)
+    if first and last and first > last:
+        raise ValueError(f"FROM {first} lies behind TO {last}")
+    return Rule(contig, first, last, who, int(ploidy), line)
+
+
+def _position(name: str, text: str) -> int | None:
+    if text == "*":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"found {name} {text!r}; expected a position of 1 or more, or *")
+    return int(text)
+
+
+def main() -> None:
+    """Command line of the rule `ploidy`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ploidy", required=True, help="the ploidy file")
+    parser.add_argument("--fai", required=True, help="index of the reference")
+    parser.add_argument("--samples", required=True, nargs="+", help="samples, each as NAME=SEX or NAME=")
+    parser.add_argument("--out-ploidy", required=True, type=Path)
+    parser.add_argument("--out-samples", required=True, type=Path)
+    options = parser.parse_args()
+    try:
+        rules = read_ploidy(options.ploidy)
+        contigs = read_contigs(options.fai)
+        unknown = [rule for rule in rules if rule.contig not in ("*", *contigs)]
+        if unknown:
+            lines = [
+                f"{options.ploidy}, line {rule.line}: the reference has no contig {rule.contig!r}; "
+                f"it has {', '.join(list(contigs)[:5])}{' …' if len(contigs) > 5 else ''}"
+                for rule in unknown
+            ]
+            raise PloidyError("\n".join(lines))
+    except PloidyError as error:
+        sys.exit(str(error))
+    sexes = dict(text.rsplit("=", 1) for text in options.samples)
+    ploidy, samples = for_bcftools(rules, contigs, sexes)
+    options.out_ploidy.write_text(ploidy)
+    options.out_samples.write_text(samples)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Checks a reference FASTA while it writes it out plain, with lines of one length, as `samtools faidx` wants it."""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from fastq import StreamError, open_decompressed
+
+LINE = 100
+# SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too.
+NAME = re.compile(rb"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
+
+
+class ReferenceError(Exception):
+    """What is wrong with a reference, with the contig and line where it was found."""
+
+
+def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
+    """The FASTA in `source` in pieces of whole lines of LINE bases; reads line by line, in little memory.
+
+    Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
+    bases, a contig named twice, a name that SAM or VCF doesn't bear, a character that is no IUPAC code.
+    """
+    seen: dict[bytes, int] = {}
+    contig = b""
+    held = bytearray()
+    bases = 0
+    for number, line in enumerate(source, start=1):
+        line = line.rstrip()
+        if line.startswith(b">"):
+            if contig:
+                _has_bases(bases, contig, name)
+                yield _wrapped(held, rest=True)
+            contig = _contig(line, number, seen, name)
+            seen[contig] = number
+            bases = 0
+            yield line + b"\n"
+        elif not contig and line:
+            raise ReferenceError(f"{name}, line {number}: found {line[:40]!r}; expected FASTA, which starts with '>'")
+        else:
+            if wrong := line.translate(None, IUPAC):
+                raise ReferenceError(
+                    f"{name}, line {number}, contig {contig.decode()}: found {wrong[:1]!r}; expected IUPAC codes"
+                )
+            held += line
+            bases += len(line)
+            if len(held) >= 1 << 20:
+                yield _wrapped(held, rest=False)
+    if not contig:
+        raise ReferenceError(f"{name}: holds no contig; expected FASTA")
+    _has_bases(bases, contig, name)
+    yield _wrapped(held, rest=True)
+
+
+def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
+    """How the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
+    lines = ann.read_text().splitlines()[1:]
+    indexed = {
+        head.split(" ", 2)[1]: int(place.split(" ")[1]) for head, place in zip(lines[::2], lines[1::2], strict=True)
+    }
+    problems = [f"{ann}: has no contig {name!r}, which the FASTA has" for name in contigs if name not in indexed]
+    problems += [f"{ann}: has a contig {name!r}, which the FASTA has not" for name in indexed if name not in contigs]
+    problems += [
+        f"{ann}: contig {name!r} has {indexed[name]} bases, in the FASTA {length}"
+        for name, length in contigs.items()
+        if indexed.get(name, length) != length
+    ]
+    if not problems and list(indexed) != list(contigs):
+        problems = [f"{ann}: the contigs stand in another order than in the FASTA"]
+    return problems
+
+
+def _contig(line: bytes, number: int, seen: dict[bytes, int], name: str) -> bytes:
+    fields = line[1:].split(None, 1)
+    contig: bytes = fields[0] if fields and not line[1:2].isspace() else b""
+    if not NAME.fullmatch(contig):
+        raise ReferenceError(
+            f"{name}, line {number}: found the contig name {contig.decode(errors='replace')!r}; "
+            "expected one that SAM and VCF bear, without spaces, commas, quotes or brackets"
+        )
+    if contig in seen:
+        raise ReferenceError(
+            f"{name}, line {number}: the contig {contig.decode()!r} stands on line {seen[contig]} already; "
+            "expected each name once"
+        )
+    return contig
+
+
+def _has_bases(bases: int, contig: bytes, name: str) -> None:
+    if not bases:
+        raise ReferenceError(f"{name}: the contig {contig.decode()!r} has no bases")
+
+
+def _wrapped(held: bytearray, *, rest: bool) -> bytes:
+    """Takes the full lines out of `held`, and what is left over when `rest` is set."""
+    end = len(held) if rest else len(held) - len(held) % LINE
+    lines = [bytes(held[start : min(start + LINE, end)]) + b"\n" for start in range(0, end, LINE)]
+    del held[:end]
+    return b"".join(lines)
+
+
+def main() -> None:
+    """Command line of the rule `reference`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fasta", required=True, help="FASTA, plain or compressed")
+    parser.add_argument("--ann", type=Path, help="the .ann file of a prebuilt BWA index, compared with the FASTA")
+    parser.add_argument("--out", required=True, type=Path)
+    options = parser.parse_args()
+    contigs: dict[str, int] = {}
+    contig = ""
+    try:
+        with open_decompressed(options.fasta) as source, options.out.open("wb") as target:
+            for piece in normalised(source, options.fasta):
+                target.write(piece)
+                if piece.startswith(b">"):
+                    contig = piece[1:].split()[0].decode()
+                    contigs[contig] = 0
+                else:
+                    contigs[contig] += len(piece) - piece.count(b"\n")
+        problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
+        if problems:
+            raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
+    except (ReferenceError, StreamError, OSError) as error:
+        options.out.unlink(missing_ok=True)
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
