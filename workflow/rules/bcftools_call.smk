@@ -1,5 +1,4 @@
 # Variants: called in windows, joined, normalised, and told apart by filters that throw nothing away.
-PADDING = 1000  # bases on either side of a window; what they yield is left to the neighbouring window
 
 
 rule ploidy:
@@ -25,8 +24,12 @@ rule ploidy:
             f"{sample}={SAMPLES[sample]}" for sample in samples_of(wildcards.callset)
         ],
     shell:
-        "exec 2> {log}; {RUN}/ploidy.py --ploidy {input.ploidy:q} --fai {input.fai} --samples {params.samples}"
-        " --out-ploidy {output.ploidy} --out-samples {output.samples}"
+        """
+        exec 2> {log}; stage {output}
+        script ploidy --ploidy {input.ploidy:q} --fai {input.fai} --samples {params.samples} \\
+            --out-ploidy $SCRATCH/{output.ploidy} --out-samples $SCRATCH/{output.samples}
+        publish {output}
+        """
 
 
 rule bcftools_call:
@@ -43,8 +46,6 @@ rule bcftools_call:
         "logs/bcftools_call/{callset}/{window}.log",
     benchmark:
         "benchmarks/runs/bcftools_call/{callset}/{window}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/bcftools.yaml"
     threads: 1
@@ -53,7 +54,11 @@ rule bcftools_call:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(60, 0.02),
     params:
-        mpileup=lambda wildcards: (
+        # Bases on either side of a window; what they yield is left to the neighbouring window.
+        padding=1000,
+        prior=config["calling"]["prior"],
+        # -L, the limit for indels, has to go with -d: with less, a deep sample has no indels.
+        limits=lambda wildcards: (
             f"-d {config['calling']['max_depth']} -L {config['calling']['max_depth']} "
             f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}"
         ),
@@ -63,13 +68,22 @@ rule bcftools_call:
             else f"--ploidy {config['calling']['ploidy']}"
         ),
     shell:
-        "exec 2> {log}; printf '%s\\n' {input.alignments:q} > alignments.txt; "
-        "awk '$4 == {wildcards.window}' {input.windows} > window.bed; "
-        "awk -v OFS='\\t' '{{ print $1, ($2 > {PADDING} ? $2 - {PADDING} : 0), $3 + {PADDING} }}' window.bed > padded.bed; "
-        "bcftools mpileup -Ou -f {input.genome[0]} -b alignments.txt -R padded.bed {params.mpileup}"
-        " -a FORMAT/AD,FORMAT/DP,FORMAT/SP,INFO/AD"
-        " | bcftools call -Ou -m -v -a GQ {params.ploidy} -"
-        " | bcftools view -Ob -T window.bed --targets-overlap pos -o {output} -"
+        """
+        exec 2> {log}; stage {output}
+        printf '%s\\n' {input.alignments:q} > $SCRATCH/alignments.txt
+        awk '$4 == {wildcards.window}' {input.windows} > $SCRATCH/window.bed
+        # Padded windows end with their contigs.
+        awk -v OFS='\\t' -v pad={params.padding} '
+            NR == FNR {{ length_of[$1] = $2; next }}
+            {{ start = $2 - pad; end = $3 + pad; limit = length_of[$1] }}
+            {{ print $1, (start > 0 ? start : 0), (end < limit ? end : limit) }}
+        ' {input.genome[1]} $SCRATCH/window.bed > $SCRATCH/padded.bed
+        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt -R $SCRATCH/padded.bed \\
+            {params.limits} -p -a FORMAT/AD,FORMAT/DP \\
+            | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \\
+            | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output} -
+        publish {output}
+        """
 
 
 rule variants:
@@ -87,8 +101,6 @@ rule variants:
         "logs/variants/{callset}.log",
     benchmark:
         "benchmarks/runs/variants/{callset}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/bcftools.yaml"
     threads: 1
@@ -100,9 +112,13 @@ rule variants:
         filters=soft_filters(),
         consequences=consequences_stage,
     shell:
-        "exec 2> {log}; printf '%s\\n' {input.calls} > calls.txt; "
-        "bcftools concat -Ou -f calls.txt"
-        " | bcftools norm -Ou -f {input.genome[0]} -m -any -"
-        " {params.filters} {params.consequences}"
-        " | bcftools view -Oz -o {output.vcf} -; "
-        "bcftools index -t -o {output.index} {output.vcf}"
+        """
+        exec 2> {log}; stage {output}
+        printf '%s\\n' {input.calls} > $SCRATCH/calls.txt
+        bcftools concat -Ou -f $SCRATCH/calls.txt \\
+            | bcftools norm -Ou -f {input.genome[0]} -m -any - \\
+            {params.filters} {params.consequences} \\
+            | bcftools view -Oz -o $SCRATCH/{output.vcf} -
+        bcftools index -t -o $SCRATCH/{output.index} $SCRATCH/{output.vcf}
+        publish {output}
+        """

@@ -12,8 +12,6 @@ rule bwa_mem:
         "logs/bwa_mem/{sample}/{unit}.{shard}.log",
     benchmark:
         "benchmarks/runs/bwa_mem/{sample}/{unit}.{shard}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/bwa.yaml"
     threads: 8
@@ -27,9 +25,13 @@ rule bwa_mem:
             "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
         ),
     shell:
-        # -K, bases in a batch, is fixed, so that insert sizes and thus results do not depend on the number of threads.
-        "exec 2> {log}; index={input.index[0]:q}; "
-        "zstd -dcfq {input.reads}"
-        " | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} -"
-        " | samtools fixmate -u -m - -"
-        " | samtools sort -l 1 -m $(({resources.mem_mb} / 8))M -T sort -o {output} -"
+        """
+        exec 2> {log}; stage {output}
+        index={input.index[0]:q}
+        # -K, bases in a batch, is fixed, so that insert sizes and results do not depend on the number of threads.
+        zstd -dcfq {input.reads} \\
+            | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \\
+            | samtools fixmate -u -m - - \\
+            | samtools sort -l 1 -m $(({resources.mem_mb} / 8))M -T $SCRATCH/sort -o $SCRATCH/{output} -
+        publish {output}
+        """

@@ -2,6 +2,7 @@
 import os
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 import snakemake
@@ -14,7 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet
-from settings import is_remote, problems_of_config, problems_of_files
+from settings import drop_empty, is_remote, problems_of_config, problems_of_files
 
 
 def stop(what, problems):
@@ -34,6 +35,7 @@ def source(path):
 
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
+drop_empty(config)
 stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
 validate(config, "../schemas/config.schema.yaml")
 try:
@@ -78,16 +80,14 @@ GENOME_INDEX = f"{GENOME}.fai"
 ANNOTATED = bool(config["annotation"]["gff"])
 
 # Inside a rule's conda environment `python` is the environment's; elsewhere it is whatever runs Snakemake.
-CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
-PYTHON = "python" if CONDA else shlex.quote(sys.executable)
-MULTIQC = "multiqc" if CONDA else f"{PYTHON} -m multiqc"
-RUN = f"PYTHONDONTWRITEBYTECODE=1 {PYTHON} {shlex.quote(str(SCRIPTS))}"
-
-# A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
-# 141 one whose reader had gone.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    PRELUDE = [SCRIPTS / "prelude.sh", "python", SCRIPTS]
+else:
+    PRELUDE = [SCRIPTS / "prelude.sh", sys.executable, SCRIPTS, "multiqc"]
 shell.prefix(
-    "set -Eeuo pipefail; "
-    """trap 'echo "exit codes of the parts of the pipe that failed, in order: ${{PIPESTATUS[*]}}" >&2' ERR; """
+    "source "
+    + shlex.join(map(str, PRELUDE)).replace("{", "{{").replace("}", "}}")
+    + "; "
 )
 
 
@@ -102,6 +102,10 @@ wildcard_constraints:
 def samples_of(callset):
     """The samples that are called together."""
     return list(SAMPLES) if JOINT else [callset]
+
+
+# Snakemake leaves the sizes of inputs for later when it is asked for them while it builds a DAG, and warns about itself.
+warnings.filterwarnings("ignore", message="coroutine 'InputFiles", category=RuntimeWarning)
 
 
 def growing(base, factor=0.0, inputs=slice(None)):
@@ -160,12 +164,15 @@ def soft_filters():
 
 
 def consequences_stage(wildcards, input):
-    """The stage of the pipe that writes BCSQ; nothing without an annotation."""
-    return (
-        f"| bcftools csq -Ou -f {input.genome[0]} -g {input.gff} -p a -"
-        if input.gff
-        else ""
-    )
+    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation.
+
+    The caller doesn't phase: BCSQ joins variants of one haplotype only where genotypes tell the haplotype (homozygous,
+    haploid, phased), LCSQ judges each variant by itself.
+    """
+    if not input.gff:
+        return ""
+    csq = f"bcftools csq -Ou -f {input.genome[0]} -g {input.gff}"
+    return f"| {csq} -p s -c BCSQ - | {csq} --local-csq -c LCSQ -"
 
 
 def fastqc_reports(ext):

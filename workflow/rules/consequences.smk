@@ -19,7 +19,11 @@ rule annotation:
         disk_mb=growing(500, 2),
         runtime=minutes(10, 0.05),
     shell:
-        "exec 2> {log}; {RUN}/annotation.py --gff {input.gff:q} --fai {input.fai} --out {output}"
+        """
+        exec 2> {log}; stage {output}
+        script annotation --gff {input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
+        publish {output}
+        """
 
 
 rule consequences:
@@ -36,8 +40,6 @@ rule consequences:
         ),
     log:
         "logs/consequences/{callset}.log",
-    shadow:
-        "minimal"
     conda:
         "../../envs/bcftools.yaml"
     threads: 1
@@ -46,6 +48,9 @@ rule consequences:
         disk_mb=growing(500, 2),
         runtime=minutes(10, 0.02),
     shell:
-        "exec 2> {log}; "
-        "bcftools query -f '[%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT\\t%TBCSQ\\t%INFO/LCSQ\\n]' {input.vcf}"
-        " | {RUN}/consequences.py > {output}"
+        """
+        exec 2> {log}; stage {output}
+        bcftools query -f '[%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT\\t%TBCSQ\\t%INFO/LCSQ\\n]' {input.vcf} \\
+            | script consequences > $SCRATCH/{output}
+        publish {output}
+        """

@@ -28,4 +28,5 @@ rule decompress:
             for mate, path in enumerate(input, start=1)
         ),
     shell:
-        "exec 2> {log}; {RUN}/decompress.py {params.mates} --counts {output.counts} --shards {output.shards}"
+        "exec 2> {log}; "
+        "script decompress {params.mates} --counts {output.counts} --shards {output.shards}"

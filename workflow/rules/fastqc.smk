@@ -16,8 +16,6 @@ rule fastqc:
         "logs/fastqc/{sample}/{unit}.log",
     benchmark:
         "benchmarks/runs/fastqc/{sample}/{unit}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/fastqc.yaml"
     threads: 1
@@ -28,20 +26,24 @@ rule fastqc:
     params:
         mates="R1 R2",
     shell:
-        "exec 2> {log}; trap 'kill $(jobs -p) 2> /dev/null || true' EXIT; "
-        "fastqs=({input:q}); pipes=(); readers=(); "
-        "for mate in {params.mates}; do"
-        "  pipe={wildcards.sample}.{wildcards.unit}.$mate.fastq; mkfifo $pipe; pipes+=($pipe);"
-        '  {RUN}/fastq.py "${{fastqs[${{#readers[@]}}]}}" > $pipe & readers+=($!); '
-        "done; "
+        """
+        exec 2> {log}; stage {output}
+        fastqs=({input:q}) pipes=() readers=()
+        for mate in {params.mates}; do
+            pipe=$SCRATCH/{wildcards.sample}.{wildcards.unit}.$mate.fastq
+            mkfifo $pipe
+            script fastq "${{fastqs[${{#pipes[@]}}]}}" > $pipe &
+            pipes+=($pipe) readers+=($!)
+        done
         # FastQC can't tell how far it is in a pipe, and says so with a stack trace for every thousand reads.
-        "fastqc --quiet --threads {threads} --dir . --outdir . ${{pipes[@]}}"
-        " 2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2); "
-        "for reader in ${{readers[@]}}; do wait $reader; done; "
-        "for mate in {params.mates}; do for ext in html zip; do"
-        "  mv {wildcards.sample}.{wildcards.unit}.${{mate}}_fastqc.$ext"
-        "  results/qc/fastqc/{wildcards.sample}/{wildcards.unit}.${{mate}}_fastqc.$ext; "
-        "done; done"
+        fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \\
+            2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2)
+        for reader in ${{readers[@]}}; do wait $reader; done
+        for output in {output}; do
+            mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output
+        done
+        publish {output}
+        """
 
 
 use rule fastqc as fastqc_single with:

@@ -19,8 +19,6 @@ rule samtools_stats:
         "logs/samtools_stats/{sample}.log",
     benchmark:
         "benchmarks/runs/samtools_stats/{sample}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/samtools.yaml"
     threads: 1
@@ -29,13 +27,16 @@ rule samtools_stats:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(30, 0.02),
     shell:
-        "exec 2> {log}; export REF_PATH={input.genome[0]:q}; "
-        "samtools view -H {input.alignment} > {output.header}; "
-        "samtools stats --reference {input.genome[0]} {input.alignment} > {output.stats}; "
-        "samtools flagstat {input.alignment} > {output.flagstat}; "
-        "samtools coverage --reference {input.genome[0]} -o {output.contigs} {input.alignment}; "
-        "samtools depth -aa --reference {input.genome[0]} {input.alignment}"
-        " | awk -f {SCRIPTS}/mean_depth.awk {input.windows} - > {output.windows}"
+        """
+        exec 2> {log}; stage {output}
+        samtools view -H {input.alignment} > $SCRATCH/{output.header}
+        samtools stats --reference {input.genome[0]} {input.alignment} > $SCRATCH/{output.stats}
+        samtools flagstat {input.alignment} > $SCRATCH/{output.flagstat}
+        samtools coverage --reference {input.genome[0]} -o $SCRATCH/{output.contigs} {input.alignment}
+        samtools depth -aa --reference {input.genome[0]} {input.alignment} \\
+            | awk -f "$SCRIPTS/mean_depth.awk" {input.windows} - > $SCRATCH/{output.windows}
+        publish {output}
+        """
 
 
 rule bcftools_stats:
@@ -48,8 +49,6 @@ rule bcftools_stats:
         "results/qc/bcftools/{callset}.stats.txt",
     log:
         "logs/bcftools_stats/{callset}.log",
-    shadow:
-        "minimal"
     conda:
         "../../envs/bcftools.yaml"
     threads: 1
@@ -58,7 +57,11 @@ rule bcftools_stats:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(15, 0.02),
     shell:
-        "exec 2> {log}; bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} > {output}"
+        """
+        exec 2> {log}; stage {output}
+        bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} > $SCRATCH/{output}
+        publish {output}
+        """
 
 
 rule variant_table:
@@ -75,8 +78,6 @@ rule variant_table:
         ),
     log:
         "logs/variant_table/{callset}.log",
-    shadow:
-        "minimal"
     conda:
         "../../envs/bcftools.yaml"
     threads: 1
@@ -85,8 +86,12 @@ rule variant_table:
         disk_mb=growing(500, 1.2),
         runtime=minutes(10, 0.01),
     shell:
-        "exec 2> {log}; bcftools query -f '%FILTER\\n' {input.vcf} | sort | uniq -c > filters.txt; "
-        "{RUN}/variant_table.py --stats {input.stats} --filters filters.txt --out {output}"
+        """
+        exec 2> {log}; stage {output}
+        bcftools query -f '%FILTER\\n' {input.vcf} | sort | uniq -c > $SCRATCH/filters.txt
+        script variant_table --stats {input.stats} --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
+        publish {output}
+        """
 
 
 rule coverage_plot:
@@ -102,8 +107,6 @@ rule coverage_plot:
         ),
     log:
         "logs/coverage_plot.log",
-    shadow:
-        "minimal"
     conda:
         "../../envs/plot.yaml"
     threads: 1
@@ -112,8 +115,12 @@ rule coverage_plot:
         disk_mb=growing(500, 2),
         runtime=minutes(10),
     shell:
-        "exec 2> {log}; printf '%s\\n' {input} > tables.txt; "
-        "{RUN}/coverage_plot.py --tables tables.txt --out {output}"
+        """
+        exec 2> {log}; stage {output}
+        printf '%s\\n' {input} > $SCRATCH/tables.txt
+        script coverage_plot --tables $SCRATCH/tables.txt --out $SCRATCH/{output}
+        publish {output}
+        """
 
 
 rule versions:
@@ -142,8 +149,12 @@ rule versions:
     params:
         snakemake=snakemake.__version__,
     shell:
-        "exec 2> {log}; {RUN}/versions.py --header {input.header} --stats {input.stats} {input.variants}"
-        " --fastqc {input.fastqc} --snakemake {params.snakemake} --out {output}"
+        """
+        exec 2> {log}; stage {output}
+        script versions --header {input.header} --stats {input.stats} {input.variants} --fastqc {input.fastqc} \\
+            --snakemake {params.snakemake} --out $SCRATCH/{output}
+        publish {output}
+        """
 
 
 rule multiqc:
@@ -167,8 +178,6 @@ rule multiqc:
         "results/qc/multiqc_data.zip",
     log:
         "logs/multiqc.log",
-    shadow:
-        "minimal"
     conda:
         "../../envs/multiqc.yaml"
     threads: 1
@@ -179,6 +188,10 @@ rule multiqc:
     params:
         config=REPORTS / "multiqc.yaml",
     shell:
-        "exec 2> {log}; printf '%s\\n' {input} > files.txt; "
-        "{MULTIQC} --no-version-check --no-ansi --config {params.config:q} --file-list files.txt"
-        " --zip-data-dir --outdir results/qc --filename multiqc.html"
+        """
+        exec 2> {log}; stage {output}
+        printf '%s\\n' {input} > $SCRATCH/files.txt
+        multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \\
+            --zip-data-dir --outdir $SCRATCH/results/qc --filename multiqc.html
+        publish {output}
+        """

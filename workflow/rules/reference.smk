@@ -23,8 +23,6 @@ rule reference:
     log:
         "logs/reference.log",
     priority: 100
-    shadow:
-        "minimal"
     conda:
         "../../envs/reads.yaml"
     threads: 1
@@ -37,9 +35,12 @@ rule reference:
             f"--ann {shlex.quote(input.ann[0])}" if input.ann else ""
         ),
     shell:
-        "exec 2> {log}; "
-        "{RUN}/reference.py --fasta {input.fasta:q} {params.ann} --out {output.fasta}; "
-        "samtools faidx {output.fasta}"
+        """
+        exec 2> {log}; stage {output}
+        script reference --fasta {input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
+        samtools faidx $SCRATCH/{output.fasta}
+        publish {output}
+        """
 
 
 rule bwa_index:
@@ -60,7 +61,11 @@ rule bwa_index:
         disk_mb=growing(500, 5),
         runtime=minutes(10, 0.05),
     shell:
-        "exec 2> {log}; bwa index -p {GENOME} {input}"
+        """
+        exec 2> {log}; stage {output}
+        bwa index -p $SCRATCH/{input} {input}
+        publish {output}
+        """
 
 
 rule windows:
@@ -87,4 +92,8 @@ rule windows:
             dpath=WINDOW_KEYS[wildcards.purpose].replace(".", "/"), within=config
         ),
     shell:
-        "exec 2> {log}; {RUN}/windows.py --fai {input} --number {params.number} --key {params.key} --out {output}"
+        """
+        exec 2> {log}; stage {output}
+        script windows --fai {input} --number {params.number} --key {params.key} --out $SCRATCH/{output}
+        publish {output}
+        """

@@ -17,8 +17,6 @@ rule sort_index:
         "logs/sort_index/{sample}.log",
     benchmark:
         "benchmarks/runs/sort_index/{sample}.tsv"
-    shadow:
-        "minimal"
     conda:
         "../../envs/samtools.yaml"
     threads: 2
@@ -34,10 +32,15 @@ rule sort_index:
         ),
         format=ALIGNMENT,
     shell:
-        "exec 2> {log}; printf '%s\\n' {input.bams:q} > bams.txt; "
-        "samtools merge -u -c -p -b bams.txt -o -"
-        " | {params.mark_duplicates}"
-        " | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index"
-        " -o {output.alignment}##idx##{output.index} -; "
-        "samtools quickcheck -v {output.alignment}; "
-        "{RUN}/count_reads.py --counts {input.counts:q} --alignment {output.alignment} --reference {input.genome[0]}"
+        """
+        exec 2> {log}; stage {output}
+        printf '%s\\n' {input.bams:q} > $SCRATCH/bams.txt
+        samtools merge -u -c -p -b $SCRATCH/bams.txt -o - \\
+            | {params.mark_duplicates} \\
+            | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \\
+                -o $SCRATCH/{output.alignment}##idx##$SCRATCH/{output.index} -
+        samtools quickcheck -v $SCRATCH/{output.alignment}
+        script count_reads --counts {input.counts:q} --reference {input.genome[0]} \\
+            --alignment $SCRATCH/{output.alignment} --name {output.alignment}
+        publish {output}
+        """

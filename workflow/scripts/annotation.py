@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from fastq import StreamError, open_decompressed
+from decompressed import open_decompressed
+from fastq_stream import FastqError
 from ploidy import read_contigs
 
 
@@ -75,7 +76,7 @@ def main() -> None:
             gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as target,
         ):
             target.writelines(checked(source, contigs, options.gff))
-    except (AnnotationError, StreamError, OSError) as error:
+    except (AnnotationError, FastqError, OSError) as error:
         options.out.unlink(missing_ok=True)
         sys.exit(str(error))
 

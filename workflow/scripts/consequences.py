@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 
-COLUMNS = "contig position reference alternative filter sample genotype consequence gene transcript protein dna".split()
+COLUMNS = ["contig", "position", "reference", "alternative", "filter", "sample", "genotype", "consequence", "gene", "transcript", "protein", "dna"]
 NOT_CODING = {"3_prime_utr", "5_prime_utr", "intron", "intergenic", "non_coding"}
 
 

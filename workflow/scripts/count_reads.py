@@ -35,10 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="counts.json of each unit")
     parser.add_argument("--alignment", required=True)
+    parser.add_argument("--name", required=True, help="what messages call the alignment file")
     parser.add_argument("--reference", required=True, help="FASTA, for CRAM")
     options = parser.parse_args()
     counts = {path.name.removesuffix(".counts.json"): json.loads(path.read_text())["reads"] for path in options.counts}
-    if problem := difference(counts, reads_in_alignment(options.alignment, options.reference), options.alignment):
+    if problem := difference(counts, reads_in_alignment(options.alignment, options.reference), options.name):
         sys.exit(problem)
 
 

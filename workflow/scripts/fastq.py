@@ -277,12 +277,26 @@ def _mate_number(name: bytes, header: bytes) -> int | None:
     return int(casava[1]) if casava else None
 
 
+def _alike(headers1: list[bytes], headers2: list[bytes]) -> bool:
+    """Tell whether all headers are alike but for Casava's mate number, or for '/1' and '/2' at their ends.
+
+    That is enough for mates; otherwise each pair needs a look of its own, which costs over half as much as the rest.
+    """
+    text1, text2 = (b"\n".join([*headers, b""]) for headers in (headers1, headers2))
+    if b"/" not in text1:
+        return b" 1:" not in text2 and text1 == text2.replace(b" 2:", b" 1:")
+    return (
+        text1.count(b"/") == text1.count(b"/1\n") == len(headers1)
+        and b" " not in text1
+        and b"\t" not in text1
+        and text1.replace(b"/1\n", b"/2\n") == text2
+    )
+
+
 def pair_lines(files: list[FastqFile], lines: list[list[bytes]]) -> None:
     """Compare the names of mates just taken, and put the headers to write in place; FastqError if they differ."""
     headers1, headers2 = lines[0][0::4], lines[1][0::4]
-    text1, text2 = b"\n".join(headers1), b"\n".join(headers2)
-    # Headers alike but for Casava's mate number need no look at each pair, unless a '/' may hide a '/1'.
-    if b"/" not in text1 and b" 1:" not in text2 and text1 == text2.replace(b" 2:", b" 1:"):
+    if _alike(headers1, headers2):
         return
     first = files[0].reads - len(headers1) + 1
     for index, (header1, header2) in enumerate(zip(headers1, headers2, strict=True)):

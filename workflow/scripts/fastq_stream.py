@@ -170,7 +170,8 @@ def decoded(file: BinaryIO, kind: Format) -> tuple[Readable, tuple[type[Exceptio
         from isal import igzip, isal_zlib
 
         gzip_file: Readable = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
-        return gzip_file, (gzip.BadGzipFile, isal_zlib.error)
+        # The stubs of isal declare the exception's class as an instance.
+        return gzip_file, (gzip.BadGzipFile, isal_zlib.error)  # type: ignore[return-value]
     if kind is Format.BZIP2:
         return Streams(file, bz2.BZ2Decompressor), (OSError,)
     if kind is Format.XZ:

@@ -36,9 +36,11 @@ class Rule:
 def read_ploidy(path: str) -> list[Rule]:
     """The lines of the ploidy file at `path`. Raises PloidyError naming every line that can't be used."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PloidyError(f"{path}: can't be read as a ploidy file ({error})") from None
+        lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise PloidyError(f"{path}: can't be read ({error.strerror}); {EXPECTED}, one on a line") from None
+    except UnicodeDecodeError as error:
+        raise PloidyError(f"{path}: byte {error.start + 1} is not UTF-8; expected text in UTF-8") from None
     rules: list[Rule] = []
     problems: list[str] = []
     for number, line in enumerate(lines, start=1):

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from fastq import StreamError, open_decompressed
+from decompressed import open_decompressed
+from fastq_stream import FastqError
 
 LINE = 100
 # SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too.
@@ -124,7 +125,7 @@ def main() -> None:
         problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
         if problems:
             raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
-    except (ReferenceError, StreamError, OSError) as error:
+    except (ReferenceError, FastqError, OSError) as error:
         options.out.unlink(missing_ok=True)
         sys.exit(str(error))
 

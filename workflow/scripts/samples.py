@@ -8,10 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from settings import is_remote, load_schema, problem_of_file
+from settings import is_remote, load_schema, problem_of_file, problem_of_local_file
 
 SCHEMA = load_schema("samples")
 COLUMNS: dict[str, Any] = SCHEMA["properties"]
+SAVE_AS = "expected text in UTF-8, so save the sheet as that, with tabs between the columns"
 
 
 class SheetError(Exception):
@@ -65,15 +66,17 @@ def read_sheet(path: str) -> list[Unit]:
     Takes UTF-8 with or without a byte-order mark, with any line ends; skips blank lines and lines that start with #.
     Raises SheetError with all that is wrong, by line.
     """
-    if problem := problem_of_file(path):
+    if problem := problem_of_local_file(path):
         raise SheetError([f"{path}: {problem}; expected a tab-separated table with the columns {_columns()}"])
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SheetError([f"{path}: byte {error.start + 1} is not UTF-8; save the sheet as UTF-8"]) from None
+        raise SheetError([f"{path}: byte {error.start + 1} is not UTF-8; {SAVE_AS}"]) from None
+    if "\0" in text:
+        raise SheetError([f"{path}: holds zero bytes, so it is not plain text; {SAVE_AS}"])
     lines = [
         (number, line)
-        for number, line in enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(text.split("\n"), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
@@ -112,8 +115,10 @@ def _columns() -> str:
 
 def _header(path: str, number: int, line: str) -> list[str]:
     place = f"{path}, line {number}"
-    columns = [name.strip() for name in line.split("\t")]
-    if "\t" not in line and set(re.split(r"[\s,;]+", line.strip())) & set(COLUMNS):
+    columns = [name.strip() for name in line.rstrip().split("\t")]
+    if not set(re.split(r"[\s,;]+", line.strip())) & set(COLUMNS):
+        raise SheetError([f"{place}: found {line!r}; expected a header line with the columns {_columns()}"])
+    if "\t" not in line:
         raise SheetError([f"{place}: the columns are not separated by tabs; found {line!r}; expected tabs"])
     problems = [f"{place}: column `{name}` is there twice" for name in sorted(set(columns)) if columns.count(name) > 1]
     problems += [
@@ -131,16 +136,16 @@ def _header(path: str, number: int, line: str) -> list[str]:
 
 def _unit(place: str, line: str, number: int, columns: list[str], problems: list[str]) -> Unit | None:
     """The unit of one line; adds to `problems` and gives None for a line that has any."""
-    fields = [field.strip() for field in line.split("\t")]
-    if "\t" not in line and len(line.split()) > 1:
-        problems.append(f"{place}: the fields are not separated by tabs; found {line!r}")
+    fields = [field.strip() for field in line.rstrip().split("\t")]
+    if "\t" not in line and len(re.split(r"[\s,;]+", line.strip())) > 1:
+        problems.append(f"{place}: the fields are not separated by tabs; found {line!r}; expected tabs")
         return None
     if len(fields) > len(columns):
         problems.append(f"{place}: found {len(fields)} fields, expected the {len(columns)} of the header")
         return None
     row = dict.fromkeys(COLUMNS, "") | dict(zip(columns, fields, strict=False))
     found = [problem for name, value in row.items() if (problem := _problem_of_field(name, value))]
-    if row["fq1"] and row["fq1"] == row["fq2"]:
+    if row["fq1"] and row["fq2"] and _identity(row["fq1"]) == _identity(row["fq2"]):
         found.append(f"fq1 and fq2 are the same file, {row['fq1']!r}; expected the two files of the pairs")
     problems += [f"{place}: {problem}" for problem in found]
     return None if found else Unit(**row, line=number)
@@ -157,6 +162,11 @@ def _problem_of_field(name: str, value: str) -> str | None:
     return f"{name}: found {value!r}; expected {schema['expected']}"
 
 
+def _identity(fastq: str) -> str:
+    """One name for all paths that lead to the same file."""
+    return fastq if is_remote(fastq) else os.path.realpath(fastq)
+
+
 def _repeated(path: str, units: list[Unit]) -> list[str]:
     """Problems of lines that say the same as an earlier one, or that contradict it."""
     names: dict[str, list[int]] = defaultdict(list)
@@ -166,7 +176,7 @@ def _repeated(path: str, units: list[Unit]) -> list[str]:
         names[f"sample {unit.sample!r} with unit {unit.unit!r}"].append(unit.line)
         sexes[unit.sample].setdefault(unit.sex, unit.line)
         for fastq in unit.fastqs:
-            files[fastq if is_remote(fastq) else os.path.realpath(fastq)].append(unit.line)
+            files[_identity(fastq)].append(unit.line)
     problems = [
         f"{path}, line {lines[1]}: {name} stands on line {lines[0]} already; each lane needs its own"
         for name, lines in names.items()

@@ -1,6 +1,7 @@
 """Checks the configuration against its schema and gives every problem in words that say what to write."""
 
 import difflib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,17 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
+ADDRESSES = ("s3://", "https://", "http://")
+
+# JSON Schema takes 2.0 for an integer, Python doesn't.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
 
 
 def load_schema(name: str) -> dict[str, Any]:
@@ -24,9 +33,18 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def drop_empty(config: dict[str, Any]) -> None:
+    """Takes out the keys and sections of `config` with nothing written behind them: they count as not given."""
+    for key, value in list(config.items()):
+        if value is None:
+            del config[key]
+        elif isinstance(value, dict):
+            drop_empty(value)
+
+
 def problems_of_config(config: dict[str, Any]) -> list[str]:
     """One line for each thing in `config` that its schema refuses; none when all is well."""
-    validator = Draft202012Validator(load_schema("config"))
+    validator = Validator(load_schema("config"))
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     return [problem for error in errors for problem in _problems(error)]
 
@@ -47,21 +65,28 @@ def problems_of_files(config: dict[str, Any]) -> list[str]:
 
 
 def problem_of_file(path: str) -> str | None:
-    """What keeps the local file `path` from being read; None for a readable one and for an address."""
-    if is_remote(path):
-        return None
+    """What keeps the file or address `path` from being read; None for a readable file and a good address."""
+    if not is_remote(path):
+        return problem_of_local_file(path)
+    return None if path.startswith(ADDRESSES) else "is an address of another kind than s3:// and https://"
+
+
+def problem_of_local_file(path: str) -> str | None:
+    """What keeps the file `path` on this disk from being read; None for a readable one."""
     try:
-        file = Path(path)
-        if not file.exists():
-            return "no such file"
-        if not file.is_file():
-            return "is not a file"
-        if file.stat().st_size == 0:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            return "is a folder" if stat.S_ISDIR(status.st_mode) else "is not a file"
+        if status.st_size == 0:
             return "is empty (0 bytes)"
-        with file.open("rb"):
+        with Path(path).open("rb"):
             return None
+    except FileNotFoundError:
+        return "no such file"
     except OSError as error:
         return f"can't be read ({error.strerror})"
+    except ValueError:
+        return "can't be the path of a file"
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
@@ -84,7 +109,7 @@ def _problems(error: ValidationError) -> Iterator[str]:
         expected = schema["expected"]
         yield f"{_join(path, found)}: can't be a name here; expected {expected}"
     else:
-        yield f"{path or 'configuration'}: found {found!r}; expected {error.schema['expected']}"
+        yield f"{path}: found {found!r}; expected {schema['expected']}"
 
 
 def _join(path: str, key: object) -> str:

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# What every shell command of a rule starts with. Arguments: the Python that runs the scripts, and their folder; with
+# `multiqc` as third, MultiQC is that Python's.
+
+set -Eeuo pipefail
+
+PYTHON=$1 SCRIPTS=$2
+export PYTHONDONTWRITEBYTECODE=1
+
+# A job writes into a folder of its own. What it makes gets its name by a rename, when it is whole: a killed job leaves
+# nothing that looks like a result, and one that outlives its killed run can't write into what the next run makes.
+mkdir -p .snakemake/scratch
+SCRATCH=$(mktemp -d .snakemake/scratch/XXXXXXXX)
+
+trap 'jobs -p | xargs -r kill 2> /dev/null || true; rm -rf "$SCRATCH"' EXIT
+# A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
+# 141 one whose reader had gone.
+trap 'echo "exit codes of the parts of what failed, in order: ${PIPESTATUS[*]}" >&2' ERR
+
+# script NAME ARGUMENTS…: a script of this folder
+script() {
+  "$PYTHON" "$SCRIPTS/$1.py" "${@:2}"
+}
+
+# stage OUTPUT…: makes room for outputs, which are then written to "$SCRATCH/OUTPUT"
+stage() {
+  local output
+  for output in "$@"; do mkdir -p "$SCRATCH/${output%/*}"; done
+}
+
+# publish OUTPUT…: gives finished outputs their names
+publish() {
+  local output
+  for output in "$@"; do mv -f "$SCRATCH/$output" "$output"; done
+}
+
+if [[ ${3:-} == multiqc ]]; then
+  multiqc() {
+    "$PYTHON" -m multiqc "$@"
+  }
+fi
