@@ -30,8 +30,8 @@ align() { # lane, and with it what goes into the header
 
 length=$(cut -f2 "$ref.fai")
 call() { # window
-  bcftools mpileup -Ou -f "$ref" -r "$1" -d 5000 -L 5000 -q 0 -Q 1 -a FORMAT/AD,FORMAT/DP,FORMAT/SP,INFO/AD bench.cram 2>/dev/null |
-    bcftools call -Ob -m -v -a GQ --ploidy 2 -o "$2" -
+  bcftools mpileup -Ou -f "$ref" -r "$1" -d 5000 -L 5000 -q 0 -Q 1 -p -a FORMAT/AD,FORMAT/DP bench.cram 2>/dev/null |
+    bcftools call -Ob -m -v -P 0.005 -a GQ --ploidy 2 -o "$2" -
 }
 name=$(cut -f1 "$ref.fai")
 call "$name:1-$((length / 2))" 1.bcf &

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 GENOME, PAIRS, READ, INSERT = 4_600_000, 460_000, 150, (400, 50)
@@ -137,8 +138,9 @@ def workflow(data: Path, out: Path, cores: int) -> list[str]:
 
 
 def plain(data: Path, out: Path) -> list[str]:
-    """The command that runs the plain pipeline, with the workflow's default filter."""
-    soft_filter = "bcftools filter -Ou -m + -s LowQual -e 'QUAL < 20' -"
+    """The command that runs the plain pipeline, with the workflow's default filters."""
+    filters = yaml.safe_load((ROOT / "config/config.yaml").read_text())["filters"]
+    soft_filter = " | ".join(f"bcftools filter -Ou -m + -s {name} -e '{text}' -" for name, text in filters.items())
     return ["bash", str(ROOT / "benchmarks/plain.sh"), str(data), str(out), sys.executable, soft_filter]
 
 

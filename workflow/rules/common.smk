@@ -34,14 +34,14 @@ def source(path):
     return os.path.abspath(path) if path.startswith("..") else path
 
 
-CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
 drop_empty(config)
 stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
 validate(config, "../schemas/config.schema.yaml")
 try:
     units = read_sheet(config["samples"])
 except SheetError as error:
-    stop("Problems in the sample sheet", error.problems)
+    stop("Problems in the sample sheet (samples)", error.problems)
 UNITS = {(unit.sample, unit.unit): unit for unit in units}
 SAMPLES = {unit.sample: unit.sex for unit in units}
 UNITS_OF = {sample: [] for sample in SAMPLES}
@@ -56,16 +56,16 @@ PLOIDY_FILE = (
 if PLOIDY_FILE:
     try:
         stop(
-            "Problems in the ploidy file",
+            "Problems in the ploidy file (calling.ploidy)",
             problems_of_ploidy(PLOIDY_FILE, read_ploidy(PLOIDY_FILE), SAMPLES),
         )
     except PloidyError as error:
-        stop("Problems in the ploidy file", str(error).splitlines())
+        stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
 
 # A worker in another place gets its inputs from storage: only the main process sees the user's disk.
 if workflow.is_main_process:
     stop(
-        "Files can't be read",
+        f"Files can't be read (relative paths start from {os.getcwd()})",
         problems_of_files(config) + problems_of_fastqs(config["samples"], units),
     )
 

@@ -21,6 +21,8 @@ rule samtools_stats:
         "benchmarks/runs/samtools_stats/{sample}.tsv"
     conda:
         "../../envs/samtools.yaml"
+    # Ahead of calling, so that what waits for it runs beside the calls.
+    priority: 10
     threads: 1
     resources:
         mem_mb=growing(2000),

@@ -2,9 +2,12 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fastq_stream import Source
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 class _AnySource(Source):
@@ -22,7 +25,7 @@ class _Raw(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any, /) -> int:
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
         target = memoryview(buffer).cast("B")
         data = self._left or self._source.read(len(target))
         target[: len(data)] = data[: len(target)]

@@ -1,6 +1,6 @@
-"""Measures the decompression and checks of FASTQ against `gzip -dc`, and writes benchmarks/decompress.md.
+"""Measures the decompression and checks of FASTQ against `gzip -dc`, and writes benchmarks/dealing.md.
 
-    python benchmarks/decompress.py [--reads N] [--runs N] [--fastq R1.fastq.gz R2.fastq.gz]
+    python benchmarks/dealing.py [--reads N] [--runs N] [--fastq R1.fastq.gz R2.fastq.gz]
 
 Every figure is CPU time (user and system) of whole processes on one core, as the median of the ratios to a run of
 `gzip -dc` just before it. Tools that are not installed are named and left out.
