@@ -25,13 +25,8 @@ def stop(what, problems):
 
 
 def source(path):
-    """An input as the user named it: an address goes through its storage plugin.
-
-    A shadow directory can't mirror a path that climbs out of the working directory, hence the absolute one.
-    """
-    if is_remote(path):
-        return storage(path)
-    return os.path.abspath(path) if path.startswith("..") else path
+    """An input as the user named it: an address goes through its storage plugin."""
+    return storage(path) if is_remote(path) else path
 
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
