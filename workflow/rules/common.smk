@@ -13,6 +13,7 @@ from snakemake.utils import validate
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from lock import LockedError, hold_lock
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet
 from settings import drop_empty, is_remote, problems_of_config, problems_of_files
