@@ -13,6 +13,7 @@ from snakemake.utils import validate
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from html_report import write_report
 from lock import LockedError, hold_lock
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet

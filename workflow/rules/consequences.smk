@@ -50,7 +50,9 @@ rule consequences:
     shell:
         """
         exec 2> {log}; stage {output}
-        bcftools query -f '[%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT\\t%TBCSQ\\t%INFO/LCSQ\\n]' {input.vcf} \\
+        site='%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT'
+        # TBCSQ takes away the lines of samples that have none, hence those of LCSQ by themselves.
+        bcftools query -f "[$site\\t%TBCSQ\\t.\\n][$site\\t.\\t%INFO/LCSQ\\n]" {input.vcf} \\
             | script consequences > $SCRATCH/{output}
         publish {output}
         """

@@ -37,7 +37,7 @@ rule fastqc:
         done
         # FastQC can't tell how far it is in a pipe, and says so with a stack trace for every thousand reads.
         fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \\
-            2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2)
+            2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2 || true)
         for reader in ${{readers[@]}}; do wait $reader; done
         for output in {output}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output

@@ -16,7 +16,7 @@ class AnnotationError(Exception):
 
 
 def checked(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> Iterator[bytes]:
-    """The lines of the GFF3 file `name`, unchanged.
+    """The lines of the GFF3 file `name`, with Unix line ends and without the sequences that may follow.
 
     Raises AnnotationError for a feature behind the end of its contig, and at the end when no contig is one of the
     reference's or no coding transcript is one that csq knows (`ID=transcript:…;…biotype=protein_coding`).
@@ -25,10 +25,13 @@ def checked(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> Itera
     absent: dict[str, None] = {}
     features = transcripts = 0
     for number, line in enumerate(lines, start=1):
-        yield line
+        if line.startswith(b"##FASTA"):
+            break
+        line = line.rstrip(b"\r\n")
+        yield line + b"\n"
         if line.startswith(b"#") or not line.strip():
             continue
-        fields = line.rstrip(b"\r\n").split(b"\t")
+        fields = line.split(b"\t")
         if len(fields) != 9 or not fields[3].isdigit() or not fields[4].isdigit():
             raise AnnotationError(f"{name}, line {number}: found {line[:60]!r}; expected the 9 columns of GFF3")
         contig = fields[0].decode(errors="replace")

@@ -1,14 +1,27 @@
 """Makes a table of coding changes from genotypes with the consequences that `bcftools csq` gave them.
 
-A haplotype is known where a genotype is homozygous, haploid or phased: there the consequence takes other variants of the
-same haplotype into account (tag BCSQ). An unphased heterozygous variant is judged by itself (tag LCSQ).
+A haplotype is known where a genotype is homozygous, haploid or phased: there the consequence takes other variants of
+the same haplotype into account (tag BCSQ). An unphased heterozygous variant is judged by itself (tag LCSQ).
 """
 
 import re
 import sys
 from collections.abc import Iterable, Iterator
 
-COLUMNS = ["contig", "position", "reference", "alternative", "filter", "sample", "genotype", "consequence", "gene", "transcript", "protein", "dna"]
+COLUMNS = [
+    "contig",
+    "position",
+    "reference",
+    "alternative",
+    "filter",
+    "sample",
+    "genotype",
+    "consequence",
+    "gene",
+    "transcript",
+    "protein",
+    "dna",
+]
 NOT_CODING = {"3_prime_utr", "5_prime_utr", "intron", "intergenic", "non_coding"}
 
 

@@ -39,7 +39,11 @@ def main() -> None:
     parser.add_argument("--reference", required=True, help="FASTA, for CRAM")
     options = parser.parse_args()
     counts = {path.name.removesuffix(".counts.json"): json.loads(path.read_text())["reads"] for path in options.counts}
-    if problem := difference(counts, reads_in_alignment(options.alignment, options.reference), options.name):
+    try:
+        found = reads_in_alignment(options.alignment, options.reference)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"{options.name}: can't be read back (samtools ended with code {error.returncode}); run again.")
+    if problem := difference(counts, found, options.name):
         sys.exit(problem)
 
 

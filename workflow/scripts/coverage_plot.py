@@ -27,6 +27,7 @@ def read_windows(path: Path) -> list[Window]:
 def draw(samples: dict[str, list[Window]], out: Path) -> None:
     """Writes the plot of `samples` as SVG, with contigs one after the other; same data, same bytes."""
     mpl.rcParams["svg.hashsalt"] = "coverage"
+    mpl.rcParams["text.parse_math"] = False  # names may hold a $
     figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")
     windows = next(iter(samples.values()))
     edges = [0, *accumulate(end - start for _, start, end, _ in windows)]
@@ -47,6 +48,7 @@ def draw(samples: dict[str, list[Window]], out: Path) -> None:
     if len(samples) <= MANY:
         axes.legend(loc="lower right", fontsize=8)
     figure.savefig(out, metadata={"Date": None})
+    plt.close(figure)
 
 
 def main() -> None:

@@ -67,6 +67,22 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
     ]
 
 
+def problems_of_places(path: str, rules: list[Rule], contigs: dict[str, int]) -> list[str]:
+    """One line for each rule that speaks of a place that the reference doesn't have."""
+    names = f"{', '.join(list(contigs)[:5])}{' …' if len(contigs) > 5 else ''}"
+    problems = [
+        (rule.line, f"the reference has no contig {rule.contig!r}; it has {names}")
+        for rule in rules
+        if rule.contig not in ("*", *contigs)
+    ]
+    problems += [
+        (rule.line, f"FROM {rule.start} lies behind the end of {rule.contig}, which has {contigs[rule.contig]} bases")
+        for rule in rules
+        if rule.contig in contigs and (rule.start or 1) > contigs[rule.contig]
+    ]
+    return [f"{path}, line {line}: {problem}" for line, problem in sorted(problems)]
+
+
 def read_contigs(fai: str) -> dict[str, int]:
     """Name and length in bases of each contig, in the order of a `samtools faidx` index."""
     fields = (line.split("\t") for line in Path(fai).read_text().splitlines())
@@ -143,14 +159,8 @@ def main() -> None:
     try:
         rules = read_ploidy(options.ploidy)
         contigs = read_contigs(options.fai)
-        unknown = [rule for rule in rules if rule.contig not in ("*", *contigs)]
-        if unknown:
-            lines = [
-                f"{options.ploidy}, line {rule.line}: the reference has no contig {rule.contig!r}; "
-                f"it has {', '.join(list(contigs)[:5])}{' …' if len(contigs) > 5 else ''}"
-                for rule in unknown
-            ]
-            raise PloidyError("\n".join(lines))
+        if problems := problems_of_places(options.ploidy, rules, contigs):
+            raise PloidyError("\n".join(problems))
     except PloidyError as error:
         sys.exit(str(error))
     sexes = dict(text.rsplit("=", 1) for text in options.samples)

@@ -11,8 +11,10 @@ from decompressed import open_decompressed
 from fastq_stream import FastqError
 
 LINE = 100
-# SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too.
-NAME = re.compile(rb"[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+PIECE = 1 << 20  # bytes of a line that are held at once
+# SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too, and a #
+# in front, which begins a comment in BED.
+NAME = re.compile(rb"[0-9A-Za-z!$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 
 
@@ -21,7 +23,7 @@ class ReferenceError(Exception):
 
 
 def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
-    """The FASTA in `source` in pieces of whole lines of LINE bases; reads line by line, in little memory.
+    """The FASTA in `source` in pieces of whole lines of LINE bases; in little memory, however long the lines are.
 
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
     bases, a contig named twice, a name that SAM or VCF doesn't bear, a character that is no IUPAC code.
@@ -30,9 +32,11 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     contig = b""
     held = bytearray()
     bases = 0
-    for number, line in enumerate(source, start=1):
-        line = line.rstrip()
-        if line.startswith(b">"):
+    for number, piece, starts in _pieces(source):
+        line = piece.rstrip()
+        if starts and line.startswith(b">"):
+            if len(piece) == PIECE:
+                raise ReferenceError(f"{name}, line {number}: found a header of {PIECE} bytes or more; expected a name")
             if contig:
                 _has_bases(bases, contig, name)
                 yield _wrapped(held, rest=True)
@@ -49,7 +53,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
                 )
             held += line
             bases += len(line)
-            if len(held) >= 1 << 20:
+            if len(held) >= PIECE:
                 yield _wrapped(held, rest=False)
     if not contig:
         raise ReferenceError(f"{name}: holds no contig; expected FASTA")
@@ -59,10 +63,13 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
 
 def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
     """How the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
-    lines = ann.read_text().splitlines()[1:]
-    indexed = {
-        head.split(" ", 2)[1]: int(place.split(" ")[1]) for head, place in zip(lines[::2], lines[1::2], strict=True)
-    }
+    lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
+    try:
+        indexed = {
+            head.split(" ", 2)[1]: int(place.split(" ")[1]) for head, place in zip(lines[::2], lines[1::2], strict=True)
+        }
+    except (ValueError, IndexError):
+        return [f"{ann}: is not a file that `bwa index` wrote"]
     problems = [f"{ann}: has no contig {name!r}, which the FASTA has" for name in contigs if name not in indexed]
     problems += [f"{ann}: has a contig {name!r}, which the FASTA has not" for name in indexed if name not in contigs]
     problems += [
@@ -73,6 +80,16 @@ def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
     if not problems and list(indexed) != list(contigs):
         problems = [f"{ann}: the contigs stand in another order than in the FASTA"]
     return problems
+
+
+def _pieces(source: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """(number of the line, bytes, whether the line starts with them) of each line, the long ones in PIECE bytes."""
+    number = 1
+    starts = True
+    while piece := source.readline(PIECE):
+        yield number, piece, starts
+        starts = piece.endswith(b"\n")
+        number += starts
 
 
 def _contig(line: bytes, number: int, seen: dict[bytes, int], name: str) -> bytes:

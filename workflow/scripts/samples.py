@@ -104,8 +104,7 @@ def problems_of_fastqs(path: str, units: list[Unit]) -> list[str]:
     ]
     if not bad:
         return []
-    head = f"{path}: {len(bad)} of the FASTQ files can't be read (relative paths start from {Path.cwd()}):"
-    return ["\n".join([head, *bad])]
+    return ["\n".join([f"{path}: {len(bad)} of the FASTQ files can't be read:", *bad])]
 
 
 def _columns() -> str:

@@ -16,7 +16,7 @@ BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
 ADDRESSES = ("s3://", "https://", "http://")
 
 # JSON Schema takes 2.0 for an integer, Python doesn't.
-Validator = extend(
+Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
 )
@@ -55,12 +55,15 @@ def problems_of_files(config: dict[str, Any]) -> list[str]:
     Looks at names and sizes only; what is in the files is checked by the rules that read them.
     """
     fasta = config["reference"]["fasta"]
-    named = [("reference.fasta", fasta)]
+    named = [("reference.fasta", fasta, "a FASTA file")]
     if config["reference"]["bwa_index"] == "prebuilt":
-        named += [("reference.bwa_index: prebuilt", fasta + suffix) for suffix in BWA_INDEX_SUFFIXES]
-    named += [("annotation.gff", config["annotation"]["gff"])]
+        what = "a file that `bwa index` wrote; `build` makes them"
+        named += [("reference.bwa_index: prebuilt", fasta + suffix, what) for suffix in BWA_INDEX_SUFFIXES]
+    named += [("annotation.gff", config["annotation"]["gff"], "a GFF3 file, or an empty string for none")]
     return [
-        f"{key}: {path}: {problem}" for key, path in named if path and (problem := problem_of_file(path)) is not None
+        f"{key}: {path}: {problem}; expected {expected}"
+        for key, path, expected in named
+        if path and (problem := problem_of_file(path))
     ]
 
 

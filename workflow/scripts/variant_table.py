@@ -6,14 +6,14 @@ from pathlib import Path
 
 COLUMNS = (
     "sample",
-    "SNPs",
-    "insertions",
-    "deletions",
+    "diploid SNPs",
+    "diploid insertions",
+    "diploid deletions",
     "heterozygous",
     "homozygous",
-    "haploid",
+    "haploid variants",
     "missing",
-    "Ts/Tv",
+    "diploid Ts/Tv",
     "mean depth",
 )
 
@@ -22,7 +22,8 @@ def rows_of_samples(stats: Iterable[str]) -> list[list[str]]:
     """One row of COLUMNS for each sample, of sites that pass all filters.
 
     Reads the lines PSC and PSI of `bcftools stats -s -` by the names in their headers, which have changed between
-    versions. A multi-allelic site that was split counts once for each of its alleles that the sample carries.
+    versions. These tell kinds apart in diploid genotypes only. A multi-allelic site that was split counts once for
+    each of its alleles that the sample carries.
     """
     names: dict[str, list[str]] = {}
     values: dict[str, dict[str, dict[str, str]]] = {"PSC": {}, "PSI": {}}

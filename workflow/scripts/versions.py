@@ -13,7 +13,8 @@ def of_alignment(header: str) -> dict[str, str]:
     for line in header.splitlines():
         if line.startswith("@PG"):
             fields = dict(field.split(":", 1) for field in line.split("\t")[1:])
-            found[fields["PN"]] = fields["VN"]
+            if "PN" in fields and "VN" in fields:
+                found[fields["PN"]] = fields["VN"]
     return found
 
 
