@@ -169,7 +169,7 @@ def consequences_stage(wildcards, input):
     if not input.gff:
         return ""
     csq = f"bcftools csq -Ou -f {input.genome[0]} -g {input.gff}"
-    return f"| {csq} -p s -c BCSQ - | {csq} --local-csq -c LCSQ -"
+    return f"| {csq} -p s --ncsq 256 -c BCSQ - | {csq} --local-csq --ncsq 256 -c LCSQ -"
 
 
 def fastqc_reports(ext):
