@@ -20,6 +20,7 @@ rule bwa_mem:
         disk_mb=growing(1000, 4),
         runtime=minutes(30, 0.1),
     params:
+        decompress={"none": "cat", "zstd": "zstd -dcq"}[config["reads"]["compression"]],
         read_group=lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group,
         pairing=lambda wildcards: (
             "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
@@ -29,7 +30,7 @@ rule bwa_mem:
         exec 2> {log}; stage {output}
         index={input.index[0]:q}
         # -K, bases in a batch, is fixed, so that insert sizes and results do not depend on the number of threads.
-        zstd -dcfq {input.reads} \\
+        {params.decompress} {input.reads} \\
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \\
             | samtools fixmate -u -m - - \\
             | samtools sort -l 1 -m $(({resources.mem_mb} / 8))M -T $SCRATCH/sort -o $SCRATCH/{output} -

@@ -17,7 +17,7 @@ from html_report import write_report
 from lock import LockedError, hold_lock
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet
-from settings import drop_empty, is_remote, problems_of_config, problems_of_files
+from settings import is_remote, problems_of_config, problems_of_files, tidy
 
 
 def stop(what, problems):
@@ -32,7 +32,7 @@ def source(path):
 
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
-drop_empty(config)
+tidy(config)
 stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
 validate(config, "../schemas/config.schema.yaml")
 try:

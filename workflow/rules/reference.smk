@@ -36,7 +36,8 @@ rule reference:
         ),
     shell:
         """
-        exec 2> {log}; stage {output}
+        exec 2>{log}
+        stage {output}
         script reference --fasta {input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
         samtools faidx $SCRATCH/{output.fasta}
         publish {output}
@@ -62,7 +63,8 @@ rule bwa_index:
         runtime=minutes(10, 0.05),
     shell:
         """
-        exec 2> {log}; stage {output}
+        exec 2>{log}
+        stage {output}
         bwa index -p $SCRATCH/{input} {input}
         publish {output}
         """
@@ -93,7 +95,8 @@ rule windows:
         ),
     shell:
         """
-        exec 2> {log}; stage {output}
+        exec 2>{log}
+        stage {output}
         script windows --fai {input} --number {params.number} --key {params.key} --out $SCRATCH/{output}
         publish {output}
         """

@@ -26,7 +26,7 @@ rule sort_index:
         runtime=minutes(30, 0.02),
     params:
         mark_duplicates=(
-            "samtools markdup -u -T markdup - -"
+            "samtools markdup -u -T $SCRATCH/markdup - -"
             if config["alignment"]["mark_duplicates"]
             else "cat"
         ),

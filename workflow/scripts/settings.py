@@ -33,13 +33,21 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def drop_empty(config: dict[str, Any]) -> None:
-    """Takes out the keys and sections of `config` with nothing written behind them: they count as not given."""
+def tidy(config: dict[str, Any], schema: dict[str, Any] | None = None) -> None:
+    """Makes `config` say what its author means, in place, before it is checked.
+
+    A key or section with nothing written behind it counts as not given. Text becomes the number, true or false that the
+    schema wants there: `--config calling='{windows: 16}'` has Snakemake give 16 as text.
+    """
+    parts = (load_schema("config") if schema is None else schema).get("properties", {})
     for key, value in list(config.items()):
+        part = parts.get(key, {})
         if value is None:
             del config[key]
         elif isinstance(value, dict):
-            drop_empty(value)
+            tidy(value, part)
+        elif isinstance(value, str) and ("anyOf" in part or part.get("type") in ("integer", "number", "boolean")):
+            config[key] = _number_or_truth(value)
 
 
 def problems_of_config(config: dict[str, Any]) -> list[str]:
@@ -90,6 +98,14 @@ def problem_of_local_file(path: str) -> str | None:
         return f"can't be read ({error.strerror})"
     except ValueError:
         return "can't be the path of a file"
+
+
+def _number_or_truth(text: str) -> object:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, int | float) else text
 
 
 def _problems(error: ValidationError) -> Iterator[str]:
