@@ -27,17 +27,18 @@ rule fastqc:
         mates="R1 R2",
     shell:
         """
-        exec 2> {log}; stage {output}
+        exec 2>{log}
+        stage {output}
         fastqs=({input:q}) pipes=() readers=()
         for mate in {params.mates}; do
             pipe=$SCRATCH/{wildcards.sample}.{wildcards.unit}.$mate.fastq
             mkfifo $pipe
-            script fastq "${{fastqs[${{#pipes[@]}}]}}" > $pipe &
+            script fastq "${{fastqs[${{#pipes[@]}}]}}" >$pipe &
             pipes+=($pipe) readers+=($!)
         done
-        # FastQC can't tell how far it is in a pipe, and says so with a stack trace for every thousand reads.
+        # FastQC can't tell how far it is in a pipe, and says so with a stack trace, or `null`, for every thousand reads.
         fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \\
-            2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat )' >&2 || true)
+        2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat |null$)' >&2 || true) >&2
         for reader in ${{readers[@]}}; do wait $reader; done
         for output in {output}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output

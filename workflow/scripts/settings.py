@@ -1,6 +1,7 @@
 """Checks the configuration against its schema and gives every problem in words that say what to write."""
 
 import difflib
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,8 @@ def problems_of_files(config: dict[str, Any]) -> list[str]:
 
 def problem_of_file(path: str) -> str | None:
     """What keeps the file or address `path` from being read; None for a readable file and a good address."""
+    if re.search("[{}]", path):
+        return "holds { or }, which Snakemake can't take; give a link without it"
     if not is_remote(path):
         return problem_of_local_file(path)
     return None if path.startswith(ADDRESSES) else "is an address of another kind than s3:// and https://"
