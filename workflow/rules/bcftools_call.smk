@@ -24,9 +24,10 @@ rule ploidy:
             f"{sample}={SAMPLES[sample]}" for sample in samples_of(wildcards.callset)
         ],
     shell:
-        """
-        exec 2> {log}; stage {output}
-        script ploidy --ploidy {input.ploidy:q} --fai {input.fai} --samples {params.samples} \\
+        r"""
+        exec 2>{log}
+        stage {output}
+        script ploidy --ploidy {input.ploidy:q} --fai {input.fai} --samples {params.samples} \
             --out-ploidy $SCRATCH/{output.ploidy} --out-samples $SCRATCH/{output.samples}
         publish {output}
         """
@@ -68,19 +69,20 @@ rule bcftools_call:
             else f"--ploidy {config['calling']['ploidy']}"
         ),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        printf '%s\\n' {input.alignments:q} > $SCRATCH/alignments.txt
-        awk '$4 == {wildcards.window}' {input.windows} > $SCRATCH/window.bed
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input.alignments:q} >$SCRATCH/alignments.txt
+        awk '$4 == {wildcards.window}' {input.windows} >$SCRATCH/window.bed
         # Padded windows end with their contigs.
-        awk -v OFS='\\t' -v pad={params.padding} '
+        awk -v OFS='\t' -v pad={params.padding} '
             NR == FNR {{ length_of[$1] = $2; next }}
             {{ start = $2 - pad; end = $3 + pad; limit = length_of[$1] }}
             {{ print $1, (start > 0 ? start : 0), (end < limit ? end : limit) }}
-        ' {input.genome[1]} $SCRATCH/window.bed > $SCRATCH/padded.bed
-        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt -R $SCRATCH/padded.bed \\
-            {params.limits} -p -a FORMAT/AD,FORMAT/DP \\
-            | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \\
+        ' {input.genome[1]} $SCRATCH/window.bed >$SCRATCH/padded.bed
+        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt -R $SCRATCH/padded.bed \
+            {params.limits} -p -a FORMAT/AD,FORMAT/DP \
+            | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \
             | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output} -
         publish {output}
         """
@@ -112,12 +114,13 @@ rule variants:
         filters=soft_filters(),
         consequences=consequences_stage,
     shell:
-        """
-        exec 2> {log}; stage {output}
-        printf '%s\\n' {input.calls} > $SCRATCH/calls.txt
-        bcftools concat -Ou -f $SCRATCH/calls.txt \\
-            | bcftools norm -Ou -f {input.genome[0]} -m -any - \\
-            {params.filters} {params.consequences} \\
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input.calls} >$SCRATCH/calls.txt
+        bcftools concat -Ou -f $SCRATCH/calls.txt \
+            | bcftools norm -Ou -f {input.genome[0]} -m -any - \
+                {params.filters} {params.consequences} \
             | bcftools view -Oz -o $SCRATCH/{output.vcf} -
         bcftools index -t -o $SCRATCH/{output.index} $SCRATCH/{output.vcf}
         publish {output}

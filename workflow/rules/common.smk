@@ -102,7 +102,9 @@ def samples_of(callset):
 
 
 # Snakemake leaves the sizes of inputs for later when it is asked for them while it builds a DAG, and warns about itself.
-warnings.filterwarnings("ignore", message="coroutine 'InputFiles", category=RuntimeWarning)
+warnings.filterwarnings(
+    "ignore", message="coroutine 'InputFiles", category=RuntimeWarning
+)
 
 
 def growing(base, factor=0.0, inputs=slice(None)):

@@ -19,8 +19,9 @@ rule annotation:
         disk_mb=growing(500, 2),
         runtime=minutes(10, 0.05),
     shell:
-        """
-        exec 2> {log}; stage {output}
+        r"""
+        exec 2>{log}
+        stage {output}
         script annotation --gff {input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
         publish {output}
         """
@@ -48,11 +49,12 @@ rule consequences:
         disk_mb=growing(500, 2),
         runtime=minutes(10, 0.02),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        site='%CHROM\\t%POS\\t%REF\\t%ALT\\t%FILTER\\t%SAMPLE\\t%GT'
+        r"""
+        exec 2>{log}
+        stage {output}
+        site='%CHROM\t%POS\t%REF\t%ALT\t%FILTER\t%SAMPLE\t%GT'
         # TBCSQ takes away the lines of samples that have none, hence those of LCSQ by themselves.
-        bcftools query -f "[$site\\t%TBCSQ\\t.\\n][$site\\t.\\t%INFO/LCSQ\\n]" {input.vcf} \\
-            | script consequences > $SCRATCH/{output}
+        bcftools query -f "[$site\t%TBCSQ\t.\n][$site\t.\t%INFO/LCSQ\n]" {input.vcf} \
+            | script consequences >$SCRATCH/{output}
         publish {output}
         """

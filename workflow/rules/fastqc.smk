@@ -26,7 +26,7 @@ rule fastqc:
     params:
         mates="R1 R2",
     shell:
-        """
+        r"""
         exec 2>{log}
         stage {output}
         fastqs=({input:q}) pipes=() readers=()
@@ -37,8 +37,8 @@ rule fastqc:
             pipes+=($pipe) readers+=($!)
         done
         # FastQC can't tell how far it is in a pipe, and says so with a stack trace, or `null`, for every thousand reads.
-        fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \\
-        2> >(grep -Ev '^(java.io.IOException: Illegal seek|\tat |null$)' >&2 || true) >&2
+        fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \
+            2> >(grep -Ev '^(java.io.IOException: Illegal seek|[[:space:]]at |null$)' >&2 || true) >&2
         for reader in ${{readers[@]}}; do wait $reader; done
         for output in {output}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output

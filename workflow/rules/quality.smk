@@ -19,24 +19,25 @@ rule samtools_stats:
         "logs/samtools_stats/{sample}.log",
     benchmark:
         "benchmarks/runs/samtools_stats/{sample}.tsv"
-    conda:
-        "../../envs/samtools.yaml"
     # Ahead of calling, so that what waits for it runs beside the calls.
     priority: 10
+    conda:
+        "../../envs/samtools.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         disk_mb=growing(1000, 1.2),
         runtime=minutes(30, 0.02),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        samtools view -H {input.alignment} > $SCRATCH/{output.header}
-        samtools stats --reference {input.genome[0]} {input.alignment} > $SCRATCH/{output.stats}
-        samtools flagstat {input.alignment} > $SCRATCH/{output.flagstat}
+        r"""
+        exec 2>{log}
+        stage {output}
+        samtools view -H {input.alignment} >$SCRATCH/{output.header}
+        samtools stats --reference {input.genome[0]} {input.alignment} >$SCRATCH/{output.stats}
+        samtools flagstat {input.alignment} >$SCRATCH/{output.flagstat}
         samtools coverage --reference {input.genome[0]} -o $SCRATCH/{output.contigs} {input.alignment}
-        samtools depth -aa --reference {input.genome[0]} {input.alignment} \\
-            | awk -f "$SCRIPTS/mean_depth.awk" {input.windows} - > $SCRATCH/{output.windows}
+        samtools depth -aa --reference {input.genome[0]} {input.alignment} \
+            | awk -f "$SCRIPTS/mean_depth.awk" {input.windows} - >$SCRATCH/{output.windows}
         publish {output}
         """
 
@@ -59,9 +60,10 @@ rule bcftools_stats:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(15, 0.02),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} > $SCRATCH/{output}
+        r"""
+        exec 2>{log}
+        stage {output}
+        bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} >$SCRATCH/{output}
         publish {output}
         """
 
@@ -88,9 +90,10 @@ rule variant_table:
         disk_mb=growing(500, 1.2),
         runtime=minutes(10, 0.01),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        bcftools query -f '%FILTER\\n' {input.vcf} | sort | uniq -c > $SCRATCH/filters.txt
+        r"""
+        exec 2>{log}
+        stage {output}
+        bcftools query -f '%FILTER\n' {input.vcf} | sort | uniq -c >$SCRATCH/filters.txt
         script variant_table --stats {input.stats} --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
         publish {output}
         """
@@ -117,9 +120,10 @@ rule coverage_plot:
         disk_mb=growing(500, 2),
         runtime=minutes(10),
     shell:
-        """
-        exec 2> {log}; stage {output}
-        printf '%s\\n' {input} > $SCRATCH/tables.txt
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input} >$SCRATCH/tables.txt
         script coverage_plot --tables $SCRATCH/tables.txt --out $SCRATCH/{output}
         publish {output}
         """
@@ -151,9 +155,10 @@ rule versions:
     params:
         snakemake=snakemake.__version__,
     shell:
-        """
-        exec 2> {log}; stage {output}
-        script versions --header {input.header} --stats {input.stats} {input.variants} --fastqc {input.fastqc} \\
+        r"""
+        exec 2>{log}
+        stage {output}
+        script versions --header {input.header} --stats {input.stats} {input.variants} --fastqc {input.fastqc} \
             --snakemake {params.snakemake} --out $SCRATCH/{output}
         publish {output}
         """
@@ -190,10 +195,11 @@ rule multiqc:
     params:
         config=REPORTS / "multiqc.yaml",
     shell:
-        """
-        exec 2> {log}; stage {output}
-        printf '%s\\n' {input} > $SCRATCH/files.txt
-        multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \\
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input} >$SCRATCH/files.txt
+        multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \
             --zip-data-dir --outdir $SCRATCH/results/qc --filename multiqc.html
         publish {output}
         """

@@ -35,7 +35,7 @@ rule reference:
             f"--ann {shlex.quote(input.ann[0])}" if input.ann else ""
         ),
     shell:
-        """
+        r"""
         exec 2>{log}
         stage {output}
         script reference --fasta {input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
@@ -62,7 +62,7 @@ rule bwa_index:
         disk_mb=growing(500, 5),
         runtime=minutes(10, 0.05),
     shell:
-        """
+        r"""
         exec 2>{log}
         stage {output}
         bwa index -p $SCRATCH/{input} {input}
@@ -94,7 +94,7 @@ rule windows:
             dpath=WINDOW_KEYS[wildcards.purpose].replace(".", "/"), within=config
         ),
     shell:
-        """
+        r"""
         exec 2>{log}
         stage {output}
         script windows --fai {input} --number {params.number} --key {params.key} --out $SCRATCH/{output}

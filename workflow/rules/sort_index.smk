@@ -32,15 +32,16 @@ rule sort_index:
         ),
         format=ALIGNMENT,
     shell:
-        """
-        exec 2> {log}; stage {output}
-        printf '%s\\n' {input.bams:q} > $SCRATCH/bams.txt
-        samtools merge -u -c -p -b $SCRATCH/bams.txt -o - \\
-            | {params.mark_duplicates} \\
-            | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \\
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input.bams:q} >$SCRATCH/bams.txt
+        samtools merge -u -c -p -b $SCRATCH/bams.txt -o - \
+            | {params.mark_duplicates} \
+            | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \
                 -o $SCRATCH/{output.alignment}##idx##$SCRATCH/{output.index} -
         samtools quickcheck -v $SCRATCH/{output.alignment}
-        script count_reads --counts {input.counts:q} --reference {input.genome[0]} \\
+        script count_reads --counts {input.counts:q} --reference {input.genome[0]} \
             --alignment $SCRATCH/{output.alignment} --name {output.alignment}
         publish {output}
         """
