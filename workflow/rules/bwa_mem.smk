@@ -33,9 +33,10 @@ rule bwa_mem:
         # Sorting keeps up with four threads of BWA, and gets an eighth of the memory.
         sorters=$((({threads} + 3) / 4))
         # -K, bases in a batch, is fixed, so that insert sizes and results do not depend on the number of threads.
+        # --no-PG where a command names files of this job: same data, same bytes.
         {params.decompress} {input.reads} \
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \
             | samtools fixmate -u -m - - \
-            | samtools sort -l 1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M -T $SCRATCH/sort -o $SCRATCH/{output} -
+            | samtools sort --no-PG -l 1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M -T $SCRATCH/sort -o $SCRATCH/{output} -
         publish {output}
         """

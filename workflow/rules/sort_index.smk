@@ -26,7 +26,7 @@ rule sort_index:
         runtime=minutes(30, 0.02),
     params:
         mark_duplicates=(
-            "samtools markdup -u -T $SCRATCH/markdup - -"
+            "samtools markdup --no-PG -u -T $SCRATCH/markdup - -"
             if config["alignment"]["mark_duplicates"]
             else "cat"
         ),
@@ -36,9 +36,9 @@ rule sort_index:
         exec 2>{log}
         stage {output}
         printf '%s\n' {input.bams:q} >$SCRATCH/bams.txt
-        samtools merge -u -c -p -b $SCRATCH/bams.txt -o - \
+        samtools merge --no-PG -u -c -p -b $SCRATCH/bams.txt -o - \
             | {params.mark_duplicates} \
-            | samtools view -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \
+            | samtools view --no-PG -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \
                 -o $SCRATCH/{output.alignment}##idx##$SCRATCH/{output.index} -
         samtools quickcheck -v $SCRATCH/{output.alignment}
         script count_reads --counts {input.counts:q} --reference {input.genome[0]} \
