@@ -9,8 +9,9 @@ export PYTHONDONTWRITEBYTECODE=1
 
 # A job writes into a folder of its own. What it makes gets its name by a rename, when it is whole: a killed job leaves
 # nothing that looks like a result, and one that outlives its killed run can't write into what the next run makes.
+# (A CRAM holds the first 20 bytes of its first name, which are thus the same for all jobs.)
 mkdir -p .snakemake/scratch
-SCRATCH=$(mktemp -d .snakemake/scratch/XXXXXXXX)
+SCRATCH=$(mktemp -d .snakemake/scratch/job.XXXXXXXX)
 
 trap 'jobs -p | xargs -r kill 2> /dev/null || true; rm -rf "$SCRATCH"' EXIT
 # A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
