@@ -1,0 +1,225 @@
+"""Ploidy files: what is taken, which line wins, and whether bcftools calls by what is written."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ploidy import (
+    PloidyError,
+    Rule,
+    for_bcftools,
+    problems_of_places,
+    problems_of_ploidy,
+    read_contigs,
+    read_ploidy,
+    segments,
+)
+from shared import Run
+
+CONTIGS = {"x": 12, "y": 7}
+SEXES = {"a": "M", "b": "F", "c": "M", "d": ""}
+FORMS = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
+
+
+def ploidy_file(folder: Path, text: str | bytes) -> str:
+    path = folder / "p.txt"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return str(path)
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[Rule]:
+    found = []
+    for line in range(draw(st.integers(0, 8))):
+        start = draw(st.none() | st.integers(1, 14))
+        end = draw(st.none() | st.integers(start or 1, 16))
+        contig = draw(st.sampled_from(["x", "y", "*"]))
+        who = draw(st.sampled_from(["*", *SEXES, "M", "F"]))
+        found.append(Rule(contig, start, end, who, draw(st.integers(0, 2)), line))
+    return found
+
+
+def covers(rule: Rule, contig: str, position: int) -> bool:
+    return (
+        rule.contig in ("*", contig)
+        and (rule.start is None or rule.start <= position)
+        and (rule.end is None or position <= rule.end)
+    )
+
+
+def ploidy_at(found: list[Rule], sample: str, contig: str, position: int) -> int:
+    """The ploidy by the words of the documentation, position by position."""
+    for who in (sample, SEXES[sample], "*"):
+        speaking = [rule for rule in found if who and rule.who == who and covers(rule, contig, position)]
+        if speaking:
+            return speaking[-1].ploidy
+    return 2
+
+
+@given(rules())
+def test_segments_say_what_the_lines_say_at_every_position(found: list[Rule]) -> None:
+    cut = segments(found, CONTIGS)
+    for contig, length in CONTIGS.items():
+        for position in range(1, length + 1):
+            speaking = [rule for rule in found if covers(rule, contig, position)]
+            here = [number for name, first, last, number in cut if name == contig and first <= position <= last]
+            expected = speaking[-1].ploidy if speaking else 2
+            assert here == ([] if expected == 2 else [expected])
+    assert all(1 <= first <= last <= CONTIGS[contig] for contig, first, last, _ in cut)
+
+
+@given(rules())
+def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_later_over_earlier(found: list[Rule]) -> None:
+    text, samples = for_bcftools(found, CONTIGS, SEXES)
+    made_up = dict(line.split("\t") for line in samples.splitlines())
+    assert list(made_up) == list(SEXES)
+    lines = [line.split() for line in text.splitlines()]
+    for sample in SEXES:
+        mine = [line for line in lines if line[3] == made_up[sample]]
+        assert mine[-1] == ["*", "*", "*", made_up[sample], "2"]
+        for contig, length in CONTIGS.items():
+            for position in range(1, length + 1):
+                here = [int(p) for c, a, b, _, p in mine[:-1] if c == contig and int(a) <= position <= int(b)]
+                assert (here or [2]) == [ploidy_at(found, sample, contig, position)]
+
+
+def test_a_file_is_read_with_comments_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    text = "\ufeff# who\r\n\r\na 1\r\nx 5 5 M 0\r\ny\t*\t*\t*\t1\r\n"
+    assert read_ploidy(ploidy_file(tmp_path, text)) == [
+        Rule("*", None, None, "a", 1, 3),
+        Rule("x", 5, 5, "M", 0, 4),
+        Rule("y", None, None, "*", 1, 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", [f": is empty; {FORMS}, one on a line"]),
+        ("# nothing\n", [f": is empty; {FORMS}, one on a line"]),
+        (
+            "a 3\na\nx 1 2 M\nx 5 4 M 1\nx 0 4 M 1\nx 1 z M 1\na haploid\n",
+            [
+                ", line 1: found the ploidy '3'; expected 0, 1 or 2, which is what bcftools calls",
+                f", line 2: found 1 fields; {FORMS}",
+                f", line 3: found 4 fields; {FORMS}",
+                ", line 4: FROM 5 lies behind TO 4",
+                ", line 5: found FROM '0'; expected a position of 1 or more, or *",
+                ", line 6: found TO 'z'; expected a position of 1 or more, or *",
+                ", line 7: found the ploidy 'haploid'; expected 0, 1 or 2, which is what bcftools calls",
+            ],
+        ),
+        ("a 1\n".encode("utf-16"), [": byte 1 is not UTF-8; expected text in UTF-8"]),
+    ],
+)
+def test_each_bad_line_is_named(tmp_path: Path, text: str | bytes, expected: list[str]) -> None:
+    path = ploidy_file(tmp_path, text)
+    with pytest.raises(PloidyError) as caught:
+        read_ploidy(path)
+    assert str(caught.value).splitlines() == [path + problem for problem in expected]
+
+
+def test_a_file_that_is_missing_or_a_folder_is_one_message(tmp_path: Path) -> None:
+    for path, reason in {f"{tmp_path}/none": "No such file or directory", str(tmp_path): "Is a directory"}.items():
+        with pytest.raises(PloidyError) as caught:
+            read_ploidy(path)
+        assert str(caught.value) == f"{path}: can't be read ({reason}); {FORMS}, one on a line"
+
+
+def test_lines_for_nobody_are_named() -> None:
+    found = [Rule("*", None, None, who, 1, line) for line, who in enumerate(["a", "M", "*", "X", "F"], start=1)]
+    assert problems_of_ploidy("p", found, {"a": "M", "b": ""}) == [
+        "p, line 4: 'X' is neither a sample nor a sex of the sample sheet; expected one of *, M, a, b",
+        "p, line 5: 'F' is neither a sample nor a sex of the sample sheet; expected one of *, M, a, b",
+    ]
+
+
+def test_lines_for_places_that_the_reference_lacks_are_named() -> None:
+    found = [Rule("x", 12, None, "*", 1, 1), Rule("x", 13, 20, "*", 1, 2), Rule("z", None, None, "*", 1, 3)]
+    found += [Rule("*", 20, None, "*", 1, 4), Rule("y", 1, 100, "*", 1, 5)]
+    assert problems_of_places("p", found, CONTIGS) == [
+        "p, line 2: FROM 13 lies behind the end of x, which has 12 bases",
+        "p, line 3: the reference has no contig 'z'; it has x, y",
+    ]
+
+
+def test_contigs_are_read_in_the_order_of_the_index(tmp_path: Path) -> None:
+    fai = tmp_path / "g.fai"
+    fai.write_text("b\t9\t3\t5\t6\na\t4\t12\t4\t5\n")
+    assert list(read_contigs(str(fai)).items()) == [("b", 9), ("a", 4)]
+
+
+SAM = """@HD\tVN:1.6\tSO:coordinate
+@SQ\tSN:x\tLN:60
+@SQ\tSN:y\tLN:60
+@RG\tID:1\tSM:{sample}
+"""
+
+
+def calls(folder: Path, samples: list[str], *options: str) -> dict[tuple[str, str, str], str]:
+    """Genotypes, by contig, position and sample, of reads that differ from the reference at positions 10 and 40."""
+    reference = "ACGTTGCAAT" * 6
+    read = list(reference)
+    read[9], read[39] = "C", "C"
+    (folder / "g.fa").write_text(f">x\n{reference}\n>y\n{reference}\n")
+    files = []
+    for sample in samples:
+        reads = [
+            f"r{number}{contig}\t0\t{contig}\t1\t60\t60M\t*\t0\t0\t{''.join(read)}\t{'I' * 60}\tRG:Z:1\n"
+            for contig in "xy"
+            for number in range(8)
+        ]
+        files.append(folder / f"{sample}.bam")
+        sam = SAM.format(sample=sample) + "".join(reads)
+        subprocess.run(["samtools", "view", "-bo", files[-1], "-"], input=sam, text=True, check=True)
+    pile = subprocess.run(["bcftools", "mpileup", "-B", "-f", folder / "g.fa", *files], capture_output=True, check=True)
+    called = subprocess.run(["bcftools", "call", "-mv", *options], input=pile.stdout, capture_output=True, check=True)
+    query = ["bcftools", "query", "-f", "[%CHROM %POS %SAMPLE %GT\n]"]
+    text = subprocess.run(query, input=called.stdout, capture_output=True, check=True).stdout.decode()
+    rows = [line.split() for line in text.splitlines()]
+    # What isn't called is `.` or `./.`, as the version of bcftools has it.
+    return {(contig, position, sample): genotype.replace("./.", ".") for contig, position, sample, genotype in rows}
+
+
+def test_bcftools_calls_by_the_files_that_are_written(script: Run, tmp_path: Path) -> None:
+    path = ploidy_file(tmp_path, "x 20 * M 1\ny * * F 0\ny * * M 1\nx 5 15 own 1\n")
+    (tmp_path / "g.fai").write_text("x\t60\t3\t60\t61\ny\t60\t67\t60\t61\n")
+    samples = {"male": "M", "female": "F", "own": "F", "none": ""}
+    run = script(
+        "ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai", "--samples", *(f"{k}={v}" for k, v in samples.items()),
+        "--out-ploidy", tmp_path / "out.ploidy", "--out-samples", tmp_path / "out.samples",
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
+    options = ["--ploidy-file", str(tmp_path / "out.ploidy"), "-S", str(tmp_path / "out.samples")]
+    found = calls(tmp_path, list(samples), *options)
+    assert found == {
+        ("x", "10", "male"): "1/1",
+        ("x", "10", "female"): "1/1",
+        ("x", "10", "own"): "1",
+        ("x", "10", "none"): "1/1",
+        ("x", "40", "male"): "1",
+        ("x", "40", "female"): "1/1",
+        ("x", "40", "own"): "1/1",
+        ("x", "40", "none"): "1/1",
+        ("y", "10", "male"): "1",
+        ("y", "10", "female"): ".",
+        ("y", "10", "own"): ".",
+        ("y", "10", "none"): "1/1",
+        ("y", "40", "male"): "1",
+        ("y", "40", "female"): ".",
+        ("y", "40", "own"): ".",
+        ("y", "40", "none"): "1/1",
+    }
+
+
+def test_the_script_refuses_another_references_contigs(script: Run, tmp_path: Path) -> None:
+    path = ploidy_file(tmp_path, "chrX * * * 1\n")
+    (tmp_path / "g.fai").write_text("x\t60\t3\t60\t61\n")
+    out = ["--out-ploidy", tmp_path / "p", "--out-samples", tmp_path / "s"]
+    run = script("ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai", "--samples", "a=", *out)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"{path}, line 1: the reference has no contig 'chrX'; it has x\n"
+    assert not (tmp_path / "p").exists()
+    assert not (tmp_path / "s").exists()

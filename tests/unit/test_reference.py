@@ -1,0 +1,210 @@
+"""The reference: written out with nothing changed but its lines, or refused with the line that is wrong."""
+
+import bz2
+import gzip
+import io
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from reference import LINE, PIECE, ReferenceError, normalised, problems_of_bwa_index
+from shared import Run
+
+names = st.text("abcXYZ019_.|:", min_size=1, max_size=6)
+bases = st.text("ACGTNacgtnRYKMSWBDHVU", min_size=1, max_size=350)
+genomes = st.dictionaries(names, bases, min_size=1, max_size=4)
+
+
+def written(text: bytes) -> bytes:
+    return b"".join(normalised(io.BytesIO(text), "g.fa"))
+
+
+def records(fasta: bytes) -> dict[str, str]:
+    """Name and bases of each contig."""
+    found: dict[str, str] = {}
+    name = ""
+    for line in fasta.decode().splitlines():
+        if line.startswith(">"):
+            name = line[1:].split()[0]
+            found[name] = ""
+        else:
+            found[name] += line
+    return found
+
+
+def error_of(text: bytes) -> str:
+    with pytest.raises(ReferenceError) as caught:
+        written(text)
+    return str(caught.value)
+
+
+@given(genomes, st.data())
+@hypothesis_settings(max_examples=60)
+def test_bases_are_unchanged_and_lines_are_of_one_length(genome: dict[str, str], data: st.DataObject) -> None:
+    end = data.draw(st.sampled_from(["\n", "\r\n", " \n", "\n\n"]))
+    width = data.draw(st.integers(1, 400))
+    text = ""
+    for name, sequence in genome.items():
+        lines = [sequence[start : start + width] for start in range(0, len(sequence), width)]
+        text += end.join([f">{name} what it is", *lines]) + end
+    if data.draw(st.booleans()):
+        text = text.rstrip()
+    out = written(text.encode())
+    assert records(out) == genome
+    assert out.endswith(b"\n")
+    for block in out.decode().split(">")[1:]:
+        header, *lines = block.splitlines()
+        assert header.endswith(" what it is")
+        assert all(len(line) == LINE for line in lines[:-1])
+        assert 1 <= len(lines[-1]) <= LINE
+
+
+@given(genomes)
+@hypothesis_settings(max_examples=30)
+def test_what_is_written_is_written_again_unchanged(genome: dict[str, str]) -> None:
+    once = written("".join(f">{name}\n{sequence}\n" for name, sequence in genome.items()).encode())
+    assert written(once) == once
+
+
+def test_a_contig_on_one_line_is_read_in_pieces() -> None:
+    sequence = b"ACGTTGCANN" * (PIECE // 4)
+    out = list(normalised(io.BytesIO(b">a\n" + sequence + b"\n>b\nAC\n"), "g.fa"))
+    assert max(map(len, out)) < 2.1 * PIECE
+    text = b"".join(out)
+    assert text.replace(b">a\n", b"").replace(b"\n>b\nAC\n", b"").replace(b"\n", b"") == sequence
+    assert {len(line) for line in text.splitlines()[1:-3]} == {LINE}
+    assert error_of(b">a\n" + sequence + b"\nAC-") == "g.fa, line 3, contig a: found b'-'; expected IUPAC codes"
+    assert error_of(b">a\n" + b"A" * PIECE + b">b\nAC") == ("g.fa, line 2, contig a: found b'>'; expected IUPAC codes")
+    assert error_of(b">a" + b" x" * PIECE).startswith("g.fa, line 1: found a header of ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "g.fa: holds no contig; expected FASTA"),
+        (b"\n\n", "g.fa: holds no contig; expected FASTA"),
+        (b">a\nAC\n\n>a\nAC\n", "g.fa, line 4: the contig 'a' stands on line 1 already; expected each name once"),
+        (b">a one\nAC\n>a two\nAC\n", "g.fa, line 3: the contig 'a' stands on line 1 already; expected each name once"),
+        (b">a\n>b\nAC\n", "g.fa: the contig 'a' has no bases"),
+        (b">a\nAC\n>b\n\n", "g.fa: the contig 'b' has no bases"),
+        (b">a\r>b\rAC\r", "g.fa: the contig 'a' has no bases"),
+        (b">a\nACGT\nAC*T\n", "g.fa, line 3, contig a: found b'*'; expected IUPAC codes"),
+        (b">a\nAC GT\n", "g.fa, line 2, contig a: found b' '; expected IUPAC codes"),
+        (b">p\nMKVLAAGIVG\n", "g.fa, line 2, contig p: found b'L'; expected IUPAC codes"),
+        (b"ACGT\n", "g.fa, line 1: found b'ACGT'; expected FASTA, which starts with '>'"),
+        (b"\n@r1\nACGT\n+\nIIII\n", "g.fa, line 2: found b'@r1'; expected FASTA, which starts with '>'"),
+        (b"\xef\xbb\xbf>a\nAC\n", "g.fa, line 1: found b'\\xef\\xbb\\xbf>a'; expected FASTA, which starts with '>'"),
+    ],
+)
+def test_what_is_no_reference_is_refused(text: bytes, message: str) -> None:
+    assert error_of(text) == message
+
+
+@pytest.mark.parametrize("name", [b"", b" a", b"a,b", b"a<b>", b"*", b"=a", b"#a", b'"a"', b"(a)", b"\xe9"])
+def test_a_name_that_sam_or_vcf_dont_bear_is_refused(name: bytes) -> None:
+    message = error_of(b">ok\nA\n>" + name + b"\nACGT\n")
+    assert message.startswith("g.fa, line 3: found the contig name '")
+    assert "expected one that SAM and VCF bear" in message
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "bgzip": lambda data: subprocess.run(["bgzip", "-c"], input=data, capture_output=True, check=True).stdout,
+    "bzip2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_the_script_takes_any_compression_whatever_the_name_and_samtools_indexes_the_result(
+    script: Run, tmp_path: Path, kind: str
+) -> None:
+    fasta, out = tmp_path / "g.anything", tmp_path / "genome.fa"
+    fasta.write_bytes(COMPRESS[kind](b">b x\r\n" + b"acgtN" * 50 + b"\r\nAC\r\n\r\n>a\r\nAC\r\nGT"))
+    run = script("reference", "--fasta", fasta, "--out", out)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    subprocess.run(["samtools", "faidx", out], check=True)
+    assert out.with_name("genome.fa.fai").read_text() == "b\t252\t5\t100\t101\na\t4\t263\t4\t5\n"
+    region = subprocess.run(["samtools", "faidx", out, "b:249-252"], capture_output=True, text=True, check=True)
+    assert region.stdout == ">b:249-252\ntNAC\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(b">a\n" + bytes(range(65, 68)) * 999)[:-9], "cut short"),
+        (gzip.compress(b"@r\nA\n+\nI\n"), "expected FASTA, which starts with '>'"),
+        (gzip.compress(b""), "holds no contig; expected FASTA"),
+        (b">a\nAC\n>a\nAC\n", "line 3: the contig 'a' stands on line 1 already"),
+    ],
+)
+def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Path, data: bytes, message: str) -> None:
+    fasta, out = tmp_path / "g.fa.gz", tmp_path / "genome.fa"
+    fasta.write_bytes(data)
+    run = script("reference", "--fasta", fasta, "--out", out)
+    assert run.returncode == 1
+    assert run.stderr.startswith(str(fasta))
+    assert message in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """A FASTA with BWA's index beside it, with the descriptions that headers can hold."""
+    fasta = tmp_path / "g.fa"
+    fasta.write_bytes(
+        b">a one two\n" + b"ACGGT" * 20 + b"\n>b caf\xe9 \xc2\x85 x\n" + b"ACGTTNN" * 10 + b"\n>c\nACGT\n"
+    )
+    subprocess.run(["bwa", "index", fasta], check=True, capture_output=True)
+    return fasta
+
+
+def test_the_index_of_the_same_contigs_is_taken(index: Path, script: Run, tmp_path: Path) -> None:
+    ann = Path(f"{index}.ann")
+    assert problems_of_bwa_index(ann, {"a": 100, "b": 70, "c": 4}) == []
+    run = script("reference", "--fasta", index, "--ann", ann, "--out", tmp_path / "out.fa")
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_how_the_contigs_of_an_index_differ_is_told(index: Path) -> None:
+    ann = Path(f"{index}.ann")
+    assert problems_of_bwa_index(ann, {"a": 101, "b": 70, "d": 4}) == [
+        f"{ann}: has no contig 'd', which the FASTA has",
+        f"{ann}: has a contig 'c', which the FASTA has not",
+        f"{ann}: contig 'a' has 100 bases, in the FASTA 101",
+    ]
+    assert problems_of_bwa_index(ann, {"b": 70, "a": 100, "c": 4}) == [
+        f"{ann}: the contigs stand in another order than in the FASTA"
+    ]
+
+
+def test_the_index_of_another_reference_is_refused(index: Path, script: Run, tmp_path: Path) -> None:
+    ann, out = Path(f"{index}.ann"), tmp_path / "out.fa"
+    other = tmp_path / "other.fa"
+    other.write_text(">a\nACGT\n>b\nA\n>c\nAC\n")
+    run = script("reference", "--fasta", other, "--ann", ann, "--out", out)
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"{ann}: contig 'a' has 100 bases, in the FASTA 4\n"
+        f"{ann}: contig 'b' has 70 bases, in the FASTA 1\n"
+        f"{ann}: contig 'c' has 4 bases, in the FASTA 2\n"
+        "Build the index anew with bwa_index: build.\n"
+    )
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ["", "not an index\nat all\n", "104 3 11\n0 a\n", "104 3 11\n0 a\nx y z\n"])
+def test_a_file_that_is_no_index_is_told(tmp_path: Path, text: str) -> None:
+    ann = tmp_path / "g.fa.ann"
+    ann.write_text(text)
+    found = problems_of_bwa_index(ann, {"a": 4})
+    assert len(found) == 1
+    assert found[0] in (
+        f"{ann}: is not a file that `bwa index` wrote",
+        f"{ann}: has no contig 'a', which the FASTA has",
+    )
