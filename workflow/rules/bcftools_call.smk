@@ -33,6 +33,47 @@ rule ploidy:
         """
 
 
+rule filters:
+    """Tries every filter on a made-up variant: a wrong expression is found before hours of alignment, not after them."""
+    output:
+        "results/reference/filters.tsv",
+    log:
+        "logs/filters.log",
+    conda:
+        "../../envs/bcftools.yaml"
+    priority: 100
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500),
+        runtime=minutes(5),
+    params:
+        names=list(FILTERS),
+        expressions=list(FILTERS.values()),
+    shell:
+        r"""
+        exec 2>{log}
+        stage {output}
+        names=({params.names:q}) expressions=({params.expressions:q})
+        printf '>c\n%s\n' ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT >$SCRATCH/c.fa
+        awk 'BEGIN {{
+            print "@SQ\tSN:c\tLN:40\n@RG\tID:s\tSM:s"
+            for (i = 0; i < 20; i++) print i "\t0\tc\t1\t60\t40M\t*\t0\t0\t" \
+                "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT\tIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII\tRG:Z:s"
+        }}' >$SCRATCH/c.sam
+        bcftools mpileup -Ou -f $SCRATCH/c.fa -p -a FORMAT/AD,FORMAT/DP $SCRATCH/c.sam \
+            | bcftools call -Ob -m -v -a GQ -o $SCRATCH/c.bcf -
+        for i in ${{!names[@]}}; do
+            bcftools filter -s ${{names[i]}} -e "${{expressions[i]}}" $SCRATCH/c.bcf >$SCRATCH/marked.vcf || {{
+                echo "filters.${{names[i]}}: bcftools can't use the expression ${{expressions[i]}} (its reason: see above)" >&2
+                exit 1
+            }}
+            printf '%s\t%s\n' "${{names[i]}}" "${{expressions[i]}}"
+        done >$SCRATCH/{output}
+        publish {output}
+        """
+
+
 rule bcftools_call:
     """Candidate variants of one window, in all samples that are called together."""
     input:
@@ -96,6 +137,7 @@ rule variants:
         ),
         genome=[GENOME, GENOME_INDEX],
         gff="results/reference/annotation.gff.gz" if ANNOTATED else [],
+        tried="results/reference/filters.tsv",
     output:
         vcf="results/variants/{callset}.vcf.gz",
         index="results/variants/{callset}.vcf.gz.tbi",

@@ -25,6 +25,12 @@ rule bwa_mem:
         pairing=lambda wildcards: (
             "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
         ),
+        # fixmate makes mates of any neighbours that have one name.
+        fixmate=lambda wildcards: (
+            "samtools fixmate -u -m - -"
+            if UNITS[wildcards.sample, wildcards.unit].paired
+            else "cat"
+        ),
     shell:
         r"""
         exec 2>{log}
@@ -36,7 +42,7 @@ rule bwa_mem:
         # --no-PG where a command names files of this job: same data, same bytes.
         {params.decompress} {input.reads} \
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \
-            | samtools fixmate -u -m - - \
+            | {params.fixmate} \
             | samtools sort --no-PG -l 1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M -T $SCRATCH/sort -o $SCRATCH/{output} -
         publish {output}
         """

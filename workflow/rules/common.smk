@@ -74,6 +74,7 @@ ALIGNMENT = config["alignment"]["format"]
 ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
+FILTERS = {name: text for name, text in config["filters"].items() if text}
 ANNOTATED = bool(config["annotation"]["gff"])
 
 # Inside a rule's conda environment `python` is the environment's; elsewhere it is whatever runs Snakemake.
@@ -155,11 +156,11 @@ def alignments_of(callset, ext):
 
 def soft_filters():
     """One stage of a pipe for each filter of the configuration."""
-    return "".join(
+    stages = (
         f" | bcftools filter -Ou -m + -s {name} -e {shlex.quote(expression)} -"
-        for name, expression in config["filters"].items()
-        if expression
+        for name, expression in FILTERS.items()
     )
+    return "".join(stages)
 
 
 def consequences_stage(wildcards, input):

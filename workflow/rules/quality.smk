@@ -94,7 +94,8 @@ rule variant_table:
         exec 2>{log}
         stage {output}
         bcftools query -f '%FILTER\n' {input.vcf} | sort | uniq -c >$SCRATCH/filters.txt
-        script variant_table --stats {input.stats} --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
+        bcftools +fixploidy {input.vcf} -- -f 2 | bcftools stats -f PASS,. -s - - >$SCRATCH/diploid.txt
+        script variant_table --stats {input.stats} --diploid $SCRATCH/diploid.txt --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
         publish {output}
         """
 

@@ -18,8 +18,8 @@ class _AnySource(Source):
 
 
 class _Raw(io.RawIOBase):
-    def __init__(self, path: Path) -> None:
-        self._source = _AnySource(path)
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._left = b""
 
     def readable(self) -> bool:
@@ -43,4 +43,4 @@ def open_decompressed(path: str) -> io.BufferedReader:
     Reading raises FastqError (fastq_stream.py) with a message for the user when the file can't be read, is cut short
     or damaged.
     """
-    return io.BufferedReader(_Raw(Path(path)), buffer_size=1 << 17)
+    return io.BufferedReader(_Raw(_AnySource(Path(path))), buffer_size=1 << 17)

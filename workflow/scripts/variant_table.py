@@ -6,25 +6,32 @@ from pathlib import Path
 
 COLUMNS = (
     "sample",
-    "diploid SNPs",
-    "diploid insertions",
-    "diploid deletions",
+    "SNPs",
+    "insertions",
+    "deletions",
     "heterozygous",
     "homozygous",
-    "haploid variants",
+    "haploid",
     "missing",
-    "diploid Ts/Tv",
+    "Ts/Tv",
     "mean depth",
 )
 
 
-def rows_of_samples(stats: Iterable[str]) -> list[list[str]]:
+def rows_of_samples(stats: Iterable[str], diploid: Iterable[str]) -> list[list[str]]:
     """One row of COLUMNS for each sample, of sites that pass all filters.
 
-    Reads the lines PSC and PSI of `bcftools stats -s -` by the names in their headers, which have changed between
-    versions. These tell kinds apart in diploid genotypes only. A multi-allelic site that was split counts once for
-    each of its alleles that the sample carries.
+    `bcftools stats -s -` tells kinds apart in diploid genotypes only: `diploid` is what it says when haploid ones are
+    written twice (1 as 1/1), `stats` what it says of the calls as they are. A multi-allelic site that was split counts
+    once for each of its alleles that the sample carries.
     """
+    haploid = {sample: int(psc["nHapAlt"]) for sample, psc in _by_sample(stats)["PSC"].items()}
+    values = _by_sample(diploid)
+    return [_row(sample, psc, values["PSI"][sample], haploid[sample]) for sample, psc in values["PSC"].items()]
+
+
+def _by_sample(stats: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """The lines PSC and PSI by sample and by the names in their headers, which have changed between versions."""
     names: dict[str, list[str]] = {}
     values: dict[str, dict[str, dict[str, str]]] = {"PSC": {}, "PSI": {}}
     for line in stats:
@@ -37,7 +44,7 @@ def rows_of_samples(stats: Iterable[str]) -> list[list[str]]:
         else:
             row = dict(zip(names[kind], fields, strict=True))
             values[kind][row["sample"]] = row
-    return [_row(sample, psc, values["PSI"][sample]) for sample, psc in values["PSC"].items()]
+    return values
 
 
 def rows_of_filters(counts: Iterable[str]) -> list[list[str]]:
@@ -46,7 +53,7 @@ def rows_of_filters(counts: Iterable[str]) -> list[list[str]]:
     return [[text.strip(), str(number)] for text, number in sorted(rows, key=lambda row: (-row[1], row[0]))]
 
 
-def _row(sample: str, psc: dict[str, str], psi: dict[str, str]) -> list[str]:
+def _row(sample: str, psc: dict[str, str], psi: dict[str, str], haploid: int) -> list[str]:
     transitions, transversions = int(psc["nTransitions"]), int(psc["nTransversions"])
     insertions = int(psi["nInsHets"]) + int(psi["nInsAltHoms"])
     deletions = int(psi["nDelHets"]) + int(psi["nDelAltHoms"])
@@ -56,8 +63,8 @@ def _row(sample: str, psc: dict[str, str], psi: dict[str, str]) -> list[str]:
         str(insertions),
         str(deletions),
         str(int(psc["nHets"]) + int(psi["nInsHets"]) + int(psi["nDelHets"])),
-        str(int(psc["nNonRefHom"]) + int(psi["nInsAltHoms"]) + int(psi["nDelAltHoms"])),
-        psc["nHapAlt"],
+        str(int(psc["nNonRefHom"]) + int(psi["nInsAltHoms"]) + int(psi["nDelAltHoms"]) - haploid),
+        str(haploid),
         psc["nMissing"],
         f"{transitions / transversions:.2f}" if transversions else "-",
         psc["average depth"],
@@ -68,11 +75,12 @@ def main() -> None:
     """Command line of the rule `variant_table`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stats", required=True, type=Path, help="output of bcftools stats -s -")
+    parser.add_argument("--diploid", required=True, type=Path, help="the same, haploid genotypes written twice")
     parser.add_argument("--filters", required=True, type=Path, help="FILTER of each site, counted by uniq -c")
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
-    with options.stats.open() as stats, options.filters.open() as filters:
-        samples = [list(COLUMNS), *rows_of_samples(stats)]
+    with options.stats.open() as stats, options.diploid.open() as diploid, options.filters.open() as filters:
+        samples = [list(COLUMNS), *rows_of_samples(stats, diploid)]
         marked = rows_of_filters(filters)
     lines = ["\t".join(row) for row in samples]
     lines += ["\t".join([f"sites with FILTER {text}", number, *[""] * (len(COLUMNS) - 2)]) for text, number in marked]
