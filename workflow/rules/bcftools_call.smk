@@ -48,6 +48,7 @@ rule filters:
         disk_mb=growing(500),
         runtime=minutes(5),
     params:
+        samples=samples_of(CALLSETS[0]),
         names=list(FILTERS),
         expressions=list(FILTERS.values()),
     shell:
@@ -56,11 +57,13 @@ rule filters:
         stage {output}
         names=({params.names:q}) expressions=({params.expressions:q})
         printf '>c\n%s\n' ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT >$SCRATCH/c.fa
-        awk 'BEGIN {{
-            print "@SQ\tSN:c\tLN:40\n@RG\tID:s\tSM:s"
-            for (i = 0; i < 20; i++) print i "\t0\tc\t1\t60\t40M\t*\t0\t0\t" \
-                "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT\tIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII\tRG:Z:s"
-        }}' >$SCRATCH/c.sam
+        # All who are called together: an expression may speak of a sample by its number, such as FMT/DP[1].
+        printf '%s\n' {params.samples} | awk '
+            BEGIN {{ print "@SQ\tSN:c\tLN:40" }}
+            {{ print "@RG\tID:" $1 "\tSM:" $1; name[NR] = $1 }}
+            END {{ for (n = 1; n <= NR; n++) for (i = 0; i < 20; i++) print i "\t0\tc\t1\t60\t40M\t*\t0\t0\t" \
+                "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT\tIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII\tRG:Z:" name[n] }}
+        ' >$SCRATCH/c.sam
         bcftools mpileup -Ou -f $SCRATCH/c.fa -p -a FORMAT/AD,FORMAT/DP $SCRATCH/c.sam \
             | bcftools call -Ob -m -v -a GQ -o $SCRATCH/c.bcf -
         for i in ${{!names[@]}}; do

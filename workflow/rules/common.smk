@@ -1,70 +1,12 @@
-# What all stages share: the checked configuration, the units of the sheet, and how a rule finds a file or a tool.
-import os
+# What all stages share: where files are, how a rule finds a file or a tool, and what jobs ask for.
 import shlex
 import sys
 import warnings
-from pathlib import Path
 
 import snakemake
-from snakemake.exceptions import WorkflowError
-from snakemake_interface_executor_plugins.settings import DeploymentMethod
-from snakemake.utils import validate
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
 from html_report import write_report
 from lock import LockedError, hold_lock
-from ploidy import PloidyError, problems_of_ploidy, read_ploidy
-from samples import SheetError, problems_of_fastqs, read_sheet
-from settings import is_remote, problems_of_config, problems_of_files, tidy
-
-
-def stop(what, problems):
-    """Ends the parsing of the workflow with a list of what the user has to put right."""
-    if problems:
-        raise WorkflowError(f"{what}, nothing was run:", *problems)
-
-
-def source(path):
-    """An input as the user named it: an address goes through its storage plugin."""
-    return storage(path) if is_remote(path) else path
-
-
-CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
-tidy(config)
-stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
-validate(config, "../schemas/config.schema.yaml")
-try:
-    units = read_sheet(config["samples"])
-except SheetError as error:
-    stop("Problems in the sample sheet (samples)", error.problems)
-UNITS = {(unit.sample, unit.unit): unit for unit in units}
-SAMPLES = {unit.sample: unit.sex for unit in units}
-UNITS_OF = {sample: [] for sample in SAMPLES}
-for unit in units:
-    UNITS_OF[unit.sample].append(unit)
-
-PLOIDY_FILE = (
-    config["calling"]["ploidy"]
-    if isinstance(config["calling"]["ploidy"], str)
-    else None
-)
-if PLOIDY_FILE:
-    try:
-        stop(
-            "Problems in the ploidy file (calling.ploidy)",
-            problems_of_ploidy(PLOIDY_FILE, read_ploidy(PLOIDY_FILE), SAMPLES),
-        )
-    except PloidyError as error:
-        stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
-
-# A worker in another place gets its inputs from storage: only the main process sees the user's disk.
-if workflow.is_main_process:
-    stop(
-        f"Files can't be read (relative paths start from {os.getcwd()})",
-        problems_of_files(config) + problems_of_fastqs(config["samples"], units),
-    )
+from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)
@@ -95,6 +37,11 @@ wildcard_constraints:
     unit=r"[A-Za-z0-9][A-Za-z0-9_.+-]*",
     shard=r"\d+",
     window=r"\d+",
+
+
+def source(path):
+    """An input as the user named it: an address goes through its storage plugin."""
+    return storage(path) if is_remote(path) else path
 
 
 def samples_of(callset):

@@ -1,0 +1,56 @@
+# The configuration and the sample sheet, checked before anything else happens.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from ploidy import PloidyError, problems_of_ploidy, read_ploidy
+from samples import SheetError, problems_of_fastqs, read_sheet
+from settings import is_remote, problems_of_config, problems_of_files, tidy
+
+
+def stop(what, problems):
+    """Ends the parsing of the workflow with a list of what the user has to put right."""
+    if problems:
+        raise WorkflowError(f"{what}, nothing was run:", *problems)
+
+
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
+tidy(config)
+stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
+validate(config, "../schemas/config.schema.yaml")
+try:
+    units = read_sheet(config["samples"])
+except SheetError as error:
+    stop("Problems in the sample sheet (samples)", error.problems)
+UNITS = {(unit.sample, unit.unit): unit for unit in units}
+SAMPLES = {unit.sample: unit.sex for unit in units}
+UNITS_OF = {sample: [] for sample in SAMPLES}
+for unit in units:
+    UNITS_OF[unit.sample].append(unit)
+
+PLOIDY_FILE = (
+    config["calling"]["ploidy"]
+    if isinstance(config["calling"]["ploidy"], str)
+    else None
+)
+if PLOIDY_FILE:
+    try:
+        stop(
+            "Problems in the ploidy file (calling.ploidy)",
+            problems_of_ploidy(PLOIDY_FILE, read_ploidy(PLOIDY_FILE), SAMPLES),
+        )
+    except PloidyError as error:
+        stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
+
+# A worker in another place gets its inputs from storage: only the main process sees the user's disk.
+if workflow.is_main_process:
+    stop(
+        f"Files can't be read (relative paths start from {os.getcwd()})",
+        problems_of_files(config) + problems_of_fastqs(config["samples"], units),
+    )
