@@ -273,7 +273,8 @@ mirror() {
     index=$("$python" -m pip config get global.index-url 2>/dev/null ||
       "$python" -m pip config get install.index-url 2>/dev/null || true)
   fi
-  case ${index%/} in "" | https://pypi.org/simple) return 1 ;; esac
+  # The registry that the lock was made from is no mirror.
+  [[ -n $index ]] && ! grep -qF "registry = \"${index%/}\"" "$root/uv.lock" || return 1
   echo "$index"
 }
 

@@ -89,9 +89,12 @@ def test_direct_dependencies_are_those_of_the_lock() -> None:
             assert locked[normal(match[1])] == {match[2]}, f"{line}: run uv lock"
 
 
-def test_lock_names_only_pypi() -> None:
-    hosts = set(re.findall(r"https?://([^/\"]+)", (ROOT / "uv.lock").read_text()))
-    assert hosts == {"pypi.org", "files.pythonhosted.org"}
+def test_lock_names_one_public_registry() -> None:
+    text = (ROOT / "uv.lock").read_text()
+    assert len(set(re.findall(r"registry = \"([^\"]+)\"", text))) == 1
+    hosts = set(re.findall(r"https?://([^/\"]+)", text))
+    assert len(hosts) == 2
+    assert all(re.fullmatch(r"[a-z.]+\.org", host) for host in hosts), "a mirror's address has come into uv.lock"
 
 
 def test_python_range_is_the_same_everywhere() -> None:
