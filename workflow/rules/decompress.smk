@@ -28,5 +28,10 @@ rule decompress:
             for mate, path in enumerate(input, start=1)
         ),
     shell:
-        "exec 2> {log}; "
-        "script decompress {params.mates} --counts {output.counts} --shards {output.shards}"
+        r"""
+        exec 2>{log}
+        stage {output}
+        shards=({output.shards})
+        script decompress {params.mates} --counts $SCRATCH/{output.counts} --shards ${{shards[@]/#/$SCRATCH/}}
+        publish {output}
+        """

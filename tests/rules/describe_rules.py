@@ -1,0 +1,61 @@
+"""Prints as JSON what the rules of the workflow declare: `describe_rules.py SNAKEFILE CONFIG DIRECTORY`."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from snakemake.api import SnakemakeApi
+from snakemake.rules import Rule
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+GROWING = ("mem_mb", "disk_mb", "runtime")
+
+
+def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:
+    """What a rule asks for when its three inputs have `megabytes` each."""
+    inputs = SimpleNamespace(size_files_mb=[megabytes] * 3)
+    found = {}
+    for name in GROWING:
+        resource = rule.resources.get(name)
+        if resource is None:
+            continue
+        if resource.is_evaluable():
+            resource = resource.evaluate(SimpleNamespace(), input=inputs, attempt=attempt)
+        found[name] = resource.value
+    return found
+
+
+def describe(rule: Rule) -> dict[str, Any]:
+    """The declarations of one rule; wildcards without a constraint are `{name}` in its files."""
+    patterns = [str(item) for files in (rule.output, rule.log) for item in files]
+    patterns += [str(rule.benchmark)] if rule.benchmark else []
+    return {
+        "docstring": rule.docstring,
+        "log": [str(path) for path in rule.log],
+        "output": [str(path) for path in rule.output],
+        "conda": str(rule.conda_env) if rule.conda_env else None,
+        "threads": rule.resources["_cores"].value,
+        "unconstrained": [name for pattern in patterns for name in re.findall(r"{(\w+)}", pattern)],
+        "small": resources(rule, 1, 1),
+        "again": resources(rule, 2, 1),
+        "third": resources(rule, 3, 1),
+    }
+
+
+def main(snakefile: Path, config: Path, directory: Path) -> None:
+    """Parses the workflow, without running anything."""
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[config]),
+            snakefile=snakefile,
+            workdir=directory,
+        )._workflow
+        print(json.dumps({rule.name: describe(rule) for rule in workflow.rules}))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

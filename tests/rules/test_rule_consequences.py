@@ -1,0 +1,130 @@
+"""Rules annotation and consequences: what coding variants do, from an annotation that fits the reference."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from tiny import CDS, LENGTHS, NASTY, PLAIN, Copy, Project, Site, calls, dying, gff, output_of, table
+
+VCF = "results/variants/all.vcf.gz"
+TABLE = "results/variants/all.consequences.tsv"
+ANNOTATION = "results/reference/annotation.gff.gz"
+
+# The planted coding changes: site, who has it, and what it does to the protein.
+CHANGES: list[tuple[Site, str, str, str, str]] = [
+    (("chr1", CDS[0] + 58, "C", "A"), NASTY, "1/1", "missense", "20A>20D"),
+    (("chr1", CDS[0] + 119, "A", "G"), NASTY, "0/1", "synonymous", "40L"),
+    (("chr1", CDS[0] + 179, "G", "A"), PLAIN, "0/1", "stop_gained", "60W>60*"),
+    (("chr1", CDS[0] + 237, "CA", "C"), PLAIN, "1/1", "frameshift", "80Q"),
+]
+
+
+# --- annotation ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_annotation_is_taken_as_it_is(copy: Copy, packed: bool) -> None:
+    project = copy("reference")
+    text = gff() + "other\ttest\tgene\t1\t9\t.\t+\t.\tID=gene:G2;biotype=protein_coding\n"
+    project.write("genes.gff3", gzip.compress(text.encode()) if packed else text)
+
+    project.rule("annotation", ANNOTATION).succeeded()
+
+    assert gzip.decompress(project[ANNOTATION].read_bytes()).decode() == text
+    assert "other" in project.log("annotation")
+
+
+BAD: dict[str, tuple[bytes, list[str]]] = {
+    "of other contigs": (gff("1").encode(), ["genes.gff3: none of its contigs (1)", "chr1, chr2, chrM"]),
+    "of another assembly": (
+        gff("chrM").replace(f"\t{CDS[1]}\t", "\t99999\t").encode(),
+        ["genes.gff3, line 5", "chrM:99999", str(LENGTHS["chrM"])],
+    ),
+    "not Ensembl's": (gff().replace("transcript:", "rna-").encode(), ["genes.gff3", "no transcript", "ID=transcript:"]),
+    "no GFF3": (b"chr1\t1\t2\n", ["genes.gff3, line 1", "9 columns"]),
+    "truncated gzip": (gzip.compress(gff().encode())[:-12], ["genes.gff3", "ends too soon"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_annotation_that_does_not_fit_fails_and_leaves_nothing(copy: Copy, name: str) -> None:
+    project = copy("reference")
+    data, words = BAD[name]
+    project.write("genes.gff3", data)
+
+    project.rule("annotation", ANNOTATION).failed(*words)
+
+    for word in words:
+        assert word in project.log("annotation")
+    assert not project[ANNOTATION].exists()
+    assert project.scratch() == []
+
+
+# --- consequences ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("site", "sample", "genotype", "kind", "protein"), CHANGES, ids=[row[3] for row in CHANGES])
+def test_calls_bear_their_consequences(
+    finished: Project, site: Site, sample: str, genotype: str, kind: str, protein: str
+) -> None:
+    info = {call.site: dict(part.partition("=")[::2] for part in call.info.split(";")) for call in calls(finished[VCF])}
+
+    assert info[site]["LCSQ"].startswith(f"{kind}|tiny|T1|protein_coding|+|{protein}")
+    # Only of homozygous variants is the haplotype known.
+    if genotype == "1/1":
+        assert info[site]["BCSQ"].startswith(f"{kind}|tiny|T1|protein_coding|+|{protein}")
+    else:
+        assert "BCSQ" not in info[site]
+
+
+def test_table_has_each_planted_coding_change_once_and_nothing_else(copy: Copy) -> None:
+    project = copy("variants")
+
+    project.rule("consequences", TABLE).succeeded()
+
+    rows = table(project[TABLE])
+    found = [
+        (
+            (r["contig"], int(r["position"]), r["reference"], r["alternative"]),
+            r["sample"],
+            r["genotype"],
+            r["consequence"],
+        )
+        for r in rows
+    ]
+    assert found == [row[:4] for row in CHANGES]
+    assert {(r["gene"], r["transcript"], r["filter"]) for r in rows} == {("tiny", "T1", "PASS")}
+    assert all(r["protein"].startswith(change[4]) for r, change in zip(rows, CHANGES, strict=True))
+    assert [r["dna"] for r in rows] == [f"{site[1]}{site[2]}>{site[3]}" for site, *_ in CHANGES]
+
+
+def test_table_names_the_filter_that_marks_a_change(copy: Copy) -> None:
+    project = copy("reference", "calls")
+    project.config["filters"] = {"Indels": 'TYPE = "indel"'}
+
+    project.rule("filters variants consequences", TABLE, options=["--forcerun", "filters"]).succeeded()
+
+    assert [row["filter"] for row in table(project[TABLE])] == ["PASS", "PASS", "PASS", "Indels"]
+
+
+def test_part_that_dies_fails_the_rule(copy: Copy, tmp_path: Path) -> None:
+    project = copy("variants")
+
+    run = project.rule("consequences", TABLE, env=dying(tmp_path / "fake", "bcftools", 9, 5, "query"))
+
+    run.failed("exit codes of the parts of what failed, in order: 9 0")
+    assert not project[TABLE].exists()
+    assert project.scratch() == []
+
+
+def test_without_an_annotation_there_is_no_table(copy: Copy) -> None:
+    project = copy("reference", "calls")
+    project.config["annotation"]["gff"] = ""
+
+    project.rule("variants", VCF).succeeded()
+    plan = project.snakemake("--dry-run").succeeded()
+
+    assert "CSQ" not in output_of("bcftools", "view", project[VCF])
+    assert "rule bcftools_stats:" in plan.text
+    assert "rule consequences:" not in plan.text
+    assert "rule annotation:" not in plan.text

@@ -1,0 +1,314 @@
+"""Rules reference, bwa_index and windows: one genome from whatever holds it, and a refusal of what holds none."""
+
+import gzip
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tiny import COMPRESSIONS, GENOME, LENGTHS, Copy, Project, fasta, fragments, output_of, text_of
+
+GENOME_FA = "results/reference/genome.fa"
+INDEX = [f"{GENOME_FA}{ending}" for ending in (".amb", ".ann", ".bwt", ".pac", ".sa")]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A sample, whose reads are not looked at, and no reference yet."""
+    project = Project(tmp_path / "project", {"reference": {"fasta": "ref"}})
+    project.add("s", "u", project.write("r.fq", "@r\nA\n+\nI\n"))
+    return project
+
+
+def sequences(path: Path) -> dict[str, str]:
+    """The contigs of a FASTA by name."""
+    return {
+        head.split()[0]: "".join(lines)
+        for record in path.read_text().split(">")[1:]
+        for head, *lines in [record.splitlines()]
+    }
+
+
+def has_genome(project: Project, expected: dict[str, str] = GENOME) -> bool:
+    """Whether the reference is the one expected, and `samtools faidx` finds its last bases by the index."""
+    found = sequences(project[GENOME_FA])
+    index = [line.split("\t")[:2] for line in project[f"{GENOME_FA}.fai"].read_text().splitlines()]
+    assert found == expected
+    assert index == [[name, str(len(sequence))] for name, sequence in expected.items()]
+    contig, sequence = list(expected.items())[-1]
+    end = len(sequence)
+    assert (
+        output_of("samtools", "faidx", project[GENOME_FA], f"{contig}:{end - 9}-{end}").splitlines()[1]
+        == (sequence[-10:])
+    )
+    return True
+
+
+# What a user may give: its bytes, and the contigs that they are.
+SOFT = {name: sequence[:500].lower() + sequence[500:] for name, sequence in GENOME.items()}
+GOOD: dict[str, tuple[bytes, dict[str, str]]] = {
+    "plain": (fasta(GENOME).encode(), GENOME),
+    "gzip": (COMPRESSIONS["gzip"](fasta(GENOME).encode()), GENOME),
+    "bgzip": (COMPRESSIONS["bgzip"](fasta(GENOME).encode()), GENOME),
+    "soft-masked, windows line ends, lines of 70 and one that is long, described": (
+        (fasta({"chr1 a description": SOFT["chr1"]}, 4000) + fasta({"chr2": SOFT["chr2"], "chrM": SOFT["chrM"]}, 70))
+        .replace("\n", "\r\n")
+        .encode(),
+        SOFT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_reference_is_the_same_whatever_holds_it(project: Project, name: str) -> None:
+    data, expected = GOOD[name]
+    project.write("ref", data)
+
+    project.rule("reference", GENOME_FA).succeeded()
+
+    assert has_genome(project, expected)
+
+
+BAD: dict[str, tuple[bytes, list[str]]] = {
+    "contig twice": (b">a\nACGT\n>b\nACGT\n>a\nAC\n", ["ref, line 5", "'a'", "line 1", "expected each name once"]),
+    "no contig": (b"\n\n", ["ref: holds no contig; expected FASTA"]),
+    "contig without bases": (b">a\n>b\nACGT\n", ["ref", "'a' has no bases"]),
+    "protein": (b">a\nACGT\nMEEPQSDPSV\n", ["ref, line 3, contig a", "found b'E'", "expected IUPAC"]),
+    "truncated gzip": (gzip.compress(fasta(GENOME).encode())[:-900], ["ref", "gzip stream ends too soon", "cut short"]),
+    "reads": (b"@r\nACGT\n+\nIIII\n", ["ref, line 1", "found b'@r'", "expected FASTA"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_reference_fails_and_leaves_nothing(project: Project, name: str) -> None:
+    data, words = BAD[name]
+    project.write("ref", data)
+
+    project.rule("reference", GENOME_FA).failed(*words)
+
+    for word in words:
+        assert word in project.log("reference")
+    assert project.files() == []
+    assert project.scratch() == []
+
+
+def test_empty_file_is_refused_before_anything_runs(project: Project) -> None:
+    project.write("ref", b"")
+
+    project.rule("reference", GENOME_FA).failed("reference.fasta: ref: is empty (0 bytes)")
+
+    assert not project["logs"].exists()
+
+
+# --- addresses -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a web server and the folder that it shows."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Stays silent."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", folder
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def s3_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment in which s3:// leads to a server on this computer."""
+    log = tmp_path / "moto.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        url = waited_for(lambda: address_in(log.read_text()))
+        yield {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def address_in(log: str) -> str | None:
+    """The address that moto's server says it listens at."""
+    return next((f"http://{word[7:].rstrip('/')}" for word in log.split() if word.startswith("http://127")), None)
+
+
+def waited_for(found: Callable[[], str | None], seconds: float = 30) -> str:
+    """What `found` gives as soon as it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := found():
+            return value
+        time.sleep(0.1)
+    raise TimeoutError("the server did not start")
+
+
+def put(url: str, data: bytes = b"") -> None:
+    """Makes a bucket or an object."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, data, {"Content-Type": "application/octet-stream"}, method="PUT")
+    with opener.open(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
+def test_reference_comes_over_http(project: Project, http_server: tuple[str, Path]) -> None:
+    url, folder = http_server
+    (folder / "ref.fa.gz").write_bytes(COMPRESSIONS["bgzip"](fasta(GENOME).encode()))
+    project.config["reference"]["fasta"] = f"{url}/ref.fa.gz"
+
+    project.rule("reference", GENOME_FA, env={"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}).succeeded()
+
+    assert has_genome(project)
+
+
+def test_reference_and_its_index_come_from_s3(project: Project, s3_environment: dict[str, str], copy: Copy) -> None:
+    url = f"{s3_environment['AWS_ENDPOINT_URL']}/bucket"
+    put(url)
+    put(f"{url}/dir/ref.fa.gz", COMPRESSIONS["bgzip"](fasta(GENOME).encode()))
+    for name in INDEX:
+        put(f"{url}/dir/ref.fa.gz.{name.rsplit('.')[-1]}", copy("reference")[name].read_bytes())
+    project.config["reference"] = {"fasta": "s3://bucket/dir/ref.fa.gz", "bwa_index": "prebuilt"}
+    project.write("r.fq", text_of([fragments("two")[0][0]]))
+
+    bam = "results/bwa_mem/s/u.1.bam"
+    project.rule("reference decompress bwa_mem", GENOME_FA, bam, env=s3_environment).succeeded()
+
+    assert has_genome(project)
+    assert output_of("samtools", "view", project[bam]).split("\t")[2:4] == ["chr1", "1"]
+
+
+# --- BWA's index -----------------------------------------------------------------------------------
+
+
+def test_bwa_index_holds_all_contigs(copy: Copy) -> None:
+    project = copy("reference")
+
+    project.rule("bwa_index", *INDEX).succeeded()
+
+    lines = project[INDEX[1]].read_text().splitlines()
+    assert lines[0].split()[:2] == [str(sum(LENGTHS.values())), "3"]
+    assert [line.split()[1] for line in lines[1::2]] == list(LENGTHS)
+    forward = project[INDEX[3]].read_bytes()[:10]  # two bits for each base
+    assert forward == bytes(
+        sum("ACGT".index(base) << 6 - 2 * place for place, base in enumerate(GENOME["chr1"][at : at + 4]))
+        for at in range(0, 40, 4)
+    )
+
+
+def test_bwa_index_is_taken_from_a_cache_by_the_next_run(copy: Copy, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    env = {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}
+    first = copy("reference")
+    # Only with the rule that makes its input does Snakemake know what the cached files are made from.
+    how = ["--cache", "bwa_index", "--forcerun", "reference"]
+    first.rule("reference bwa_index", *INDEX, options=how, env=env).succeeded()
+    made = {name: first[name].read_bytes() for name in INDEX}
+    second = first.copy(tmp_path / "second")
+    marked = next(path for path in cache.rglob("*.ann") if path.is_file())
+    marked.chmod(0o644)
+    marked.write_text("from the cache")
+
+    run = second.rule("reference bwa_index", *INDEX, options=how, env=env).succeeded()
+
+    assert len(list(cache.iterdir())) >= len(INDEX)
+    assert second[INDEX[1]].read_text() == "from the cache", run.text
+    for name in INDEX:
+        assert name == INDEX[1] or second[name].read_bytes() == made[name]
+
+
+@pytest.fixture
+def prebuilt(copy: Copy, project: Project) -> Project:
+    """A project whose FASTA has an index beside it."""
+    made = copy("reference")
+    project.config["reference"]["bwa_index"] = "prebuilt"
+    project.write("ref", fasta(GENOME))
+    for name in INDEX:
+        project.write(f"ref.{name.rsplit('.')[-1]}", made[name].read_bytes())
+    project.write("r.fq", text_of([fragments("two")[0][0]]))
+    return project
+
+
+def test_prebuilt_index_is_used_and_not_built_again(prebuilt: Project) -> None:
+    bam = "results/bwa_mem/s/u.1.bam"
+
+    run = prebuilt.snakemake("--", bam).succeeded()
+
+    assert "rule bwa_index:" not in run.text
+    assert not any(prebuilt[name].exists() for name in INDEX)
+    assert "ref -" in prebuilt.log("bwa_mem/s/u.1")
+    assert output_of("samtools", "view", prebuilt[bam]).split("\t")[2:4] == ["chr1", "1"]
+
+
+def test_prebuilt_index_of_another_genome_is_refused(prebuilt: Project) -> None:
+    prebuilt.write("ref", fasta(GENOME | {"chr2": GENOME["chr2"][:-1]}) + fasta({"chr3": "ACGT"}))
+
+    prebuilt.rule("reference", GENOME_FA).failed(
+        "ref.ann: has no contig 'chr3', which the FASTA has",
+        "ref.ann: contig 'chr2' has 2400 bases, in the FASTA 2399",
+    )
+
+    assert prebuilt.files() == []
+
+
+def test_prebuilt_index_that_is_not_there_is_missed_before_anything_runs(prebuilt: Project) -> None:
+    prebuilt["ref.sa"].unlink()
+
+    prebuilt.rule("reference", GENOME_FA).failed("reference.bwa_index: prebuilt: ref.sa: no such file")
+
+    assert not prebuilt["logs"].exists()
+
+
+# --- windows ---------------------------------------------------------------------------------------
+
+
+def test_windows_hold_each_base_once_and_are_of_equal_size(copy: Copy) -> None:
+    project = copy("reference")
+    beds = {"calling": 3, "coverage": 8}
+
+    project.rule("windows", *(f"results/reference/{purpose}_windows.bed" for purpose in beds)).succeeded()
+
+    for purpose, number in beds.items():
+        rows = [
+            line.split("\t") for line in project[f"results/reference/{purpose}_windows.bed"].read_text().splitlines()
+        ]
+        covered = [(contig, base) for contig, start, end, _ in rows for base in range(int(start), int(end))]
+        assert covered == [(contig, base) for contig, length in LENGTHS.items() for base in range(length)]
+        sizes = [sum(int(end) - int(start) for *_, start, end, w in rows if int(w) == n + 1) for n in range(number)]
+        assert sum(sizes) == sum(LENGTHS.values())
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_more_windows_than_bases_are_refused(copy: Copy) -> None:
+    project = copy("reference")
+    project.config["calling"]["windows"] = 9000
+
+    project.rule("windows", "results/reference/calling_windows.bed").failed(
+        "calling.windows: found 9000; expected at most 8000, the bases of the reference"
+    )
+
+    assert not project["results/reference/calling_windows.bed"].exists()

@@ -1,0 +1,121 @@
+"""Holds a tool or a script of a running workflow in the middle of its work, until a test has done something."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from runs import Outcome, Project
+from shared import ROOT
+
+PATIENCE = 120  # seconds
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Waits for something that has to come."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Brake:
+    """Marks in a folder: `held` when the first job waits, `go` when all may go on."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def wait(self) -> None:
+        wait_until((self.folder / "held").exists, "the job to be held")
+
+    def release(self) -> None:
+        (self.folder / "go").touch()
+
+
+def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
+    """Holds `tool subcommand` when it has given some output.
+
+    A function of the shell comes before whatever stands on PATH.
+    """
+    folder.mkdir()
+    waiting = f'touch "{folder}/held"; for ((i = 0; i < 10 * {PATIENCE}; i++)); do '
+    waiting += f'if [[ -e "{folder}/go" ]]; then break; fi; sleep 0.1; done'
+    some = "dd bs=20000 count=1 iflag=fullblock status=none"
+    held = f'command {tool} "$@" | {{ {some}; {waiting}; cat; }}'
+    text = f'() {{ if [[ $1 == {subcommand} ]]; then {held}; else command {tool} "$@"; fi; }}'
+    return Brake(folder, {f"BASH_FUNC_{tool}%%": text})
+
+
+def on_decompress(folder: Path) -> Brake:
+    """Holds the script `decompress` when its outputs are written, before they get their names."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "import pathlib, sys, time\n"
+        "if any(part.endswith('/decompress.py') for part in sys.orig_argv):\n"
+        "    rename = pathlib.Path.replace\n"
+        "    def replace(self, target):\n"
+        f"        folder = pathlib.Path({str(folder)!r})\n"
+        "        (folder / 'held').touch()\n"
+        f"        end = time.monotonic() + {PATIENCE}\n"
+        "        while not (folder / 'go').exists() and time.monotonic() < end:\n"
+        "            time.sleep(0.05)\n"
+        "        return rename(self, target)\n"
+        "    pathlib.Path.replace = replace\n"
+    )
+    return Brake(folder, {"PYTHONPATH": str(folder)})
+
+
+class Started:
+    """A Snakemake that runs, with its jobs, in a process group of its own."""
+
+    def __init__(self, project: Project, brake: Brake | None, *arguments: str) -> None:
+        self.output = project["snakemake.txt"]
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                project.command(*arguments),
+                cwd=ROOT,
+                env=os.environ | (brake.env if brake else {}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals, *, group: bool) -> None:
+        """To the whole group, as Ctrl-C in a terminal does, or to Snakemake alone."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
+
+    def ended(self) -> Outcome:
+        """What it was, when Snakemake itself has ended."""
+        return Outcome(self.process.wait(timeout=PATIENCE), self.output.read_text())
+
+    def alive(self) -> bool:
+        """Whether any process of the group is left."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def wait_for_jobs(self) -> None:
+        """Until its last job has ended, too."""
+        wait_until(lambda: not self.alive(), "the last process of a run")
+
+
+def limited(folder: Path, megabytes: int) -> None:
+    """Mounts a disk of this size, or gives the mounted one another size."""
+    options = f"remount,size={megabytes}m" if folder.is_mount() else f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True)
+
+
+def why_no_mount() -> str:
+    """Why this test can't mount a disk; empty when it can."""
+    if not sys.platform.startswith("linux") or shutil.which("mount") is None:
+        return "a disk of limited size is mounted with Linux's tmpfs"
+    return "" if os.geteuid() == 0 else "only root may mount a disk of limited size"

@@ -1,0 +1,215 @@
+"""Folders in which the workflow is run: what a run printed, which jobs it did, and what it left."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from shared import ROOT
+
+EXAMPLE = ROOT / "config" / "example"
+JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", re.MULTILINE)
+FINISHED = re.compile(r"^Finished jobid: (\d+) ", re.MULTILINE)
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+# Folders of results whose files are the same bytes each time, given the same data and settings.
+REPRODUCIBLE = ("reads", "bwa_mem", "reference")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A Snakemake that has ended, or one that only planned."""
+
+    code: int
+    text: str
+
+    def succeeded(self) -> "Outcome":
+        assert self.code == 0, self.text
+        return self
+
+    def failed(self, *words: str) -> "Outcome":
+        """Asserts exit code 1, each of `words` on the terminal, and no traceback."""
+        assert self.code == 1, self.text
+        for word in words:
+            assert word in self.text, f"{word!r} is not in:\n{self.text}"
+        assert "Traceback" not in self.text, self.text
+        return self
+
+    def _jobs(self) -> Iterator[tuple[str, str]]:
+        for rule, block in JOB.findall(self.text):
+            fields = dict(line.strip().partition(": ")[::2] for line in block.splitlines())
+            values = [pair.partition("=")[2] for pair in fields.get("wildcards", "").split(", ")]
+            yield fields["jobid"], " ".join([rule, *values]).strip()
+
+    @property
+    def jobs(self) -> set[str]:
+        """The jobs that were planned or started, such as `bwa_mem A L1 2`: rule and wildcards."""
+        return {name for _, name in self._jobs()}
+
+    @property
+    def rules(self) -> set[str]:
+        """The rules of these jobs."""
+        return {job.split()[0] for job in self.jobs}
+
+    @property
+    def finished(self) -> set[str]:
+        """The jobs that ended well."""
+        names = dict(self._jobs())
+        return {names[number] for number in FINISHED.findall(self.text)}
+
+
+@dataclass
+class Project:
+    """A working directory with a configuration and a sheet."""
+
+    folder: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    units: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __getitem__(self, name: str) -> Path:
+        return self.folder / name
+
+    def add(self, sample: str, unit: str, fq1: object, fq2: object = "", **more: str) -> None:
+        """One line of the sheet."""
+        self.units.append({"sample": sample, "unit": unit, "fq1": str(fq1), "fq2": str(fq2), **more})
+
+    def write_inputs(self) -> None:
+        """Writes sheet and configuration, if they are not as they stand there."""
+        columns = list(dict.fromkeys(key for unit in self.units for key in unit))
+        rows = [columns, *([unit.get(column, "") for column in columns] for unit in self.units)]
+        self["samples.tsv"].write_text("".join("\t".join(row) + "\n" for row in rows))
+        self["config.yaml"].write_text(yaml.safe_dump({"samples": "samples.tsv", **self.config}))
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        """Snakemake on this folder, to be started in the checkout."""
+        self.write_inputs()
+        command = [sys.executable, "-m", "snakemake", "--configfile", str(self["config.yaml"])]
+        return [*command, "--cores", str(cores), "--directory", str(self.folder), *arguments]
+
+    def run(
+        self, *arguments: str, cores: int = 2, cwd: Path = ROOT, env: dict[str, str] | None = None, wait: float = 300
+    ) -> Outcome:
+        """Runs Snakemake to its end."""
+        done = subprocess.run(
+            self.command(*arguments, cores=cores),
+            cwd=cwd,
+            env=os.environ | (env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=wait,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def plan(self, *arguments: str) -> Outcome:
+        """What a run would do."""
+        return self.run("--dry-run", *arguments).succeeded()
+
+    def copy(self, folder: Path) -> "Project":
+        """All of it, with the times of its files, in another place."""
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+        return Project(folder, deepcopy(self.config), deepcopy(self.units))
+
+    def files(self) -> dict[str, Path]:
+        """All files of results, by their paths below it."""
+        root = self["results"]
+        return {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
+
+    def records(self, callset: str = "all") -> list[str]:
+        """The lines of a VCF without its header."""
+        return output_of("bcftools", "view", "-H", self[f"results/variants/{callset}.vcf.gz"]).splitlines()
+
+    def sites(self, callset: str = "all") -> set[tuple[str, ...]]:
+        """CHROM, POS, REF and ALT of what passes all filters."""
+        fields = [line.split("\t") for line in self.records(callset)]
+        return {(row[0], row[1], row[3], row[4]) for row in fields if row[6] == "PASS"}
+
+
+def output_of(*command: object) -> str:
+    """What a tool prints."""
+    return subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def alignments(cram: Path) -> str:
+    """The records of a CRAM of a run, as SAM."""
+    return output_of("samtools", "view", "-T", cram.parents[1] / "reference" / "genome.fa", cram)
+
+
+def assert_whole(found: Project, model: Project) -> None:
+    """Whatever stands under results is what a run without trouble makes."""
+    expected = model.files()
+    for name, path in found.files().items():
+        assert name in expected, f"{name} is none of the workflow's results"
+        if name.split("/")[0] in REPRODUCIBLE:
+            assert path.read_bytes() == expected[name].read_bytes(), f"{name} is not whole"
+        if name.endswith(".cram"):
+            # Its header names the reference with its folder.
+            subprocess.run(["samtools", "quickcheck", "-v", str(path)], check=True)
+            assert alignments(path) == alignments(expected[name]), f"{name} holds other alignments"
+            assert f"{name}.crai" in found.files()
+        if name.endswith(".vcf.gz"):
+            assert path.read_bytes().endswith(BGZF_END), f"{name} is cut short"
+            assert f"{name}.tbi" in found.files()
+
+
+def assert_same_results(found: Project, model: Project) -> None:
+    """Alignments and variants are there, whole and the same, and nothing temporary is left."""
+    assert_whole(found, model)
+    assert {name for name in model.files() if name.startswith("alignments")} <= set(found.files())
+    assert found.records() == model.records()
+    assert list(found[".snakemake/scratch"].glob("*")) == []
+
+
+def example_reads(name: str) -> list[bytes]:
+    """The records of a FASTQ of the example."""
+    lines = gzip.decompress((EXAMPLE / "reads" / f"{name}.fastq.gz").read_bytes()).splitlines(keepends=True)
+    return [b"".join(lines[at : at + 4]) for at in range(0, len(lines), 4)]
+
+
+def lanes_of_example(folder: Path) -> dict[str, Path]:
+    """The example's reads as four lanes: A has two paired ones and a single one, B a single one."""
+    first, second, single = map(example_reads, ("sampleA_L1_R1", "sampleA_L1_R2", "sampleB_L1"))
+    contents = {
+        "A_L1_R1": first[0::3],
+        "A_L1_R2": second[0::3],
+        "A_L2_R1": first[1::3],
+        "A_L2_R2": second[1::3],
+        "A_S": first[2::3],
+        "B_L1": single,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: folder / f"{name}.fastq.gz" for name in contents}
+    for name, path in files.items():
+        path.write_bytes(gzip.compress(b"".join(contents[name]), mtime=0))
+    return files
+
+
+def cohort(folder: Path) -> Project:
+    """A project on these lanes, with an annotation; the files of the lanes lie in `folder`/reads."""
+    settings = {
+        "reference": {"fasta": str(EXAMPLE / "reference.fa.gz")},
+        "reads": {"shards": 2},
+        "calling": {"windows": 2},
+        "annotation": {"gff": str(EXAMPLE / "genes.gff3")},
+        "quality": {"coverage_windows": 10},
+    }
+    project = Project(folder, settings)
+    lanes_of_example(folder / "reads")
+    for unit in ("L1", "L2"):
+        project.add("A", unit, f"reads/A_{unit}_R1.fastq.gz", f"reads/A_{unit}_R2.fastq.gz", platform="")
+    project.add("A", "S", "reads/A_S.fastq.gz", platform="")
+    project.add("B", "L1", "reads/B_L1.fastq.gz", platform="")
+    return project

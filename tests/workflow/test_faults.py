@@ -1,0 +1,88 @@
+"""What fails says what and where, leaves nothing that looks whole, and is put right by a second run."""
+
+import gzip
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from brake import limited, why_no_mount
+from runs import Project, assert_same_results, assert_whole
+
+# All that these runs make: alignment and calling, but no pages about them.
+VCF = "results/variants/all.vcf.gz"
+
+
+def test_a_tool_that_fails_within_a_pipe_is_shown_with_its_log(fresh: Project, kept: Project, done: Project) -> None:
+    dying = "command bwa \"$@\" | head -n 40 || true; echo 'the disk is on fire' >&2; return 3"
+    function = f'() {{ if [[ $1 == mem ]]; then {dying}; else command bwa "$@"; fi; }}'
+
+    first = fresh.run(VCF, env={"BASH_FUNC_bwa%%": function})
+
+    first.failed("Error in rule bwa_mem:", "logs/bwa_mem/", "the disk is on fire", ", in order: 0 3 ")
+    assert "results/alignments" not in "\n".join(fresh.files())
+    assert_whole(fresh, kept)
+    second = fresh.run(VCF).succeeded()
+    assert not second.jobs & first.finished
+    assert_same_results(fresh, done)
+
+
+def test_a_truncated_lane_is_named_and_the_others_are_kept(fresh: Project, kept: Project, done: Project) -> None:
+    lane = fresh["reads/A_L2_R2.fastq.gz"]
+    whole = lane.read_bytes()
+    lane.write_bytes(whole[: len(whole) * 2 // 3])
+
+    first = fresh.run(VCF, "--keep-going")
+
+    first.failed("Error in rule decompress:", "logs/decompress/A/L2.log", "reads/A_L2_R2.fastq.gz: ", "it is cut short")
+    assert not any(name.startswith("reads/A/L2") for name in fresh.files())
+    assert {"decompress A L1", "bwa_mem A L1 1", "sort_index B"} <= first.finished
+    assert_whole(fresh, kept)
+
+    lane.write_bytes(whole)
+    second = fresh.run(VCF).succeeded()
+
+    assert not second.jobs & first.finished
+    assert_same_results(fresh, done)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder to mount a disk of limited size on."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if reason := why_no_mount():
+        pytest.skip(reason)
+    try:
+        limited(folder, 1)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"mounting is not permitted: {error.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+# The disk's size in MB, and the rule that it is too small for: 4 MB of reads, or 1 MB of sorted alignments beside them.
+@pytest.mark.parametrize("rule, size", [("decompress", 3), ("bwa_mem", 5)])
+def test_a_full_disk(rule: str, size: int, disk: Path, demo: Project) -> None:
+    limited(disk, size)
+    reads = demo["reads"]
+    project = Project(disk, {"reference": {"fasta": str(demo["reference.fa"])}})
+    project.add("sampleA", "L1", reads / "sampleA_L1_R1.fastq.gz", reads / "sampleA_L1_R2.fastq.gz")
+    target = "results/alignments/sampleA.cram"
+
+    first = project.run(target)
+
+    first.failed(f"Error in rule {rule}:", "No space left on device")
+    left = [name for name in project.files() if name.startswith(("bwa_mem", "alignments"))]
+    assert left == []
+    assert (rule == "decompress") == (not any(name.startswith("reads") for name in project.files()))
+
+    limited(disk, 60)
+    second = project.run(target).succeeded()
+
+    assert not second.jobs & first.finished
+    found = subprocess.run(
+        ["samtools", "view", "-c", "-F", "0x900", str(project[target])], check=True, capture_output=True
+    )
+    with gzip.open(reads / "sampleA_L1_R1.fastq.gz") as lines:
+        assert int(found.stdout) == 2 * sum(1 for _ in lines) // 4
