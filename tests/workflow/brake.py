@@ -108,9 +108,10 @@ class Started:
         wait_until(lambda: not self.alive(), "the last process of a run")
 
 
-def limited(folder: Path, megabytes: int) -> None:
-    """Mounts a disk of this size, or gives the mounted one another size."""
-    options = f"remount,size={megabytes}m" if folder.is_mount() else f"size={megabytes}m"
+def limited(folder: Path, room: int) -> None:
+    """Mounts a disk, or changes the mounted one, so that there is room for this many kB more."""
+    used = shutil.disk_usage(folder).used // 1024 if folder.is_mount() else 0
+    options = ("remount," if folder.is_mount() else "") + f"size={used + room}k"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from brake import limited, why_no_mount
-from runs import Project, assert_same_results, assert_whole
+from runs import Project, assert_same_results, assert_whole, output_of
 
 # All that these runs make: alignment and calling, but no pages about them.
 VCF = "results/variants/all.vcf.gz"
@@ -54,35 +54,40 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     if reason := why_no_mount():
         pytest.skip(reason)
     try:
-        limited(folder, 1)
+        limited(folder, 50_000)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"mounting is not permitted: {error.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-# The disk's size in MB, and the rule that it is too small for: 4 MB of reads, or 1 MB of sorted alignments beside them.
-@pytest.mark.parametrize("rule, size", [("decompress", 3), ("bwa_mem", 5)])
-def test_a_full_disk(rule: str, size: int, disk: Path, demo: Project) -> None:
-    limited(disk, size)
+LANE = "results/reads/sampleA/L1.counts.json"
+BAM = "results/bwa_mem/sampleA/L1.1.bam"
+CRAM = "results/alignments/sampleA.cram"
+
+
+# The rule that the disk is too small for, and what is made while there is room.
+@pytest.mark.parametrize("rule, before", [("decompress", []), ("bwa_mem", [LANE]), ("sort_index", [BAM])])
+def test_a_full_disk(rule: str, before: list[str], disk: Path, demo: Project) -> None:
     reads = demo["reads"]
     project = Project(disk, {"reference": {"fasta": str(demo["reference.fa"])}})
     project.add("sampleA", "L1", reads / "sampleA_L1_R1.fastq.gz", reads / "sampleA_L1_R2.fastq.gz")
-    target = "results/alignments/sampleA.cram"
+    project.run("--notemp", "--", "results/reference/genome.fa.bwt", *before).succeeded()
+    whole = project.files()
+    # The reads take 4 MB, their alignments 1 MB as BAM and 0.4 MB as CRAM.
+    limited(disk, 250)
 
-    first = project.run(target)
+    first = project.run("--notemp", CRAM)
 
     first.failed(f"Error in rule {rule}:", "No space left on device")
-    left = [name for name in project.files() if name.startswith(("bwa_mem", "alignments"))]
-    assert left == []
-    assert (rule == "decompress") == (not any(name.startswith("reads") for name in project.files()))
+    assert project.files() == whole
+    assert list(project[".snakemake/scratch"].glob("*")) == []
 
-    limited(disk, 60)
-    second = project.run(target).succeeded()
+    limited(disk, 50_000)
+    second = project.run(CRAM).succeeded()
 
-    assert not second.jobs & first.finished
-    found = subprocess.run(
-        ["samtools", "view", "-c", "-F", "0x900", str(project[target])], check=True, capture_output=True
-    )
+    assert {job.split()[0] for job in second.finished} <= {"decompress", "bwa_mem", "sort_index"}
+    assert rule in second.rules
+    found = output_of("samtools", "view", "-c", "-F", "0x900", project[CRAM])
     with gzip.open(reads / "sampleA_L1_R1.fastq.gz") as lines:
-        assert int(found.stdout) == 2 * sum(1 for _ in lines) // 4
+        assert int(found) == 2 * sum(1 for _ in lines) // 4

@@ -55,13 +55,22 @@ warnings.filterwarnings(
 )
 
 
+def megabytes(files, part=slice(None)):
+    """Size of (some of) the inputs.
+
+    Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
+    """
+    if any(file.is_storage for file in files):
+        return sum(files.size_files_mb[part])
+    return sum(map(os.path.getsize, files[part])) / 2**20
+
+
 def growing(base, factor=0.0, inputs=slice(None)):
     """A resource in MB that grows with the size of (some of) the inputs, and doubles with each attempt."""
 
     def resource(wildcards, input, attempt):
-        return int(
-            (base + factor * sum(input.size_files_mb[inputs])) * 2 ** (attempt - 1)
-        )
+        growth = factor * megabytes(input, inputs) if factor else 0
+        return int((base + growth) * 2 ** (attempt - 1))
 
     return resource
 
@@ -70,7 +79,8 @@ def minutes(base, factor=0.0):
     """A runtime in minutes that grows with the size of the inputs in MB, and with each attempt."""
 
     def resource(wildcards, input, attempt):
-        return int((base + factor * sum(input.size_files_mb)) * attempt)
+        growth = factor * megabytes(input) if factor else 0
+        return int((base + growth) * attempt)
 
     return resource
 

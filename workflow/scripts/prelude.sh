@@ -13,7 +13,18 @@ export PYTHONDONTWRITEBYTECODE=1
 mkdir -p .snakemake/scratch
 SCRATCH=$(mktemp -d .snakemake/scratch/job.XXXXXXXX)
 
-trap 'jobs -p | xargs -r kill 2> /dev/null || true; rm -rf "$SCRATCH"' EXIT
+# finish STATUS: ends what still runs and takes the folder away. A full disk takes no log either: the terminal is told.
+exec 3>&2
+finish() {
+  local free
+  jobs -p | xargs -r kill 2>/dev/null || true
+  free=$(df -Pk . | awk 'NR == 2 { print $4 }')
+  rm -rf "$SCRATCH"
+  if (($1 != 0 && free < 1024)); then
+    echo "No space left on device: $PWD had $free kB left. Make room and run again." | tee /dev/fd/3 >&2
+  fi
+}
+trap 'finish $?' EXIT
 # A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
 # 141 one whose reader had gone.
 trap 'echo "exit codes of the parts of what failed, in order: ${PIPESTATUS[*]}" >&2' ERR
