@@ -1,4 +1,5 @@
 # What all stages share: where files are, how a rule finds a file or a tool, and what jobs ask for.
+import os
 import shlex
 import sys
 import warnings
