@@ -39,15 +39,14 @@ class Brake:
 
 
 def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
-    """Holds `tool subcommand` when it has given some output.
+    """Holds the end of the output of `tool subcommand`, so that what reads it has most of it and can't finish.
 
     A function of the shell comes before whatever stands on PATH.
     """
     folder.mkdir()
     waiting = f'touch "{folder}/held"; for ((i = 0; i < 10 * {PATIENCE}; i++)); do '
     waiting += f'if [[ -e "{folder}/go" ]]; then break; fi; sleep 0.1; done'
-    some = "dd bs=20000 count=1 iflag=fullblock status=none"
-    held = f'command {tool} "$@" | {{ {some}; {waiting}; cat; }}'
+    held = f'command {tool} "$@" | {{ cat; {waiting}; }}'
     text = f'() {{ if [[ $1 == {subcommand} ]]; then {held}; else command {tool} "$@"; fi; }}'
     return Brake(folder, {f"BASH_FUNC_{tool}%%": text})
 

@@ -39,9 +39,9 @@ rule filters:
         "results/reference/filters.tsv",
     log:
         "logs/filters.log",
+    priority: 100
     conda:
         "../../envs/bcftools.yaml"
-    priority: 100
     threads: 1
     resources:
         mem_mb=growing(500),
@@ -49,30 +49,13 @@ rule filters:
         runtime=minutes(5),
     params:
         samples=samples_of(CALLSETS[0]),
-        names=list(FILTERS),
-        expressions=list(FILTERS.values()),
+        filters=[f"{name}={expression}" for name, expression in FILTERS.items()],
     shell:
         r"""
         exec 2>{log}
         stage {output}
-        names=({params.names:q}) expressions=({params.expressions:q})
-        printf '>c\n%s\n' ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT >$SCRATCH/c.fa
-        # All who are called together: an expression may speak of a sample by its number, such as FMT/DP[1].
-        printf '%s\n' {params.samples} | awk '
-            BEGIN {{ print "@SQ\tSN:c\tLN:40" }}
-            {{ print "@RG\tID:" $1 "\tSM:" $1; name[NR] = $1 }}
-            END {{ for (n = 1; n <= NR; n++) for (i = 0; i < 20; i++) print i "\t0\tc\t1\t60\t40M\t*\t0\t0\t" \
-                "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT\tIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII\tRG:Z:" name[n] }}
-        ' >$SCRATCH/c.sam
-        bcftools mpileup -Ou -f $SCRATCH/c.fa -p -a FORMAT/AD,FORMAT/DP $SCRATCH/c.sam \
-            | bcftools call -Ob -m -v -a GQ -o $SCRATCH/c.bcf -
-        for i in ${{!names[@]}}; do
-            bcftools filter -s ${{names[i]}} -e "${{expressions[i]}}" $SCRATCH/c.bcf >$SCRATCH/marked.vcf || {{
-                echo "filters.${{names[i]}}: bcftools can't use the expression ${{expressions[i]}} (its reason: see above)" >&2
-                exit 1
-            }}
-            printf '%s\t%s\n' "${{names[i]}}" "${{expressions[i]}}"
-        done >$SCRATCH/{output}
+        script try_filters --samples {params.samples} --filters {params.filters:q} \
+            --folder $SCRATCH --out $SCRATCH/{output}
         publish {output}
         """
 

@@ -1,0 +1,57 @@
+"""Tries filter expressions on a made-up variant, so that a wrong one is found before the reads are aligned."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+REFERENCE = "ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT"
+READ = "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT"
+DEPTH = 20
+
+
+def reads(samples: list[str]) -> str:
+    """A SAM in which every sample is homozygous for one SNP; an expression may tell samples apart by their numbers."""
+    header = [f"@SQ\tSN:c\tLN:{len(REFERENCE)}", *(f"@RG\tID:{sample}\tSM:{sample}" for sample in samples)]
+    line = f"0\tc\t1\t60\t{len(READ)}M\t*\t0\t0\t{READ}\t{'I' * len(READ)}"
+    body = [f"r{number}\t{line}\tRG:Z:{sample}" for sample in samples for number in range(DEPTH)]
+    return "\n".join([*header, *body]) + "\n"
+
+
+def call(samples: list[str], folder: Path) -> Path:
+    """Calls the variant as the rule `bcftools_call` does, in `folder`. Raises CalledProcessError."""
+    fasta, sam, pileup, calls = (folder / name for name in ("c.fa", "c.sam", "pileup.bcf", "calls.bcf"))
+    fasta.write_text(f">c\n{REFERENCE}\n")
+    sam.write_text(reads(samples))
+    mpileup: list[str | Path] = ["bcftools", "mpileup", "-Ou", "-p", "-a", "FORMAT/AD,FORMAT/DP"]
+    subprocess.run([*mpileup, "-f", fasta, "-o", pileup, sam], check=True)
+    subprocess.run(["bcftools", "call", "-Ob", "-m", "-v", "-a", "GQ", "-o", calls, pileup], check=True)
+    return calls
+
+
+def problem(calls: Path, name: str, expression: str) -> str | None:
+    """What bcftools says against an expression; None when it takes it."""
+    command = ["bcftools", "filter", "-s", name, "-e", expression, str(calls)]
+    run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if run.returncode == 0:
+        return None
+    return f"filters.{name}: found {expression!r}, which bcftools can't use: {run.stderr.strip()}"
+
+
+def main() -> None:
+    """Command line of the rule `filters`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", required=True, nargs="+", help="samples that are called together")
+    parser.add_argument("--filters", required=True, nargs="*", help="filters, each as NAME=EXPRESSION")
+    parser.add_argument("--folder", required=True, type=Path, help="for what is made on the way")
+    parser.add_argument("--out", required=True, type=Path, help="table of names and expressions")
+    options = parser.parse_args()
+    calls = call(options.samples, options.folder)
+    filters = [text.partition("=")[::2] for text in options.filters]
+    if problems := [text for name, expression in filters if (text := problem(calls, name, expression))]:
+        sys.exit("\n".join(problems))
+    options.out.write_text("".join(f"{name}\t{expression}\n" for name, expression in filters))
+
+
+if __name__ == "__main__":
+    main()
