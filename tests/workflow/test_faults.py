@@ -66,8 +66,8 @@ BAM = "results/bwa_mem/sampleA/L1.1.bam"
 CRAM = "results/alignments/sampleA.cram"
 
 
-# The rule that the disk is too small for, what is made while there is room, and the kB that are left then: the reads take
-# 4 MB, their alignments 1 MB as BAM and 0.4 MB as CRAM.
+# The rule that the disk is too small for, what is made while there is room, and the kB that are left then. The reads
+# take 4 MB, their alignments 1 MB as BAM and 0.4 MB as CRAM.
 @pytest.mark.parametrize(
     "rule, before, room", [("decompress", [], 2500), ("bwa_mem", [LANE], 500), ("sort_index", [BAM], 250)]
 )
