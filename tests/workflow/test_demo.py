@@ -29,7 +29,7 @@ RESULTS = (
     "reference/genome.fa",
     "report.html",
 )
-TEMPORARY = ("results/reads", "results/bwa_mem", "results/calls", ".snakemake/scratch")
+TEMPORARY = ("results/reads", "results/bwa_mem", ".snakemake/scratch")
 
 
 def evaluate(project: Project) -> subprocess.CompletedProcess[str]:

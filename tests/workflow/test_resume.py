@@ -71,7 +71,7 @@ def add_sample(project: Project) -> None:
 
 # Changes, the jobs that they ask for, and those whose temporary results have to be made again for them.
 CHANGES: dict[str, tuple[Change, set[str], set[str]]] = {
-    "filter": (set_filter, FROM_VARIANTS | {"filters", "all"}, CALLING),
+    "filter": (set_filter, FROM_VARIANTS | {"filters", "all"}, set()),
     "windows": (
         set_windows,
         (FROM_CALLING | {"windows calling"}) - {"bcftools_call all 2"},

@@ -61,7 +61,7 @@ rule filters:
 
 
 rule bcftools_call:
-    """Candidate variants of one window, in all samples that are called together."""
+    """Candidate variants of one window, in all samples that are called together; kept, so that filters can change."""
     input:
         alignments=lambda wildcards: alignments_of(wildcards.callset, ALIGNMENT),
         indices=lambda wildcards: alignments_of(wildcards.callset, ALIGNMENT_INDEX),
@@ -69,7 +69,7 @@ rule bcftools_call:
         windows="results/reference/calling_windows.bed",
         ploidy=rules.ploidy.output if PLOIDY_FILE else [],
     output:
-        temp("results/calls/{callset}/{window}.bcf"),
+        "results/calls/{callset}/{window}.bcf",
     log:
         "logs/bcftools_call/{callset}/{window}.log",
     benchmark:

@@ -15,6 +15,7 @@ A bad input is one message on stderr, exit code 1, and no output: outputs get th
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import signal
@@ -105,7 +106,9 @@ class Output:
             raise self._failed(error) from error
 
     def discard(self) -> None:
-        """Remove the file under both names."""
+        """Remove the file under both names; its room is free only when it is closed."""
+        with contextlib.suppress(OSError):
+            self._file.close()
         for path in (self._temporary, self.path):
             path.unlink(missing_ok=True)
 
