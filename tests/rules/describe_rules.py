@@ -14,9 +14,17 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 GROWING = ("mem_mb", "disk_mb", "runtime")
 
 
+class Inputs(list[SimpleNamespace]):
+    """Three inputs in storage, of which only their size is known."""
+
+    def __init__(self, megabytes: float) -> None:
+        super().__init__(SimpleNamespace(is_storage=True) for _ in range(3))
+        self.size_files_mb = [megabytes] * 3
+
+
 def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:
     """What a rule asks for when its three inputs have `megabytes` each."""
-    inputs = SimpleNamespace(size_files_mb=[megabytes] * 3)
+    inputs = Inputs(megabytes)
     found = {}
     for name in GROWING:
         resource = rule.resources.get(name)
