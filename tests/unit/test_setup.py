@@ -351,8 +351,7 @@ def test_unknown_option_is_refused(box: Box) -> None:
 
 def test_make_alone_lists_every_target() -> None:
     make = shutil.which("make")
-    if make is None:
-        pytest.skip("make is not here")
+    assert make, "make is how set-up is started: install it"
     shown = subprocess.run([make, "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
     for target in ("setup", "demo", "test", "lint", "accuracy", "bench", "clean"):
         assert f"make {target} " in shown

@@ -114,8 +114,7 @@ def test_a_second_run_changes_nothing(demo: Project) -> None:
 
 def test_the_demo_of_the_makefile_asks_for_these_steps() -> None:
     """What these tests do in their own folder is what `make demo` does."""
-    if shutil.which("make") is None:
-        pytest.skip("make is not here")
+    assert shutil.which("make"), "make is how the demo is started: install it"
     steps = output_of("make", "-n", "-C", ROOT, "demo")
     places = [steps.index(step) for step in ("demo/simulate.py", "snakemake --cores", "demo/evaluate.py")]
     assert places == sorted(places)

@@ -1,6 +1,7 @@
 """What fails says what and where, leaves nothing that looks whole, and is put right by a second run."""
 
 import gzip
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     try:
         limited(folder, 50_000)
     except subprocess.CalledProcessError as error:
+        if os.environ.get("CI"):
+            raise
         pytest.skip(f"mounting is not permitted: {error.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
