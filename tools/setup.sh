@@ -295,7 +295,8 @@ sync_from_mirror() {
   uv_here "$uv" export --frozen --no-emit-project --output-file "$state/requirements.txt" || return 1
   [[ -x $venv/bin/python ]] || uv_here "$uv" venv --python "$python" "$venv" || return 1
   UV_DEFAULT_INDEX=$index uv_here "$uv" pip sync --python "$venv/bin/python" --require-hashes \
-    --index-strategy unsafe-best-match "$state/requirements.txt"
+    --index-strategy unsafe-best-match "$state/requirements.txt" || return 1
+  UV_DEFAULT_INDEX=$index uv_here "$uv" pip install --python "$venv/bin/python" --no-deps --editable "$root"
 }
 
 sync_venv() {
