@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy bench clean
+.PHONY: help setup demo test lint accuracy bench image deploy destroy clean
 
 RUN := tools/run.sh
 # PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS go to the program that is started.
@@ -11,6 +11,8 @@ export PYTHON
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
 ARGS ?=
+# One process for each core; PYTEST_PROCESSES=0 runs the tests one after the other.
+PYTEST_PROCESSES ?= logical
 
 # Folders with Python of ours; some of them may not be there.
 python_dirs = $(foreach d,workflow/scripts demo benchmarks src,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
@@ -31,7 +33,7 @@ demo: setup ## run the workflow on a small simulated cohort and show how it did
 	@$(RUN) python demo/evaluate.py --run demo/run
 
 test: setup ## run the tests
-	@$(RUN) pytest $(PYTEST_ARGS)
+	@$(RUN) pytest -n $(PYTEST_PROCESSES) --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	@tools/setup.sh --no-tools
@@ -48,6 +50,15 @@ accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
 
 bench: setup ## measure the speed
 	@$(RUN) python benchmarks/speed.py $(ARGS)
+
+image: setup ## build the two Docker images
+	@$(RUN) terraflow image $(ARGS)
+
+deploy: setup ## make or update everything in the AWS account that `snakemake --profile aws` needs
+	@$(RUN) terraflow deploy $(ARGS)
+
+destroy: setup ## take it away again; data in the bucket only if told so by its name
+	@$(RUN) terraflow destroy $(ARGS)
 
 clean: ## remove what make demo made (never results of your own)
 	rm -rf demo/run

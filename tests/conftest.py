@@ -13,6 +13,14 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+# Tests of one file run in one process, and so do all that use the stack in the cloud: what they need is made once.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.parent.name
+        item.add_marker(pytest.mark.xdist_group(folder if folder == "cloud" else item.path.stem))
+
+
 @pytest.fixture
 def root() -> Path:
     """The checkout."""

@@ -7,8 +7,8 @@ from tiny import (
     COMPRESSIONS,
     PLAIN,
     Fragment,
+    Outcome,
     Project,
-    Run,
     fasta,
     fragments,
     piped,
@@ -184,7 +184,7 @@ BAD: dict[str, tuple[bytes, bytes | None, list[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """A run that goes on after each failure, and a good unit among the bad ones."""
     project = new_project(tmp_path_factory.mktemp("decompress") / "bad")
     for unit, (first, second, _) in BAD.items():
@@ -196,7 +196,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
 
 
 @pytest.mark.parametrize("unit", BAD)
-def test_what_is_wrong_is_said_in_the_log_and_on_the_terminal(bad: tuple[Project, Run], unit: str) -> None:
+def test_what_is_wrong_is_said_in_the_log_and_on_the_terminal(bad: tuple[Project, Outcome], unit: str) -> None:
     project, run = bad
     log = project.log(f"decompress/s/{unit}")
     message = next(line for line in log.splitlines() if line.startswith("error: "))
@@ -208,7 +208,7 @@ def test_what_is_wrong_is_said_in_the_log_and_on_the_terminal(bad: tuple[Project
     assert message in run.text
 
 
-def test_only_the_good_unit_leaves_files(bad: tuple[Project, Run]) -> None:
+def test_only_the_good_unit_leaves_files(bad: tuple[Project, Outcome]) -> None:
     project, _ = bad
 
     assert project.files() == [

@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny import COMPRESSIONS, PLAIN, Project, Run, fasta, fragments, text_of
+from tiny import COMPRESSIONS, PLAIN, Outcome, Project, fasta, fragments, text_of
 
 PAIRS = fragments(PLAIN)[:150]
 R1, R2 = (text_of(reads) for reads in zip(*PAIRS, strict=True))
@@ -92,7 +92,7 @@ BAD: dict[str, tuple[bytes, bytes | None, str]] = {
 
 
 @pytest.fixture(scope="module")
-def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     project = new_project(tmp_path_factory.mktemp("fastqc") / "bad")
     targets = []
     for unit, (first, second, _) in BAD.items():
@@ -103,7 +103,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
 
 
 @pytest.mark.parametrize("unit", BAD)
-def test_damaged_reads_are_named_in_the_log_and_on_the_terminal(bad: tuple[Project, Run], unit: str) -> None:
+def test_damaged_reads_are_named_in_the_log_and_on_the_terminal(bad: tuple[Project, Outcome], unit: str) -> None:
     project, run = bad
 
     assert run.code == 1
@@ -111,7 +111,7 @@ def test_damaged_reads_are_named_in_the_log_and_on_the_terminal(bad: tuple[Proje
     assert BAD[unit][2] in run.text
 
 
-def test_damaged_reads_leave_no_report(bad: tuple[Project, Run]) -> None:
+def test_damaged_reads_leave_no_report(bad: tuple[Project, Outcome]) -> None:
     project, _ = bad
 
     assert project.files() == []

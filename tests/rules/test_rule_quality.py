@@ -230,7 +230,9 @@ def test_plot_has_no_room_for_tables_of_nothing(copy: Copy) -> None:
     project = copy("qc/coverage")
     project[f"results/qc/coverage/{PLAIN}.windows.tsv"].write_text("contig\tstart\tend\n")
 
-    project.rule("coverage_plot", "results/qc/coverage/coverage.svg").failed()
+    project.rule("coverage_plot", "results/qc/coverage/coverage.svg").failed(
+        f"{PLAIN}.windows.tsv: a table of depths without windows"
+    )
 
     assert not project["results/qc/coverage/coverage.svg"].exists()
 

@@ -16,8 +16,7 @@ from random import Random
 from typing import Any
 
 import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
+from shared import ROOT, Outcome
 
 # Two samples; the first has a name that everything that guesses from names would cut.
 NASTY = "a.bam.b_R1-x"
@@ -250,25 +249,6 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
 # --- runs ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished Snakemake: its exit code, and all it printed."""
-
-    code: int
-    text: str
-
-    def succeeded(self) -> "Run":
-        assert self.code == 0, self.text
-        return self
-
-    def failed(self, *words: str) -> "Run":
-        """Asserts that it failed and that the terminal says each of `words`."""
-        assert self.code == 1, self.text
-        for word in words:
-            assert word in self.text, f"{word!r} is not in:\n{self.text}"
-        return self
-
-
 @dataclass
 class Project:
     """A working directory with a configuration and a sheet, in which rules are run."""
@@ -291,7 +271,7 @@ class Project:
         path.write_bytes(data.encode() if isinstance(data, str) else data)
         return name
 
-    def snakemake(self, *arguments: str, cores: int = 2, env: dict[str, str] | None = None) -> Run:
+    def snakemake(self, *arguments: str, cores: int = 2, env: dict[str, str] | None = None) -> Outcome:
         """Runs Snakemake from the checkout, in the caller's environment."""
         columns = list(dict.fromkeys(key for unit in self.units for key in unit))
         rows = [columns, *([unit.get(column, "") for column in columns] for unit in self.units)]
@@ -309,7 +289,7 @@ class Project:
             text=True,
             check=False,
         )
-        return Run(done.returncode, done.stdout)
+        return Outcome(done.returncode, done.stdout)
 
     def rule(
         self,
@@ -318,7 +298,7 @@ class Project:
         options: Iterable[str] = (),
         cores: int = 2,
         env: dict[str, str] | None = None,
-    ) -> Run:
+    ) -> Outcome:
         """Runs these rules alone: files of all others have to be there. What they made before is removed."""
         for target in targets:
             self[target].unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import shared
 import yaml
 from shared import ROOT
 
@@ -24,24 +25,8 @@ BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 REPRODUCIBLE = ("reads", "bwa_mem", "reference")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A Snakemake that has ended, or one that only planned."""
-
-    code: int
-    text: str
-
-    def succeeded(self) -> "Outcome":
-        assert self.code == 0, self.text
-        return self
-
-    def failed(self, *words: str) -> "Outcome":
-        """Asserts exit code 1, each of `words` on the terminal, and no traceback."""
-        assert self.code == 1, self.text
-        for word in words:
-            assert word in self.text, f"{word!r} is not in:\n{self.text}"
-        assert "Traceback" not in self.text, self.text
-        return self
+class Outcome(shared.Outcome):
+    """A Snakemake that has ended, or one that only planned, and the jobs that it told of."""
 
     def _jobs(self) -> Iterator[tuple[str, str]]:
         for rule, block in JOB.findall(self.text):

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import sys
 from itertools import accumulate
 from pathlib import Path
 
@@ -16,12 +17,15 @@ Window = tuple[str, int, int, float]
 
 
 def read_windows(path: Path) -> list[Window]:
-    """(contig, start, end, mean depth) of each window, in the order of the table."""
+    """(contig, start, end, mean depth) of each window, in the order of the table; ValueError if it has none."""
     with path.open(newline="") as table:
-        return [
+        windows = [
             (row["contig"], int(row["start"]), int(row["end"]), float(row["meandepth"]))
             for row in csv.DictReader(table, delimiter="\t")
         ]
+    if not windows:
+        raise ValueError(f"{path}: a table of depths without windows. Delete it and run again: it is made anew.")
+    return windows
 
 
 def draw(samples: dict[str, list[Window]], out: Path) -> None:
@@ -58,7 +62,11 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
     tables = [Path(line) for line in options.tables.read_text().splitlines()]
-    draw({path.name.removesuffix(".windows.tsv"): read_windows(path) for path in tables}, options.out)
+    try:
+        samples = {path.name.removesuffix(".windows.tsv"): read_windows(path) for path in tables}
+    except ValueError as error:
+        sys.exit(str(error))
+    draw(samples, options.out)
 
 
 if __name__ == "__main__":
