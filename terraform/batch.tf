@@ -1,0 +1,120 @@
+# Where jobs run: compute environments, queues, and a job definition for each disk size, for reports and for heads.
+
+locals {
+  compute = {
+    spot     = { type = "FARGATE_SPOT", max_vcpus = var.spot_max_vcpus }
+    ondemand = { type = "FARGATE", max_vcpus = var.ondemand_max_vcpus }
+    head     = { type = "FARGATE", max_vcpus = var.head_max_vcpus }
+  }
+
+  worker_image = "${aws_ecr_repository.this.repository_url}:worker-${var.image_tag}"
+  report_image = "${aws_ecr_repository.this.repository_url}:report-${var.image_tag}"
+  job_role     = aws_iam_role.job.arn
+  head_role    = aws_iam_role.head.arn
+
+  workers = {
+    for size in var.disk_gib : "worker-${size}gib" => { image = local.worker_image, role = local.job_role, disk_gib = size, hours = var.timeout_hours }
+  }
+  definitions = merge(local.workers, {
+    report = { image = local.report_image, role = local.job_role, disk_gib = 20, hours = var.timeout_hours }
+    # A head waits for all its jobs: 14 days, as long as Fargate promises to keep a task.
+    head = { image = local.worker_image, role = local.head_role, disk_gib = 20, hours = 336 }
+  })
+  definition_names = [for kind in keys(local.definitions) : "${var.stack}-${kind}"]
+}
+
+# Without service_role AWS uses (and makes) its service-linked role for Batch.
+resource "aws_batch_compute_environment" "this" {
+  for_each = local.compute
+
+  compute_environment_name_prefix = "${var.stack}-${each.key}-"
+  type                            = "MANAGED"
+
+  compute_resources {
+    type               = each.value.type
+    max_vcpus          = each.value.max_vcpus
+    subnets            = local.subnets
+    security_group_ids = [aws_security_group.tasks.id]
+  }
+
+  lifecycle {
+    # A queue has to point to another environment before its own can go.
+    create_before_destroy = true
+  }
+}
+
+# Without a scheduling policy: first in, first out.
+resource "aws_batch_job_queue" "this" {
+  for_each = local.compute
+
+  name     = "${var.stack}-${each.key}"
+  state    = "ENABLED"
+  priority = 1
+
+  compute_environment_order {
+    order               = 1
+    compute_environment = aws_batch_compute_environment.this[each.key].arn
+  }
+}
+
+resource "aws_batch_job_definition" "this" {
+  for_each = local.definitions
+
+  name                  = "${var.stack}-${each.key}"
+  type                  = "container"
+  platform_capabilities = ["FARGATE"]
+  propagate_tags        = true
+
+  container_properties = jsonencode(merge({
+    image            = each.value.image
+    executionRoleArn = aws_iam_role.execution.arn
+    jobRoleArn       = each.value.role
+    # What a submission leaves unsaid.
+    resourceRequirements         = [{ type = "VCPU", value = "1" }, { type = "MEMORY", value = "2048" }]
+    fargatePlatformConfiguration = { platformVersion = "LATEST" }
+    runtimePlatform              = { operatingSystemFamily = "LINUX", cpuArchitecture = var.architecture }
+    networkConfiguration         = { assignPublicIp = local.public_ip ? "ENABLED" : "DISABLED" }
+    environment                  = [{ name = "AWS_DEFAULT_REGION", value = local.region }]
+    # Passes SIGTERM on to the tool (a reclaimed Spot task has two minutes) and reaps what it leaves behind.
+    linuxParameters = { initProcessEnabled = true }
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        "awslogs-group"         = aws_cloudwatch_log_group.jobs.name
+        "awslogs-region"        = local.region
+        "awslogs-stream-prefix" = each.key
+      }
+    }
+    # 20 GiB come with every task; Fargate refuses to be asked for them.
+  }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
+
+  # Five rules are all that Batch takes; the first that fits decides.
+  retry_strategy {
+    attempts = var.attempts
+
+    evaluate_on_exit {
+      on_status_reason = "Your Spot Task was interrupted*"
+      action           = "RETRY"
+    }
+    evaluate_on_exit {
+      on_reason = "CannotPull*"
+      action    = "RETRY"
+    }
+    evaluate_on_exit {
+      on_status_reason = "ResourceInitializationError*"
+      action           = "RETRY"
+    }
+    evaluate_on_exit {
+      on_status_reason = "Timeout waiting for*"
+      action           = "RETRY"
+    }
+    evaluate_on_exit {
+      on_reason = "*"
+      action    = "EXIT"
+    }
+  }
+
+  timeout {
+    attempt_duration_seconds = each.value.hours * 3600
+  }
+}

@@ -1,0 +1,255 @@
+# Who may do what. Four kinds of caller:
+#   execution role  Fargate itself, before and beside a task: pulls the image, writes the log
+#   job role        the task of a rule: the data
+#   head role       the task of a run that is conducted from the cloud: the data, and jobs
+#   submit policy   people who run workflows: the data, jobs, and bringing raw/ and reference/ in
+#
+# Nobody is given iam:PassRole: whoever submits names a job definition, and its roles were passed when Terraform
+# registered it. Whoever can't register definitions can't choose roles.
+
+locals {
+  arn_batch   = "arn:${local.partition}:batch:${local.region}:${local.account}"
+  bucket_arn  = aws_s3_bucket.data.arn
+  input_arns  = [for name in var.input_buckets : "arn:${local.partition}:s3:::${name}"]
+  log_streams = "${aws_cloudwatch_log_group.jobs.arn}:*"
+}
+
+# ---- trust ---------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:ecs:${local.region}:${local.account}:*"]
+    }
+  }
+}
+
+# ---- execution role ------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "execution" {
+  statement {
+    sid       = "PullImages"
+    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    resources = [aws_ecr_repository.this.arn]
+  }
+
+  # AWS offers no resource for it.
+  statement {
+    sid       = "LogInToRegistry"
+    actions   = ["ecr:GetAuthorizationToken"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "WriteLogs"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = [local.log_streams]
+  }
+}
+
+resource "aws_iam_role" "execution" {
+  name               = "${var.stack}-execution-${local.region}"
+  description        = "Fargate starts the tasks of ${var.stack} with it"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "start-tasks"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.execution.json
+}
+
+# ---- the data ------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "data" {
+  statement {
+    sid       = "FindBucket"
+    actions   = ["s3:GetBucketLocation"]
+    resources = [local.bucket_arn]
+  }
+
+  statement {
+    sid       = "ListData"
+    actions   = ["s3:ListBucket"]
+    resources = [local.bucket_arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["raw/*", "reference/*", "runs/*"]
+    }
+  }
+
+  statement {
+    sid       = "ReadData"
+    actions   = ["s3:GetObject", "s3:GetObjectTagging"]
+    resources = [for prefix in ["raw", "reference", "runs"] : "${local.bucket_arn}/${prefix}/*"]
+  }
+
+  statement {
+    sid       = "WriteResultsAndIndices"
+    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging"]
+    resources = [for prefix in ["reference", "runs"] : "${local.bucket_arn}/${prefix}/*"]
+  }
+
+  statement {
+    sid       = "DeleteIntermediates"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${local.bucket_arn}/runs/*"]
+  }
+
+  dynamic "statement" {
+    for_each = length(var.input_buckets) > 0 ? [1] : []
+
+    content {
+      sid       = "ListInputBuckets"
+      actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
+      resources = local.input_arns
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.input_buckets) > 0 ? [1] : []
+
+    content {
+      sid       = "ReadInputBuckets"
+      actions   = ["s3:GetObject"]
+      resources = [for arn in local.input_arns : "${arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : [var.kms_key_arn]
+
+    content {
+      sid       = "UseKeyThroughS3"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringLike"
+        variable = "kms:ViaService"
+        values   = ["s3.${local.region}.*"]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role" "job" {
+  name               = "${var.stack}-job-${local.region}"
+  description        = "Jobs of ${var.stack} reach their data with it"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "job" {
+  name   = "data"
+  role   = aws_iam_role.job.id
+  policy = data.aws_iam_policy_document.data.json
+}
+
+# ---- jobs ----------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "run" {
+  source_policy_documents = [data.aws_iam_policy_document.data.json]
+
+  statement {
+    sid     = "SubmitJobs"
+    actions = ["batch:SubmitJob"]
+    resources = concat(
+      [for queue in aws_batch_job_queue.this : queue.arn],
+      [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}"],
+      [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}:*"],
+    )
+  }
+
+  statement {
+    sid       = "TagJobs"
+    actions   = ["batch:TagResource"]
+    resources = ["${local.arn_batch}:job/*"]
+  }
+
+  statement {
+    sid       = "EndJobs"
+    actions   = ["batch:CancelJob", "batch:TerminateJob"]
+    resources = ["${local.arn_batch}:job/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:ResourceTag/stack"
+      values   = [var.stack]
+    }
+  }
+
+  # AWS offers no resources for these.
+  statement {
+    sid = "SeeJobs"
+    actions = [
+      "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
+      "batch:DescribeJobs", "batch:ListJobs",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "ReadLogs"
+    actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]
+    resources = [aws_cloudwatch_log_group.jobs.arn, local.log_streams]
+  }
+
+  statement {
+    sid       = "SeeImages"
+    actions   = ["ecr:BatchGetImage", "ecr:DescribeImages"]
+    resources = [aws_ecr_repository.this.arn]
+  }
+
+  statement {
+    sid       = "SeeRoles"
+    actions   = ["iam:GetRole"]
+    resources = [aws_iam_role.execution.arn, aws_iam_role.job.arn]
+  }
+}
+
+resource "aws_iam_role" "head" {
+  name               = "${var.stack}-head-${local.region}"
+  description        = "Head jobs of ${var.stack} submit and follow jobs with it"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+}
+
+resource "aws_iam_role_policy" "head" {
+  name   = "run"
+  role   = aws_iam_role.head.id
+  policy = data.aws_iam_policy_document.run.json
+}
+
+# ---- people --------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "submit" {
+  source_policy_documents = [data.aws_iam_policy_document.run.json]
+
+  statement {
+    sid       = "BringRawDataIn"
+    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging"]
+    resources = ["${local.bucket_arn}/raw/*"]
+  }
+}
+
+resource "aws_iam_policy" "submit" {
+  name        = "${var.stack}-submit-${local.region}"
+  description = "Stage data and run workflows on ${var.stack}"
+  policy      = data.aws_iam_policy_document.submit.json
+}

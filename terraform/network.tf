@@ -1,0 +1,203 @@
+# Where tasks run: a VPC without NAT (private or public), or the user's own.
+
+locals {
+  own_vpc   = var.existing_network == null
+  private   = local.own_vpc && var.network == "private"
+  public    = local.own_vpc && var.network == "public"
+  vpc_id    = local.own_vpc ? aws_vpc.this[0].id : var.existing_network.vpc_id
+  subnets   = local.own_vpc ? aws_subnet.this[*].id : var.existing_network.subnet_ids
+  public_ip = local.own_vpc ? local.public : var.existing_network.assign_public_ip
+
+  # What runs a task on Fargate (pulling its image, writing its log), and what a head job calls. Credentials come
+  # from the task's own address and S3 through the gateway, so STS, Secrets Manager and KMS need none.
+  endpoint_actions = {
+    "ecr.api" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
+    "ecr.dkr" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
+    "logs"    = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutLogEvents"]
+    "batch" = [
+      "batch:CancelJob", "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
+      "batch:DescribeJobs", "batch:ListJobs", "batch:SubmitJob", "batch:TagResource", "batch:TerminateJob",
+    ]
+  }
+}
+
+# ---- VPC and subnets -----------------------------------------------------------------------------------------------
+
+data "aws_availability_zones" "usable" {
+  count = local.own_vpc ? 1 : 0
+
+  state = "available"
+  # Zones without Fargate, or without modern services.
+  exclude_zone_ids = ["apne1-az3", "use1-az3", "usw1-az2"]
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
+}
+
+resource "aws_vpc" "this" {
+  count = local.own_vpc ? 1 : 0
+
+  cidr_block           = var.vpc_cidr
+  enable_dns_support   = true
+  enable_dns_hostnames = true
+
+  tags = { Name = var.stack }
+}
+
+# Nothing may use it by mistake: no rules at all.
+resource "aws_default_security_group" "closed" {
+  count = local.own_vpc ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags   = { Name = "${var.stack}-default-closed" }
+}
+
+resource "aws_subnet" "this" {
+  count = local.own_vpc ? var.zones : 0
+
+  vpc_id            = aws_vpc.this[0].id
+  cidr_block        = cidrsubnet(var.vpc_cidr, 3, count.index)
+  availability_zone = data.aws_availability_zones.usable[0].names[count.index]
+
+  tags = { Name = "${var.stack}-${var.network}-${count.index + 1}" }
+
+  lifecycle {
+    # A zone that AWS opens later must not move the subnets that are in use.
+    ignore_changes = [availability_zone]
+
+    precondition {
+      condition     = var.zones <= length(data.aws_availability_zones.usable[0].names)
+      error_message = "zones is ${var.zones}, but ${local.region} has ${length(data.aws_availability_zones.usable[0].names)} usable availability zones: choose at most that many."
+    }
+  }
+}
+
+resource "aws_route_table" "this" {
+  count = local.own_vpc ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags   = { Name = "${var.stack}-${var.network}" }
+}
+
+resource "aws_route_table_association" "this" {
+  count = local.own_vpc ? var.zones : 0
+
+  subnet_id      = aws_subnet.this[count.index].id
+  route_table_id = aws_route_table.this[0].id
+}
+
+# ---- public: a way out ---------------------------------------------------------------------------------------------
+
+resource "aws_internet_gateway" "this" {
+  count = local.public ? 1 : 0
+
+  vpc_id = aws_vpc.this[0].id
+  tags   = { Name = var.stack }
+}
+
+resource "aws_route" "internet" {
+  count = local.public ? 1 : 0
+
+  route_table_id         = aws_route_table.this[0].id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.this[0].id
+}
+
+# ---- endpoints -----------------------------------------------------------------------------------------------------
+
+# Free, and faster than the way through an internet gateway.
+resource "aws_vpc_endpoint" "s3" {
+  count = local.own_vpc ? 1 : 0
+
+  vpc_id            = aws_vpc.this[0].id
+  service_name      = "com.amazonaws.${local.region}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_route_table.this[0].id]
+
+  tags = { Name = "${var.stack}-s3" }
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = local.private ? local.endpoint_actions : {}
+
+  vpc_id              = aws_vpc.this[0].id
+  service_name        = "com.amazonaws.${local.region}.${each.key}"
+  vpc_endpoint_type   = "Interface"
+  subnet_ids          = aws_subnet.this[*].id
+  security_group_ids  = [aws_security_group.endpoints[0].id]
+  private_dns_enabled = true
+  policy              = data.aws_iam_policy_document.endpoint[each.key].json
+
+  tags = { Name = "${var.stack}-${each.key}" }
+}
+
+# Only with credentials of this account: what a task reads can't leave through someone else's.
+data "aws_iam_policy_document" "endpoint" {
+  for_each = local.private ? local.endpoint_actions : {}
+
+  statement {
+    actions   = each.value
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.account]
+    }
+  }
+}
+
+# ---- security groups -----------------------------------------------------------------------------------------------
+
+resource "aws_security_group" "tasks" {
+  name_prefix = "${var.stack}-tasks-"
+  description = "Tasks of ${var.stack}: HTTPS out, nothing in"
+  vpc_id      = local.vpc_id
+
+  tags = { Name = "${var.stack}-tasks" }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# Where the routes lead decides what of it can be reached: AWS's endpoints only, in a private network.
+resource "aws_vpc_security_group_egress_rule" "tasks_https" {
+  security_group_id = aws_security_group.tasks.id
+  description       = "HTTPS to AWS, and where the network is public to references on the web"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "0.0.0.0/0"
+}
+
+resource "aws_security_group" "endpoints" {
+  count = local.private ? 1 : 0
+
+  name_prefix = "${var.stack}-endpoints-"
+  description = "Interface endpoints of ${var.stack}: HTTPS from tasks"
+  vpc_id      = local.vpc_id
+
+  tags = { Name = "${var.stack}-endpoints" }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "endpoints_https" {
+  count = local.private ? 1 : 0
+
+  security_group_id            = aws_security_group.endpoints[0].id
+  referenced_security_group_id = aws_security_group.tasks.id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}

@@ -1,0 +1,91 @@
+# What others need to know of the stack; `terraflow deploy` keeps it for Snakemake's profile.
+
+output "region" {
+  description = "Region of the stack."
+  value       = local.region
+}
+
+output "account_id" {
+  description = "AWS account of the stack."
+  value       = local.account
+}
+
+output "stack" {
+  description = "Name of the stack."
+  value       = var.stack
+}
+
+output "architecture" {
+  description = "Processor that the images have to be built for."
+  value       = var.architecture
+}
+
+output "bucket" {
+  description = "Name of the data bucket."
+  value       = aws_s3_bucket.data.bucket
+}
+
+output "repository_url" {
+  description = "Image repository, without a tag."
+  value       = aws_ecr_repository.this.repository_url
+}
+
+output "image_tag" {
+  description = "Tag of the images in use, without its worker- or report-."
+  value       = var.image_tag
+}
+
+output "images" {
+  description = "Full names of the images in use."
+  value       = { worker = local.worker_image, report = local.report_image }
+}
+
+output "queues" {
+  description = "Names of the job queues: Spot, on demand, and for head jobs."
+  value       = { for kind, queue in aws_batch_job_queue.this : kind => queue.name }
+}
+
+output "job_definitions" {
+  description = "Names of the workers' job definitions by disk size in GiB."
+  value       = { for size in var.disk_gib : tostring(size) => aws_batch_job_definition.this["worker-${size}gib"].name }
+}
+
+output "report_job_definition" {
+  description = "Name of the job definition with the report's image."
+  value       = aws_batch_job_definition.this["report"].name
+}
+
+output "head_job_definition" {
+  description = "Name of the head jobs' definition."
+  value       = aws_batch_job_definition.this["head"].name
+}
+
+output "log_group" {
+  description = "Log group of all jobs."
+  value       = aws_cloudwatch_log_group.jobs.name
+}
+
+output "execution_role_arn" {
+  description = "Role that Fargate starts tasks with."
+  value       = aws_iam_role.execution.arn
+}
+
+output "job_role_arn" {
+  description = "Role of the jobs."
+  value       = aws_iam_role.job.arn
+}
+
+output "head_role_arn" {
+  description = "Role of head jobs."
+  value       = aws_iam_role.head.arn
+}
+
+output "submit_policy_arn" {
+  description = "Policy to attach to the people who run workflows."
+  value       = aws_iam_policy.submit.arn
+}
+
+output "tags" {
+  description = "Tags of the stack; a submission gives them to its jobs, and only jobs that carry them can be ended with the submit policy."
+  value       = local.tags
+}

@@ -1,0 +1,127 @@
+# The data bucket: raw/ (reads), reference/ (genomes and indices), runs/<run>/ (results and intermediates).
+
+locals {
+  bucket_name = coalesce(var.bucket_name, "${var.stack}-${local.account}-${local.region}")
+}
+
+resource "aws_s3_bucket" "data" {
+  bucket        = local.bucket_name
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_public_access_block" "data" {
+  bucket = aws_s3_bucket.data.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "data" {
+  bucket = aws_s3_bucket.data.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_versioning" "data" {
+  bucket = aws_s3_bucket.data.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "data" {
+  bucket = aws_s3_bucket.data.id
+
+  rule {
+    # One request to KMS for many objects.
+    bucket_key_enabled = var.kms_key_arn != null
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "data" {
+  bucket = aws_s3_bucket.data.id
+  policy = data.aws_iam_policy_document.bucket.json
+
+  # Both change what S3 lets a policy say; at the same time one of them fails.
+  depends_on = [aws_s3_bucket_public_access_block.data]
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "TlsOnly"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.data.arn, "${aws_s3_bucket.data.arn}/*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "data" {
+  bucket = aws_s3_bucket.data.id
+
+  rule {
+    id     = "aborted-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 1
+    }
+  }
+
+  rule {
+    id     = "old-versions"
+    status = "Enabled"
+
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = var.old_versions_days
+    }
+
+    # The marker of a deletion, once nothing is left behind it.
+    expiration {
+      expired_object_delete_marker = true
+    }
+  }
+
+  rule {
+    id     = "intermediates"
+    status = "Enabled"
+
+    filter {
+      and {
+        prefix = "runs/"
+        tags   = { "terraflow:lifetime" = "intermediate" }
+      }
+    }
+
+    expiration {
+      days = var.intermediates_days
+    }
+  }
+
+  # Rules on old versions mean nothing before there are versions.
+  depends_on = [aws_s3_bucket_versioning.data]
+}
