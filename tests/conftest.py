@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ settings.load_profile("any machine")
 
 
 # Tests of one file run in one process, and so do all that use the stack in the cloud: what they need is made once.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# (A wrapper comes before pytest-xdist's own hook, which reads the marks.)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         folder = item.path.parent.name
         item.add_marker(pytest.mark.xdist_group(folder if folder == "cloud" else item.path.stem))
+    return (yield)
 
 
 @pytest.fixture
