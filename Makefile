@@ -33,7 +33,7 @@ demo: setup ## run the workflow on a small simulated cohort and show how it did
 	@$(RUN) python demo/evaluate.py --run demo/run
 
 test: setup ## run the tests
-	@$(RUN) pytest -n $(PYTEST_PROCESSES) --maxprocesses 4 --dist loadgroup $(PYTEST_ARGS)
+	@$(RUN) pytest -n $(PYTEST_PROCESSES) --maxprocesses 4 $(PYTEST_ARGS)
 
 lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	@tools/setup.sh --no-tools

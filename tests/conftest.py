@@ -2,26 +2,29 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from shared import ROOT, Run
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
-# Tests of one file run in one process, and so do all that use the stack in the cloud: what they need is made once.
-# (A wrapper comes before pytest-xdist's own hook, which reads the marks.)
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    for item in items:
-        folder = item.path.parent.name
-        item.add_marker(pytest.mark.xdist_group(folder if folder == "cloud" else item.path.stem))
-    return (yield)
+class ByFile(LoadScopeScheduling):
+    """Tests of one file run in one process, and so do all of tests/cloud: what they need is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "cloud" if file.startswith("tests/cloud/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture
