@@ -3,6 +3,7 @@ import os
 import shlex
 import sys
 import warnings
+from importlib.util import find_spec
 
 import snakemake
 from html_report import write_report
@@ -40,8 +41,14 @@ wildcard_constraints:
     window=r"\d+",
 
 
+# Two plugins take s3://, so it has to be said which: the project's own where it is installed.
+S3 = "s3-inventory" if find_spec("snakemake_storage_plugin_s3_inventory") else "s3"
+
+
 def source(path):
     """An input as the user named it: an address goes through its storage plugin."""
+    if path.startswith("s3://"):
+        return getattr(storage, S3)(path)
     return storage(path) if is_remote(path) else path
 
 
