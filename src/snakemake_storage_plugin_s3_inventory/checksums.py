@@ -1,0 +1,94 @@
+"""Whether a local file is what S3 says it holds.
+
+S3 keeps a checksum of the whole object, or, for an object that came in parts, perhaps only one of the parts' checksums
+(it ends in -<number of parts>). Older objects have none but their ETag, which is an MD5 sum unless KMS encrypts them.
+"""
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+CHUNK = 1 << 20
+
+
+class Digest(Protocol):
+    """What hashlib's objects can do."""
+
+    def update(self, data: bytes, /) -> None:
+        """Takes more of the file."""
+
+    def digest(self) -> bytes:
+        """The checksum of what was taken."""
+
+
+class Crc32:
+    """zlib's CRC-32 with hashlib's methods."""
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self._value = 0
+
+    def update(self, data: bytes, /) -> None:
+        """Takes more of the file."""
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        """Four bytes, most significant first, as S3 has them."""
+        return self._value.to_bytes(4, "big")
+
+
+# Preferred first. S3 knows CRC32C and CRC64NVME too: Python has no fast code for them, so these objects are compared by
+# ETag or size.
+ALGORITHMS: dict[str, Callable[[], Digest]] = {
+    "ChecksumCRC32": Crc32,
+    "ChecksumSHA256": hashlib.sha256,
+    "ChecksumSHA1": hashlib.sha1,
+    "ETag": hashlib.md5,
+}
+
+
+class Expected(NamedTuple):
+    """A checksum that S3 gave: algorithm, value and, for a checksum of parts, their number (else 0)."""
+
+    algorithm: str
+    value: bytes
+    parts: int
+
+
+def expected(response: Mapping[str, Any]) -> Expected | None:
+    """The best checksum in S3's answer to GetObject or HeadObject, or None if it has none that can be computed."""
+    for algorithm in ALGORITHMS:
+        text, _, parts = str(response.get(algorithm, "")).strip('"').partition("-")
+        if algorithm == "ETag":
+            encrypted = response.get("ServerSideEncryption", "AES256") != "AES256" or "SSECustomerAlgorithm" in response
+            if encrypted or len(text) != 32:
+                continue
+        if text:
+            value = bytes.fromhex(text) if algorithm == "ETag" else base64.b64decode(text)
+            return Expected(algorithm, value, int(parts or 0))
+    return None
+
+
+def of_file(path: Path, algorithm: str, part_size: int = 0) -> bytes:
+    """The checksum of a file, or that of its parts' checksums if `part_size` (in bytes) is given."""
+    whole, part, room = ALGORITHMS[algorithm](), ALGORITHMS[algorithm](), part_size
+    with path.open("rb") as file:
+        while chunk := file.read(min(CHUNK, room) if part_size else CHUNK):
+            part.update(chunk)
+            room -= len(chunk)
+            if part_size and not room:
+                whole.update(part.digest())
+                part, room = ALGORITHMS[algorithm](), part_size
+    if not part_size:
+        return part.digest()
+    if room < part_size:
+        whole.update(part.digest())
+    return whole.digest()
+
+
+def crc32(path: Path) -> str:
+    """The CRC-32 of a file as S3's headers have it."""
+    return base64.b64encode(of_file(path, "ChecksumCRC32")).decode()

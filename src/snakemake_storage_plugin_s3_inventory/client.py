@@ -1,0 +1,107 @@
+"""The connection to S3, and what its errors mean for the user."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+import botocore.exceptions
+import botocore.session
+from botocore.config import Config
+from snakemake_interface_common.exceptions import WorkflowError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from .settings import StorageProviderSettings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+# Requests of transfers, and those of Snakemake's own threads beside them.
+CONNECTIONS = 24
+
+
+def connect(settings: "StorageProviderSettings") -> "S3Client":
+    """A client of S3 that checks all it sends and receives.
+
+    Region, endpoint and credentials are those of the AWS environment unless settings name others.
+    Throttled requests, server errors and broken connections are tried again by botocore.
+    """
+    client = botocore.session.get_session().create_client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key,
+        aws_secret_access_key=settings.secret_key,
+        aws_session_token=settings.token,
+        config=Config(
+            signature_version=settings.signature_version,
+            retries={"total_max_attempts": settings.retries + 1, "mode": "standard"},
+            max_pool_connections=CONNECTIONS,
+            request_checksum_calculation="when_supported",
+            response_checksum_validation="when_supported",
+        ),
+    )
+    return cast("S3Client", client)
+
+
+def error_code(error: Exception) -> str:
+    """The name S3 gives to an error, or its HTTP status; empty for errors of another kind."""
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether S3 said that there is no such object."""
+    return error_code(error) in ("404", "NoSuchKey")
+
+
+def is_denied(error: Exception) -> bool:
+    """Whether S3 said that these credentials may not ask this."""
+    return error_code(error) in ("403", "AccessDenied")
+
+
+def explain(error: Exception, query: str) -> str:
+    """What happened to a request about an object, and what to do."""
+    bucket = query.removeprefix("s3://").partition("/")[0]
+    code = error_code(error)
+    if code == "NoSuchBucket":
+        return (
+            f"There is no bucket {bucket!r} where {query} should lie. Buckets are never made by a run: check the name, "
+            "or create the bucket first."
+        )
+    if is_denied(error) or code == "AllAccessDisabled":
+        return (
+            f"S3 refuses access to {query} ({error}). The credentials in use need s3:ListBucket on the bucket and "
+            "s3:GetObject, s3:PutObject, s3:PutObjectTagging and s3:DeleteObject on its objects, and the key's "
+            "permissions if the bucket is encrypted with KMS."
+        )
+    if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
+        return f"S3 does not accept the credentials in use ({code}): check them, or log in again."
+    if code in ("PermanentRedirect", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed"):
+        return f"The bucket {bucket!r} lies in another region ({error}): set --storage-s3-inventory-region."
+    if code == "InvalidObjectState":
+        return f"{query} is archived: restore it in S3 (RestoreObject) before it can be read."
+    if is_missing(error):
+        return f"{query} does not exist."
+    if isinstance(error, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
+        return (
+            f"There are no AWS credentials to reach {query} with: run `aws configure`, set AWS_PROFILE, or give "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    if isinstance(error, botocore.exceptions.EndpointConnectionError):
+        return f"S3 cannot be reached for {query}: {error}. Check the network and the endpoint."
+    return f"S3 failed with {query}: {type(error).__name__}: {error}"
+
+
+def told(method: Callable[P, R]) -> Callable[P, R]:
+    """Has a storage object's method raise WorkflowErrors that users understand."""
+
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise WorkflowError(explain(error, args[0].query)) from error  # type: ignore[attr-defined]
+
+    return wrapper

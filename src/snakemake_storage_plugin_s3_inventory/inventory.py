@@ -1,0 +1,111 @@
+"""What exists under a prefix, from listings instead of questions, while Snakemake builds its DAG.
+
+Snakemake then asks for thousands of files, most of them under one prefix. The prefix is listed once, from its start,
+for at most `max_pages` pages. If it holds more (other people's raw data, say), a question beyond the listed part is
+answered by the page of a thousand objects that begins at the key asked for: never more than one request for a question,
+and not many more than one for a thousand objects.
+"""
+
+import bisect
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .listing import Entry, directories, pages, seen
+from .location import Location
+from .memory import Seen
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+Found = Callable[[Location, Seen], None]
+# Beyond every key.
+END = "\U0010ffff"
+
+
+def before(key: str) -> str:
+    """A string that sorts before `key` and behind almost every smaller key."""
+    last = ord(key[-1])
+    if last <= ord("!") or 0xD800 <= last - 1 <= 0xDFFF:
+        return key[:-1]
+    return f"{key[:-1]}{chr(last - 1)}~"
+
+
+class Stretch(NamedTuple):
+    """Part of the key space that is known: from `first` up to, not including, `end`; `keys` exist in it, no others."""
+
+    first: str
+    end: str
+    keys: list[str]
+
+
+class Inventory:
+    """The listed part of a prefix."""
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str, max_pages: int, found: Found) -> None:
+        """Lists nothing yet. `found(location, seen)` is told of every object and directory."""
+        self.complete = False
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._max_pages = max_pages
+        self._found = found
+        # In the order of their keys; none overlaps another.
+        self._stretches: list[Stretch] = []
+
+    def fill(self) -> None:
+        """Lists the prefix from its start."""
+        entries: list[Entry] = []
+        more = True
+        for page in itertools.islice(pages(self._client, self._bucket, self._prefix), self._max_pages):
+            entries += page.entries
+            more = page.more
+        self.complete = not more
+        self._add(self._prefix, entries, more)
+        for folder, total in directories(entries).items():
+            # A folder that is not listed to its end has another size and time.
+            if self.complete or (entries and entries[-1]["Key"] >= f"{folder}0"):
+                self._found(Location(self._bucket, folder), total)
+
+    def holds(self, key: str) -> bool | None:
+        """Whether an object of this key exists; None if it has to be asked for (a directory, perhaps).
+
+        Reads the page that begins at the key if it is not in the listed part.
+        """
+        answer = self._look(key)
+        if answer is None and self._stretch(key) is None:
+            page = next(pages(self._client, self._bucket, self._prefix, after=before(key)))
+            self._add(key, [entry for entry in page.entries if entry["Key"] >= key], page.more)
+            answer = self._look(key)
+        return answer
+
+    def _add(self, first: str, entries: list[Entry], more: bool) -> None:
+        for entry in entries:
+            self._found(Location(self._bucket, entry["Key"]), seen(entry))
+        keys = [entry["Key"] for entry in entries]
+        if more and not keys:
+            return
+        end = f"{keys[-1]}\0" if more else END
+        at = bisect.bisect(self._stretches, (first, end, keys))
+        if at < len(self._stretches):
+            end = min(end, self._stretches[at].first)
+        self._stretches.insert(at, Stretch(first, end, keys[: bisect.bisect_left(keys, end)]))
+
+    def _stretch(self, key: str) -> Stretch | None:
+        at = bisect.bisect(self._stretches, key, key=lambda stretch: stretch.first) - 1
+        return self._stretches[at] if at >= 0 and key < self._stretches[at].end else None
+
+    def _look(self, key: str) -> bool | None:
+        stretch = self._stretch(key)
+        if stretch is None:
+            return None
+        at = bisect.bisect_left(stretch.keys, key)
+        if at < len(stretch.keys) and stretch.keys[at] == key:
+            return True
+        # What a directory of that name would hold: "0" is the character after "/".
+        inside, end = f"{key}/", f"{key}0"
+        stretch = self._stretch(inside)
+        if stretch is None or end > stretch.end:
+            return None
+        at = bisect.bisect_left(stretch.keys, inside)
+        return None if at < len(stretch.keys) and stretch.keys[at] < end else False

@@ -1,0 +1,176 @@
+"""What all objects of a run share: the connection, the memory, and the inventories of prefixes."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import botocore.exceptions
+from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtime
+from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, QueryType, StorageQueryValidationResult
+from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
+
+from .client import connect, is_denied, is_missing
+from .inventory import Inventory
+from .listing import ask, seen
+from .location import Location, problem
+from .memory import Memory, Seen
+from .transfer import Transfer
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+# On a worker, questions about one folder before a page of it is read at once.
+PATIENCE = 4
+
+
+class StorageProvider(S3Provider):  # type: ignore[misc]
+    """Answers questions about objects from listings and from memory, and S3 only if it must."""
+
+    def __post_init__(self) -> None:
+        """Connects to nothing yet: a worker or a dry run may not need S3 at all."""
+        self.memory = Memory()
+        self._lock = threading.Lock()
+        self._client: S3Client | None = None
+        self._transfer: Transfer | None = None
+        # Snakemake's cache while it is in use, that is while the DAG is built, if it wants inventories.
+        self._cache: IOCacheStorageInterface | None = None
+        self._inventories: dict[tuple[str, str], Inventory] = {}
+        self._unlistable: set[str] = set()
+        self._asked: dict[tuple[str, str], int] = {}
+        self._prefix = str(self.local_prefix)
+
+    @property
+    def client(self) -> "S3Client":
+        """The client of S3, made when first needed."""
+        with self._lock:
+            if self._client is None:
+                self._client = connect(self.settings)
+            return self._client
+
+    @property
+    def transfer(self) -> Transfer:
+        """Uploads and downloads."""
+        client = self.client
+        with self._lock:
+            if self._transfer is None:
+                self._transfer = Transfer(client, tries=self.settings.retries)
+            return self._transfer
+
+    @classmethod
+    def example_queries(cls) -> list[ExampleQuery]:
+        """Shown in Snakemake's plugin catalogue."""
+        return [
+            ExampleQuery(
+                query="s3://mybucket/raw/sample 1_R1.fastq.gz",
+                type=QueryType.ANY,
+                description="An object in an S3 bucket, its key as it is stored (nothing is escaped)",
+            )
+        ]
+
+    @classmethod
+    def is_valid_query(cls, query: str) -> StorageQueryValidationResult:
+        """Whether a query names an object, also while it still has wildcards."""
+        reason = problem(query)
+        return StorageQueryValidationResult(query=query, valid=reason is None, reason=reason)
+
+    def cache_key(self, location: Location) -> str:
+        """The name of an object in Snakemake's cache: its local path."""
+        return f"{self._prefix}/{location.bucket}/{location.key}"
+
+    def listed(self, location: Location) -> str | None:
+        """The name in Snakemake's cache of the prefix that is listed for an object."""
+        prefix = location.listed
+        return None if prefix is None else f"{self._prefix}/{location.bucket}/{prefix}"
+
+    def begin_inventory(self, location: Location, cache: IOCacheStorageInterface) -> None:
+        """Lists what an object lies in, unless that was done or Snakemake wants no inventories.
+
+        Snakemake says so to workers (`--max-inventory-time 0`): they handle one job, and need not know the whole run.
+        A worker whose job has many inputs in one folder reads them by the page.
+        """
+        if getattr(cache, "max_wait_time", 1) > 0:
+            self._cache = cache
+            self._list(location)
+        elif self.memory.get(location) is None and location.bucket not in self._unlistable:
+            folder = (location.bucket, location.key.rpartition("/")[0])
+            self._asked[folder] = self._asked.get(folder, 0) + 1
+            if self._asked[folder] > PATIENCE:
+                self._inventory(location, f"{folder[1]}/").holds(location.key)
+
+    def look(self, location: Location) -> Seen | None:
+        """What exists at a location, or None if nothing does.
+
+        "Missing" comes from a listing only as long as Snakemake itself keeps such answers; later S3 is asked again.
+        """
+        known = self.memory.get(location)
+        if known is not None:
+            return known
+        if self._cache is not None and self._cache.active:
+            inventory = self._list(location)
+            if inventory is not None and inventory.holds(location.key) is False:
+                return None
+            known = self.memory.get(location)
+            if known is not None:
+                return known
+        else:
+            self._cache = None
+        return self.ask(location)
+
+    def ask(self, location: Location) -> Seen | None:
+        """Asks S3 what exists at a location now."""
+        if location.bucket not in self._unlistable:
+            try:
+                self._remember(ask(self.client, location))
+                return self.memory.get(location)
+            except botocore.exceptions.ClientError as error:
+                if not is_denied(error):
+                    raise
+                # Some buckets let everybody read, and nobody list.
+                self._unlistable.add(location.bucket)
+        try:
+            response = self.client.head_object(Bucket=location.bucket, Key=location.key)
+        except botocore.exceptions.ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+        self.memory.saw(location, seen(response))
+        return self.memory.get(location)
+
+    def _list(self, location: Location) -> Inventory | None:
+        """The inventory that covers a location, filled when first needed; None if there can't be one."""
+        prefix = location.listed
+        if prefix is None or not self.settings.pages or location.bucket in self._unlistable:
+            return None
+        known = self._inventories.get((location.bucket, prefix))
+        if known is not None:
+            return known
+        inventory = self._inventory(location, prefix)
+        try:
+            inventory.fill()
+        except botocore.exceptions.ClientError as error:
+            if not is_denied(error):
+                raise
+            self._unlistable.add(location.bucket)
+            return None
+        if inventory.complete and self._cache is not None:
+            self._cache.exists_in_storage.has_inventory.add(self.listed(location))
+        return inventory
+
+    def _inventory(self, location: Location, prefix: str) -> Inventory:
+        return self._inventories.setdefault(
+            (location.bucket, prefix),
+            Inventory(self.client, location.bucket, prefix, self.settings.pages, self._found),
+        )
+
+    def _found(self, location: Location, seen: Seen) -> None:
+        self.memory.saw(location, seen)
+        cache = self._cache
+        if cache is not None and cache.active:
+            key = self.cache_key(location)
+            cache.mtime[key] = Mtime(storage=seen.mtime)
+            cache.size[key] = seen.size
+            cache.exists_in_storage[key] = True
+
+    def _remember(self, found: Iterable[tuple[Location, Seen]]) -> None:
+        for location, what in found:
+            self.memory.saw(location, what)

@@ -1,0 +1,199 @@
+"""One object, or one directory of objects, as Snakemake handles it."""
+
+import asyncio
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, get_constant_prefix
+from snakemake_interface_storage_plugins.storage_object import StorageObjectTouch
+from snakemake_storage_plugin_s3 import StorageObject as S3Object
+
+from .client import told
+from .listing import Entry, pages
+from .location import Location, locate, problem
+from .memory import Seen
+from .settings import LIFETIME
+
+# Objects that one request can delete.
+BATCH = 1000
+
+
+class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
+    """An object in S3: `s3://bucket/key`.
+
+    A key that others continue after a slash stands for a directory of these, as with `directory()` outputs.
+    """
+
+    def __post_init__(self) -> None:
+        """Asks S3 nothing: Snakemake makes thousands of these while it looks for producers of files."""
+        self.location: Location = locate(self.query)
+        self.bucket, self.key = self.location
+
+    def local_suffix(self) -> str:
+        """Where a local copy lies below the plugin's folder."""
+        return f"{self.bucket}/{self.key}"
+
+    def cache_key(self, local_suffix: str | None = None) -> str:
+        """Name in Snakemake's cache."""
+        if local_suffix is not None:
+            return str(super().cache_key(local_suffix))
+        key: str = self.provider.cache_key(self.location)
+        return key
+
+    def get_inventory_parent(self) -> str | None:
+        """Name in Snakemake's cache of the prefix that is listed to learn of this object."""
+        parent: str | None = self.provider.listed(self.location)
+        return parent
+
+    @told
+    def _begin_inventory(self, cache: IOCacheStorageInterface) -> None:
+        self.provider.begin_inventory(self.location, cache)
+
+    async def inventory(self, cache: IOCacheStorageInterface) -> None:
+        """Lists the prefix this object lies in."""
+        self._begin_inventory(cache)
+
+    def cleanup(self) -> None:
+        """Nothing stays behind that Snakemake doesn't remove itself."""
+
+    @told
+    def _look(self, ask_for_time: bool = False) -> Seen | None:
+        seen: Seen | None = self.provider.look(self.location)
+        if ask_for_time and seen is not None and seen.mtime is None:
+            seen = self.provider.ask(self.location)
+        return seen
+
+    def exists(self) -> bool:
+        """Whether there is such an object or directory."""
+        return self._look() is not None
+
+    def _existing(self, ask_for_time: bool = False) -> Seen:
+        seen = self._look(ask_for_time)
+        if seen is None:
+            raise WorkflowError(f"{self.print_query} does not exist.")
+        return seen
+
+    def mtime(self) -> float:
+        """When it was stored, in seconds since 1970; for a directory, when its latest object was."""
+        return self._existing(ask_for_time=True).mtime or 0.0
+
+    def size(self) -> int:
+        """Its size in bytes; for a directory, the sum over its objects."""
+        return self._existing().size
+
+    def is_dir(self) -> bool:
+        """Whether it is a directory."""
+        seen = self._look()
+        return seen is not None and seen.is_directory
+
+    async def managed_retrieve(self) -> None:
+        """Retrieves in a thread of its own, so that a job's inputs come side by side."""
+        await asyncio.to_thread(asyncio.run, super().managed_retrieve())
+
+    async def managed_store(self) -> None:
+        """Stores in a thread of its own, so that a job's outputs go side by side."""
+        await asyncio.to_thread(asyncio.run, super().managed_store())
+
+    @told
+    def retrieve_object(self) -> None:
+        """Makes a local copy, which is either whole or not there."""
+        seen = self._existing()
+        if not seen.is_directory:
+            self.provider.transfer.download(self.location, self.local_path(), seen.size)
+            return
+        with _folder_beside(self.local_path()) as copy:
+            for entry in self._objects():
+                name = entry["Key"].removeprefix(self.location.inside)
+                path = copy / name
+                if not name or name.endswith("/"):
+                    path.mkdir(parents=True, exist_ok=True)
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self.provider.transfer.download(Location(self.bucket, entry["Key"]), path, entry["Size"])
+
+    def _objects(self) -> Iterator[Entry]:
+        """The objects in this directory."""
+        for page in pages(self.provider.client, self.bucket, self.location.inside):
+            yield from page.entries
+
+    @told
+    def store_object(self) -> None:
+        """Stores the local copy, or each file in it; the bucket has to be there."""
+        path = self.local_path()
+        if not path.is_dir():
+            self._upload(path, self.location)
+            return
+        size = 0
+        for item in sorted(path.rglob("*")):
+            if item.is_file():
+                size += self._upload(item, Location(self.bucket, f"{self.key}/{item.relative_to(path).as_posix()}"))
+        for folder in [path, *sorted(item for item in path.rglob("*") if item.is_dir())]:
+            if not any(folder.iterdir()):
+                inside = folder.relative_to(path).as_posix()
+                key = self.location.inside if inside == "." else f"{self.key}/{inside}/"
+                self.provider.client.put_object(Bucket=self.bucket, Key=key, Body=b"")
+        self.provider.memory.stored(self.location, Seen(size, None, is_directory=True))
+
+    def _upload(self, path: Path, location: Location) -> int:
+        size: int = self.provider.transfer.upload(path, location, self._tags(location.key))
+        self.provider.memory.stored(location, Seen(size, None))
+        return size
+
+    def _tags(self, key: str) -> dict[str, str]:
+        return LIFETIME if self.provider.settings.is_intermediate(key) else {}
+
+    @told
+    def remove(self) -> None:
+        """Deletes the object, or all objects of the directory; the bucket stays."""
+        seen = self._look()
+        self.provider.memory.removed(self.location)
+        if seen is None or not seen.is_directory:
+            self.provider.client.delete_object(Bucket=self.bucket, Key=self.key)
+            return
+        keys = [entry["Key"] for entry in self._objects()]
+        for start in range(0, len(keys), BATCH):
+            batch = {"Objects": [{"Key": key} for key in keys[start : start + BATCH]], "Quiet": True}
+            response = self.provider.client.delete_objects(Bucket=self.bucket, Delete=batch)
+            for error in response.get("Errors", []):
+                raise WorkflowError(f"S3 did not delete s3://{self.bucket}/{error['Key']}: {error['Message']}")
+
+    @told
+    def touch(self) -> None:
+        """Gives it the present time, which in S3 means to copy it onto itself."""
+        seen = self._existing()
+        keys = [entry["Key"] for entry in self._objects()] if seen.is_directory else [self.key]
+        for key in keys:
+            self.provider.transfer.touch(Location(self.bucket, key), self._tags(key))
+        self.provider.memory.stored(self.location, seen._replace(mtime=None))
+
+    @told
+    def list_candidate_matches(self) -> list[str]:
+        """Queries of all objects that begin like this one, up to its first wildcard."""
+        start = locate(get_constant_prefix(self.query))
+        if not start.key and problem(f"{start.query}x") is not None:
+            raise WorkflowError(
+                f"{self.print_query} cannot be searched for: write the name of the bucket out, without wildcards."
+            )
+        return [
+            Location(start.bucket, entry["Key"]).query
+            for page in pages(self.provider.client, start.bucket, start.key)
+            for entry in page.entries
+        ]
+
+
+@contextlib.contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `path` if all goes well, and is gone otherwise."""
+    copy = path.with_name(f".{uuid.uuid4().hex}.part")
+    copy.mkdir(parents=True)
+    try:
+        yield copy
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        copy.rename(path)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
