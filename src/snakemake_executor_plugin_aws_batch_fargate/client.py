@@ -1,0 +1,88 @@
+"""Clients of AWS: where they look, how often they try again, and how fast they submit."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
+
+from .outside import Client
+
+# AWS takes 50 SubmitJob a second; requests leave here evenly and arrive less so.
+SUBMISSIONS_PER_SECOND = 45
+CONNECTIONS = 32
+
+
+class Pacer:
+    """Lets callers through at most so many times a second, evenly, whatever thread they are in."""
+
+    def __init__(self, per_second: float) -> None:
+        """`per_second` may be a fraction."""
+        self._interval = 1 / per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self, **_: object) -> None:
+        """Returns when it is the caller's turn. Takes what botocore gives to its event handlers."""
+        with self._lock:
+            start = max(time.monotonic(), self._next)
+            self._next = start + self._interval
+        time.sleep(max(0.0, start - time.monotonic()))
+
+
+class FargateBatchClient(BatchClient):  # type: ignore[misc]
+    """Batch in the region of the settings; throttled calls and server errors are tried again by botocore.
+
+    Every request to submit waits for its turn, those that botocore repeats included.
+    """
+
+    region_name: str | None
+    client: Client
+
+    def __init__(self, region_name: str | None = None, config: Config | None = None) -> None:
+        """`config` replaces how often and how long calls are tried."""
+        self._config: Config = config or patient()
+        super().__init__(region_name=region_name)
+
+    def initialize_batch_client(self) -> Client:
+        """The boto3 client behind this one."""
+        client = client_of("batch", self.region_name, self._config)
+        client.meta.events.register("before-send.batch.SubmitJob", Pacer(SUBMISSIONS_PER_SECOND).wait)
+        return client
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        """Any other operation of Batch."""
+        if operation == "client":
+            raise AttributeError(operation)
+        call: Callable[..., Any] = getattr(self.client, operation)
+        return call
+
+
+def client_of(service: str, region: str | None, config: Config | None = None) -> Client:
+    """A boto3 client with a session of its own, so that it can be made in any thread."""
+    # boto3's stubs have a signature for each service's own name.
+    session: Any = boto3.session.Session()
+    return session.client(service, region_name=region, config=config or patient())
+
+
+def patient() -> Config:
+    """For calls that have to succeed: adaptive retries."""
+    return Config(
+        retries={"mode": "adaptive", "total_max_attempts": 10},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=10,
+        read_timeout=60,
+    )
+
+
+def hasty() -> Config:
+    """For calls that someone waits for at the terminal: one attempt, given up after seconds."""
+    return Config(
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=3,
+        read_timeout=5,
+    )

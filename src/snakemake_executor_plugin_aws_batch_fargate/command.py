@@ -1,0 +1,121 @@
+"""What a container runs. A command that is too long for a submission travels through S3.
+
+As a program, in the container: `python -m snakemake_executor_plugin_aws_batch_fargate.command s3://BUCKET/KEY SHA256`
+fetches such a command, compares its checksum and runs it.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from .outside import Client
+
+# AWS Batch: containerOverrides may have this many characters of JSON.
+LONGEST_OVERRIDES = 8192
+# Variables that would give a job other credentials, or another AWS, than its role does.
+NEVER_PASSED = ("AWS_", "SNAKEMAKE_STORAGE_S3")
+
+
+def overrides(
+    command: str, requirements: list[dict[str, str]], environment: Mapping[str, str], through: "Sender | None"
+) -> dict[str, Any]:
+    """`containerOverrides` of a submission, at most 8,192 characters of JSON.
+
+    Raises WorkflowError if they are longer without the command already, or if there is no bucket to send it through.
+    """
+    made = _overrides(["/bin/bash", "-c", command], requirements, environment)
+    if len(json.dumps(made)) <= LONGEST_OVERRIDES:
+        return made
+    if through is None:
+        raise WorkflowError(
+            f"The job's command has {len(command)} characters; a submission may have {LONGEST_OVERRIDES}, and there is "
+            "no default storage on S3 to send it through (--default-storage-prefix s3://…)."
+        )
+    module = __spec__.name if __spec__ else __name__
+    short = ["python", "-m", module, through.address(command), checksum(command)]
+    made = _overrides(short, requirements, environment)
+    if len(json.dumps(made)) > LONGEST_OVERRIDES:
+        raise WorkflowError(
+            f"The environment variables that jobs are given ({', '.join(environment)}) are longer than a submission "
+            f"may be ({LONGEST_OVERRIDES} characters). Give large values as files."
+        )
+    through.send(command)
+    return made
+
+
+def passed(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The variables that a job may be given, and the names of those that it must not have.
+
+    Jobs get their credentials from their role; a submission's environment can be read by all who may describe jobs.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith(NEVER_PASSED)}
+    return kept, sorted(set(environment) - set(kept))
+
+
+def checksum(command: str) -> str:
+    """SHA-256 of a command, in hexadecimal."""
+    return hashlib.sha256(command.encode()).hexdigest()
+
+
+class Sender:
+    """Puts long commands below the run's prefix on S3."""
+
+    def __init__(self, s3: Client, prefix: str) -> None:
+        """`prefix` is the default storage's: s3://BUCKET/PREFIX."""
+        parts = urlsplit(prefix)
+        self._s3 = s3
+        self._bucket = parts.netloc
+        self._folder = parts.path.strip("/")
+        self._sent: set[str] = set()
+
+    def address(self, command: str) -> str:
+        """Where a command lies."""
+        return f"s3://{self._bucket}/{self._key(command)}"
+
+    def send(self, command: str) -> None:
+        """Uploads a command, once."""
+        key = self._key(command)
+        if key in self._sent:
+            return
+        # The tag lets the bucket's lifecycle rules take it away, as they do other intermediates.
+        self._s3.put_object(
+            Bucket=self._bucket,
+            Key=key,
+            Body=command.encode(),
+            Tagging="terraflow%3Alifetime=intermediate",
+        )
+        self._sent.add(key)
+
+    def _key(self, command: str) -> str:
+        return "/".join(filter(None, [self._folder, ".commands", f"{checksum(command)}.sh"]))
+
+
+def fetch(address: str, expected: str) -> str:
+    """The command that lies at an address. Raises SystemExit if it is not the one that was sent."""
+    import boto3
+
+    parts = urlsplit(address)
+    answer = boto3.client("s3").get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+    command = answer["Body"].read().decode()
+    if checksum(command) != expected:
+        raise SystemExit(f"{address} is not the command that was sent: its checksum is not {expected}.")
+    return str(command)
+
+
+def _overrides(
+    command: list[str], requirements: list[dict[str, str]], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    made: dict[str, Any] = {"command": command, "resourceRequirements": requirements}
+    if environment:
+        made["environment"] = [{"name": name, "value": value} for name, value in environment.items()]
+    return made
+
+
+if __name__ == "__main__":
+    os.execv("/bin/bash", ["/bin/bash", "-c", fetch(*sys.argv[1:3])])

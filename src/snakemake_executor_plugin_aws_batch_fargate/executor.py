@@ -1,0 +1,412 @@
+"""The executor: what Snakemake calls, put together from the other files."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from functools import cached_property, partial
+from queue import SimpleQueue
+from threading import Lock
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from snakemake_executor_plugin_aws_batch import Executor as BatchExecutor
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+
+from . import cancellation, client, command, failures, logs, messages, names, preflight, settings
+from .outside import Client, Job
+from .resume import Earlier, Found
+from .status import MISSING_LOOKS, Waiting, Watch
+from .submission import Stack, Submission, Submitter, describe, prepare
+
+SUBMITTERS = 16
+READERS = 8
+# How often a pause between two looks asks whether it is still wanted.
+TICK = 0.2
+
+Arrival = tuple[Job, Submission, "Future[str | None]"]
+
+
+def _report(arrivals: "SimpleQueue[Arrival]", job: Job, submission: Submission, future: "Future[str | None]") -> None:
+    arrivals.put((job, submission, future))
+
+
+class Executor(BatchExecutor):  # type: ignore[misc]
+    """Runs each job as a job of AWS Batch on Fargate, from job definitions that are there already."""
+
+    # The thread that looks after jobs starts before __post_init__ has run.
+    _pause = TICK
+    _fresh = False
+
+    def __post_init__(self) -> None:
+        """Reads the settings; asks AWS nothing."""
+        given = self.workflow.executor_settings
+        self.settings = given
+        self._region = given.region or boto3.session.Session().region_name
+        self._prefix = self.workflow.storage_settings.default_storage_prefix
+        self._stack = Stack(
+            queue=given.queue,
+            ondemand_queue=given.ondemand_queue,
+            definitions=settings.parse_definitions(given.job_definitions),
+            run=settings.checked_run_name(given.run_name),
+            tags=settings.parse_tags(given.tags),
+            disk_of=self._disk_of,
+        )
+        self._pause = given.poll_seconds
+        self._disks: dict[str, int] = {}
+        # All jobs that are not known to have ended. Snakemake's own list is empty while it looks at them.
+        self._live: dict[str, SubmittedJobInfo] = {}
+        self._live_lock = Lock()
+        # Ids that this head has submitted: what is marked with others is an earlier head's.
+        self._own: set[str] = set()
+        self._refusals: set[str] = set()
+
+    # Parts that ask AWS are made when the first job is there, so that nothing is asked for a run without jobs.
+
+    @cached_property
+    def batch_client(self) -> Client:
+        """For calls that have to succeed."""
+        return client.FargateBatchClient(self._region)
+
+    @cached_property
+    def _watch(self) -> Watch:
+        batch = client.FargateBatchClient(self._region)
+        return Watch(batch, self.settings.poll_seconds, self.logger.warning)
+
+    @cached_property
+    def _waiting(self) -> Waiting:
+        return Waiting()
+
+    @cached_property
+    def _logs(self) -> Client:
+        return client.client_of("logs", self._region)
+
+    @cached_property
+    def _sender(self) -> command.Sender | None:
+        if not str(self._prefix or "").startswith("s3://"):
+            return None
+        return command.Sender(client.client_of("s3", self._region), self._prefix)
+
+    @cached_property
+    def _submitter(self) -> Submitter:
+        """Made when preflight has found nothing wrong."""
+        clients: dict[str, Client] = {"batch": self.batch_client}
+
+        def client_of(service: str) -> Client:
+            return clients.setdefault(service, client.client_of(service, self._region))
+
+        report = preflight.check(client_of, self._stack, self._region, self._prefix)
+        for unknown in report.unknown:
+            self.logger.info(f"Not checked before the first job, for want of permission: {unknown}")
+        if report.problems:
+            raise WorkflowError(report.text())
+        return Submitter(self.batch_client, report.fair_share)
+
+    @cached_property
+    def _earlier(self) -> Earlier:
+        queues = [queue for queue in (self._stack.queue, self._stack.ondemand_queue) if queue]
+        return Earlier(self.batch_client, queues, self._stack.run, self.logger.info)
+
+    @cached_property
+    def _environment(self) -> dict[str, str]:
+        kept, dropped = command.passed(self.envvars())
+        if dropped:
+            self.logger.warning(
+                f"Jobs are not given {', '.join(dropped)}: they have the credentials of their job role, and whoever "
+                "may describe jobs could read them."
+            )
+        return kept
+
+    @cached_property
+    def _secrets(self) -> list[str]:
+        """Values that no message may show."""
+        secrets = list(self._environment.values())
+        try:
+            credentials = boto3.session.Session().get_credentials()
+            if credentials is not None:
+                secrets += [part for part in credentials.get_frozen_credentials() if part]
+        except BotoCoreError:
+            pass
+        return secrets
+
+    # Submission
+
+    def run_job(self, job: Job) -> None:
+        """Submits one job."""
+        self.run_jobs([job])
+
+    def run_jobs(self, jobs: Sequence[Any]) -> None:
+        """Submits jobs, many at a time; those that an earlier head submitted are waited for instead."""
+        submitter = self._submitter
+        marked = self._marked(jobs)
+        arrivals: SimpleQueue[Arrival] = SimpleQueue()
+        pool = ThreadPoolExecutor(SUBMITTERS)
+        under_way = 0
+        try:
+            for job, found in zip(jobs, marked, strict=True):
+                self.run_job_pre(job)
+                submission = self._prepared(job)
+                if submission is None:
+                    continue
+                earlier = self._earlier.take(submission.identity, found, partial(self._made, job))
+                if earlier is not None:
+                    self.logger.info(
+                        f"{describe(job)} is Batch job {earlier.job_id} of an earlier start: waiting for it."
+                    )
+                    self._entered(job, submission, earlier.job_id)
+                    continue
+                future = pool.submit(submitter.submit, submission.request)
+                future.add_done_callback(partial(_report, arrivals, job, submission))
+                under_way += 1
+                while not arrivals.empty():
+                    self._arrived(*arrivals.get())
+                    under_way -= 1
+            while under_way:
+                self._arrived(*arrivals.get())
+                under_way -= 1
+        except BaseException:
+            # Also for Ctrl-C: what is under way has to be known, so that it can be ended.
+            submitter.close()
+            pool.shutdown(wait=True, cancel_futures=True)
+            while not arrivals.empty():
+                self._stray(*arrivals.get())
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def get_job_args(self, job: Job) -> str:
+        """Snakemake in the container uses as many cores as the job has threads, whatever the machine shows."""
+        return str(RealExecutor.get_job_args(self, job, cores=max(1, int(job.threads))))
+
+    def additional_general_args(self) -> str:
+        """A failed rule's log file goes to the log stream as well, where this executor reads it."""
+        return "--show-failed-logs"
+
+    def _prepared(self, job: Job) -> Submission | None:
+        try:
+            return prepare(job, self._stack, self.format_job_exec(job), self._environment, self._sender)
+        except (WorkflowError, ClientError, BotoCoreError) as error:
+            self._refuse(job, str(error))
+            return None
+
+    def _arrived(self, job: Job, submission: Submission, future: "Future[str | None]") -> None:
+        try:
+            job_id = future.result()
+        except (ClientError, BotoCoreError) as error:
+            request = submission.request
+            reason = (
+                f"AWS Batch refused it for queue {request['jobQueue']} and job definition {request['jobDefinition']}: "
+                f"{error}"
+            )
+            known = reason in self._refusals
+            self._refusals.add(reason)
+            self._refuse(job, f"{describe(job)}: " + ("refused for the same reason as others." if known else reason))
+            return
+        if job_id is not None:
+            self._entered(job, submission, job_id)
+
+    def _stray(self, job: Job, submission: Submission, future: "Future[str | None]") -> None:
+        """A job that arrived after all was called off."""
+        try:
+            job_id = future.result()
+        except (CancelledError, ClientError, BotoCoreError):
+            return
+        if job_id is not None:
+            self._keep(SubmittedJobInfo(job, job_id, {"submission": submission}))
+
+    def _entered(self, job: Job, submission: Submission, job_id: str) -> None:
+        info = SubmittedJobInfo(job, job_id, {"submission": submission})
+        self._keep(info)
+        self.logger.info(f"{describe(job)} is Batch job {job_id} ({submission.request['jobName']}).")
+        self.report_job_submission(info)
+
+    def _keep(self, info: SubmittedJobInfo) -> None:
+        with self._live_lock:
+            self._live[str(info.external_jobid)] = info
+            self._own.add(str(info.external_jobid))
+        self._fresh = True
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        """A job that can't be submitted fails; trying again would not change it."""
+        job.attempt = job.restart_times + 1
+        self.report_job_error(SubmittedJobInfo(job), msg=logs.redact(reason, self._secrets))
+
+    def _disk_of(self, definition: str) -> int:
+        """GiB of disk of a definition that a rule names. Raises WorkflowError if jobs can't run from it."""
+        if definition not in self._disks:
+            found = preflight.find_definition(self.batch_client, definition)
+            problems = (
+                [f"Job definition {definition} has no active revision."]
+                if found is None
+                else preflight.definition_problems(definition, found, 0)
+            )
+            if found is None or problems:
+                raise WorkflowError(f"The resource batch_job_definition is wrong: {' '.join(problems)}")
+            self._disks[definition] = preflight.disk_of(found)
+        return self._disks[definition]
+
+    # Jobs of an earlier head
+
+    def _marked(self, jobs: Sequence[Any]) -> list[list[Found]]:
+        """For each job the earlier jobs that Snakemake's record of unfinished outputs names."""
+        recorded = [
+            {job_id for member in names.members(job) for job_id in self.workflow.persistence.external_jobids(member)}
+            - self._own
+            for job in jobs
+        ]
+        ids = sorted(set().union(*recorded))
+        found = self._earlier.describe(ids) if ids else {}
+        return [[found[job_id] for job_id in sorted(ids) if job_id in found] for ids in recorded]
+
+    def _made(self, job: Job) -> bool:
+        """Whether all outputs of a job are there."""
+
+        async def exist() -> bool:
+            outputs = [output for member in names.members(job) for output in member.output]
+            return all([await output.exists() for output in outputs])
+
+        return bool(self.workflow.async_run(exist()))
+
+    # Status
+
+    async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
+        """Tells Snakemake of jobs that have ended, and gives back the others."""
+        if not active_jobs:
+            return
+        ids = [str(info.external_jobid) for info in active_jobs]
+        found, not_asked = await asyncio.to_thread(self._watch.look, ids)
+        changed, self._fresh = self._fresh, False
+        failed: list[tuple[SubmittedJobInfo, Mapping[str, Any]]] = []
+        going: list[tuple[SubmittedJobInfo, str]] = []
+        for info in active_jobs:
+            submission: Submission = info.aux["submission"]
+            description = found.get(str(info.external_jobid))
+            if description is None:
+                if info.external_jobid not in not_asked:
+                    submission.missing += 1
+                if submission.missing >= MISSING_LOOKS:
+                    failed.append((info, {}))
+                else:
+                    going.append((info, ""))
+                continue
+            submission.missing = 0
+            status = description["status"]
+            if status != submission.status:
+                changed = True
+                submission.status, submission.since = status, time.monotonic()
+            if status == "SUCCEEDED":
+                self._ended(info)
+                self.report_job_success(info)
+            elif status == "FAILED":
+                failed.append((info, description))
+            else:
+                going.append((info, str(description.get("statusReason") or "")))
+        going += [(info, "") for info in await asyncio.to_thread(self._failed, failed)]
+        self._pause = self._watch.plan(changed, len(going))
+        word = self._waiting.word([(describe(info.job), info.aux["submission"], reason) for info, reason in going])
+        if word:
+            self.logger.warning(word)
+        for info, _ in going:
+            yield info
+
+    async def sleep(self) -> None:
+        """Until the next look, or until nobody waits for it any more."""
+        until = time.monotonic() + self._pause
+        while self.wait and time.monotonic() < until:
+            await asyncio.sleep(TICK)
+
+    def _failed(self, failed: Sequence[tuple[SubmittedJobInfo, Mapping[str, Any]]]) -> list[SubmittedJobInfo]:
+        """Explains failures; the answer is the jobs that go on on the on-demand queue."""
+        if not failed:
+            return []
+        with ThreadPoolExecutor(READERS) as pool:
+            texts = list(pool.map(lambda job: self._log(job[1]), failed))
+        return [
+            info for (info, description), log in zip(failed, texts, strict=True) if self._again(info, description, log)
+        ]
+
+    def _log(self, description: Mapping[str, Any]) -> logs.Log | None:
+        if not description:
+            return None
+        return logs.tail(self._logs, description, self._region, self.settings.log_group)
+
+    def _again(self, info: SubmittedJobInfo, description: Mapping[str, Any], log: logs.Log | None) -> bool:
+        """Whether the job goes on on the on-demand queue; if not, Snakemake is told that it failed."""
+        job, submission = info.job, info.aux["submission"]
+        self._ended(info)
+        if description:
+            failure = failures.explain(description, log.lines if log else [])
+        else:
+            failure = failures.Failure(failures.LOST, None, [], 1)
+        if failure.cause.again is failures.Again.ON_DEMAND and self._move(info, submission):
+            return True
+        message = messages.failure_message(job, str(info.external_jobid), submission, failure, log, self._secrets)
+        if failure.cause.again is failures.Again.NO:
+            # Snakemake runs a failed job again as long as its attempt is not above `retries`.
+            job.attempt = job.restart_times + 1
+        self.report_job_error(info, msg=message)
+        return False
+
+    def _move(self, info: SubmittedJobInfo, submission: Submission) -> bool:
+        """Gives a job that lost its Spot capacity its last attempt, on the on-demand queue."""
+        queue = self._stack.ondemand_queue
+        if queue is None or submission.on_demand or queue == submission.request["jobQueue"]:
+            return False
+        request = {**submission.request, "jobQueue": queue}
+        try:
+            job_id = self._submitter.submit(request)
+        except (ClientError, BotoCoreError) as error:
+            self.logger.warning(f"{describe(info.job)} could not be given to queue {queue}: {error}")
+            return False
+        if job_id is None:
+            return False
+        submission.request, submission.on_demand, submission.status = request, True, ""
+        self.logger.warning(
+            f"{describe(info.job)} lost its Spot capacity (Batch job {info.external_jobid}); its last attempt goes to "
+            f"queue {queue} as Batch job {job_id}."
+        )
+        info.external_jobid = job_id
+        self._keep(info)
+        info.job.register(external_jobid=job_id)
+        return True
+
+    def _ended(self, info: SubmittedJobInfo) -> None:
+        with self._live_lock:
+            self._live.pop(str(info.external_jobid), None)
+
+    def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: object) -> None:
+        """Snakemake's own words about a failed job, with ours in them. Of a group it would print none of ours."""
+        if job_info.external_jobid is not None:
+            kwargs["external_jobid"] = job_info.external_jobid
+        if job_info.job.is_group() and msg:
+            self.logger.error(msg)
+        job_info.job.log_error(msg, **kwargs)
+
+    # Interruption
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        """Ends all jobs that have not ended. Snakemake's list may lack some; ours does not."""
+        if "_submitter" not in self.__dict__:
+            return
+        self._submitter.close()
+        with self._live_lock:
+            ids = list(self._live)
+        if not ids:
+            return
+        self.logger.info(f"Ending {messages.counted(len(ids), 'Batch job')}…")
+        hasty = client.FargateBatchClient(self._region, client.hasty())
+        left = cancellation.terminate(hasty, ids)
+        if left:
+            self.logger.error(
+                f"{messages.counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not "
+                f"be told to end them ({next(iter(left.values()))}). End them with:\n"
+                + "\n".join(
+                    f"  aws batch terminate-job --region {self._region} --reason interrupted --job-id {job_id}"
+                    for job_id in left
+                )
+            )
+        else:
+            self.logger.info("All of them are ended.")

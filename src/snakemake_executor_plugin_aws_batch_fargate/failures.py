@@ -1,0 +1,201 @@
+"""Why a job failed, in plain words, and whether running it again can help."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+# The reason that this plugin gives when it ends a job.
+ENDED_BY_US = "ended by Snakemake"
+
+
+class Again(Enum):
+    """What is done about a failure."""
+
+    # The cause stays: neither Batch nor Snakemake tries again.
+    NO = "no"
+    # Snakemake tries again, as often as `retries` says: resources can grow with the attempt, or the cause can pass.
+    SNAKEMAKE = "snakemake"
+    # Batch has spent its attempts on Spot: one more on the on-demand queue.
+    ON_DEMAND = "on demand"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A row of the table: how a failure is recognised, what it means, and what to do.
+
+    A row matches if its pattern is found in Batch's reasons or in the end of the log, or its exit code is the job's.
+    """
+
+    name: str
+    meaning: str
+    advice: str
+    reason: str | None = None
+    log: str | None = None
+    codes: tuple[int, ...] = ()
+    again: Again = Again.NO
+
+    def matches(self, reasons: str, log: str, code: int | None) -> bool:
+        """Whether this is the cause."""
+        return (
+            bool(self.reason and re.search(self.reason, reasons, re.IGNORECASE))
+            or bool(self.log and re.search(self.log, log, re.MULTILINE))
+            or (code is not None and code in self.codes)
+        )
+
+
+# The first row that matches counts: what AWS says comes before what a log says, and that before exit codes.
+CAUSES = (
+    Cause(
+        "Spot reclaim",
+        "AWS took its Spot capacity back, as often as the job definition allows it to be tried.",
+        "Nothing, if it runs again by itself. If it happens often, set the on-demand queue as queue, or cut the work "
+        "into shorter jobs.",
+        reason=r"Spot Task was interrupted|SpotInterruption|Host EC2 .*terminated",
+        again=Again.ON_DEMAND,
+    ),
+    Cause(
+        "time limit",
+        "It ran longer than its time limit.",
+        "Raise the rule's runtime (minutes), or the timeout of the job definition if the rule has none.",
+        reason=r"exceeded timeout",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "out of memory",
+        "It ran out of memory.",
+        "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
+        reason=r"OutOfMemory|out of memory",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "image architecture",
+        "The image was built for another kind of processor than the job definition asks for.",
+        "Build the image for the stack's architecture, and deploy it.",
+        reason=r"exec format error|image .*platform|does not match the (?:specified|detected) .*platform",
+        log=r"exec format error|Exec format error",
+    ),
+    Cause(
+        "image pull",
+        "Its image could not be fetched.",
+        "Look whether the image's tag is in the registry, whether the execution role may read it, and whether the "
+        "subnets reach the registry (endpoints for ecr.api, ecr.dkr and s3, or a way to the internet).",
+        reason=r"CannotPull|pull access denied|manifest (?:unknown|for .* not found)"
+        r"|image .*(?:not found|does not exist)",
+    ),
+    Cause(
+        "start-up",
+        "AWS could not start its container.",
+        "Often passes by itself. If not: look at the subnets' routes and endpoints, the security group, the execution "
+        "role and the log group.",
+        reason=r"ResourceInitialization|Task failed to start|CannotStartContainer|CannotCreateContainer|InternalError"
+        r"|CannotInspectContainer|Timeout waiting for network|network interface|Capacity is unavailable",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "no disk space",
+        "Its disk was full.",
+        "Raise the rule's disk_mb, or let it grow with the attempt; the largest job definition is the limit.",
+        reason=r"no space left on device",
+        log=r"[Nn]o space left on device|ENOSPC|[Dd]isk quota exceeded",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "out of memory",
+        "It, or a tool that it started, was killed: almost always for want of memory.",
+        "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
+        log=r"exit codes of the parts of what failed, in order:.*\b137\b|(?:^|[\s:])Killed$|\bMemoryError\b"
+        r"|std::bad_alloc|[Cc]annot allocate memory|OutOfMemoryError|exit (?:code|status) 137|SIGKILL",
+        codes=(137,),
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "no permission",
+        "AWS refused it something.",
+        "The line with AccessDenied names the action and the resource; the job role has to allow it.",
+        log=r"AccessDenied|UnauthorizedOperation|is not authorized to perform",
+    ),
+    Cause(
+        "no credentials",
+        "It had no credentials.",
+        "The job definition needs a job role (jobRoleArn).",
+        log=r"NoCredentialsError|Unable to locate credentials",
+    ),
+    Cause(
+        "network",
+        "It could not reach AWS.",
+        "Look at the subnets' routes and endpoints, and at the security group.",
+        log=r"EndpointConnectionError|Could not connect to the endpoint URL|ConnectTimeoutError",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "command not found",
+        "A command of the rule is not in the image.",
+        "Look at the last lines for its name; add it to the image, and deploy it.",
+        log=r": command not found$|: not found$",
+        codes=(127,),
+    ),
+    Cause(
+        "not executable",
+        "A command of the rule is in the image, but can't be executed.",
+        "Look at the last lines for its name and its permissions.",
+        codes=(126,),
+    ),
+    Cause(
+        "crash", "The tool crashed.", "Look at the last lines; a newer version may help.", codes=(134, 135, 136, 139)
+    ),
+)
+
+ENDED = Cause(
+    "ended",
+    "Someone ended it.",
+    "If it was not you, look who may call TerminateJob and CancelJob, and at the queue's state time limits.",
+)
+LOST = Cause(
+    "lost",
+    "AWS Batch does not know it any more.",
+    "Look whether the queue's account and region are the ones that it was submitted to.",
+    again=Again.SNAKEMAKE,
+)
+TOOL = Cause(
+    "error",
+    "The tool failed.",
+    "The last lines of its log say why. Running it again would give the same, so it is not run again.",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed, and what Batch said."""
+
+    cause: Cause
+    code: int | None
+    reasons: list[str]
+    attempts: int
+
+
+def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
+    """Find the cause from what DescribeJobs says about a failed job and the end of its log."""
+    container = description.get("container") or {}
+    attempts = list(description.get("attempts") or [])
+    last = attempts[-1] if attempts else {}
+    last_container = last.get("container") or {}
+    code = container.get("exitCode", last_container.get("exitCode"))
+    said = [
+        description.get("statusReason"),
+        container.get("reason"),
+        last.get("statusReason"),
+        last_container.get("reason"),
+    ]
+    reasons = list(dict.fromkeys(reason for reason in said if reason))
+    failure = Failure(TOOL, code, reasons, max(1, len(attempts)))
+    if description.get("isTerminated") or description.get("isCancelled"):
+        return replace(failure, cause=ENDED)
+    text, log = "\n".join(reasons), "\n".join(lines)
+    # A row that AWS's own words speak for goes before any that a log or an exit code speaks for.
+    for where in ((text, "", None), (text, log, None), (text, log, code)):
+        for cause in CAUSES:
+            if cause.matches(*where):
+                return replace(failure, cause=cause)
+    return failure

@@ -1,0 +1,52 @@
+"""What the user reads about a job that failed."""
+
+from collections.abc import Iterable
+
+from .failures import Again, Failure
+from .logs import Log, redact
+from .outside import Job
+from .submission import Submission, describe
+
+
+def failure_message(
+    job: Job, job_id: str, submission: Submission, failure: Failure, log: Log | None, secrets: Iterable[str] = ()
+) -> str:
+    """Rule and wildcards, what happened and what to do, what Batch said, the end of the log and where the rest is."""
+    cause = failure.cause
+    shape = submission.shape
+    rows = [
+        ("what to do", cause.advice),
+        ("Batch job", f"{job_id} ({submission.request['jobName']})"),
+        ("queue", f"{submission.request['jobQueue']}, {counted(failure.attempts, 'attempt')} there"),
+        ("size", f"{shape.vcpus:g} vCPU, {shape.memory_mib} MiB of memory, {shape.disk_gib} GiB of disk"),
+        ("exit code", "none" if failure.code is None else str(failure.code)),
+        ("reason", "; ".join(failure.reasons) or "none given"),
+        ("run again", again(job, cause.again)),
+    ]
+    lines = [f"{describe(job)} failed on AWS Batch. {cause.meaning}"]
+    lines += [f"{name}: {value}" for name, value in rows]
+    if log is not None:
+        if log.lines:
+            lines.append(f"last {counted(len(log.lines), 'line')} of its log:")
+            lines += [f"    | {line}" for line in log.lines]
+        elif log.trouble:
+            lines.append(f"log: {log.trouble}")
+        if where := log.where():
+            lines.append("all of its log: " + "\n                ".join(where))
+    return redact("\n        ".join(lines), secrets)
+
+
+def again(job: Job, decided: Again) -> str:
+    """Whether the job runs again, as Snakemake counts."""
+    if decided is Again.NO:
+        return "no, since the cause stays"
+    if job.attempt <= job.restart_times:
+        return f"yes, as attempt {job.attempt + 1} of {job.restart_times + 1}"
+    if job.restart_times == 0:
+        return "no, since `retries` is 0 for it"
+    return f"no, this was attempt {job.attempt} of {job.restart_times + 1}"
+
+
+def counted(number: int, thing: str) -> str:
+    """'1 line', '2 lines'."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -1,0 +1,116 @@
+"""Names and tags of Batch jobs: readable, searchable, and the same when a run is started again."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .outside import Job, Path
+
+# AWS Batch: up to 128 letters, digits, '-' and '_', the first a letter or digit.
+LONGEST_NAME = 128
+# AWS tags: up to 256 characters of these kinds.
+LONGEST_TAG = 256
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells a job from others: `outputs` which one it is, `content` what it does to make them."""
+
+    outputs: str
+    content: str
+
+    @property
+    def suffix(self) -> str:
+        """The end of the job's name."""
+        return f"{self.outputs}-{self.content}"
+
+
+def identity(run: str, job: Job) -> Identity:
+    """Of a job or a group of jobs. The same for the same run, outputs, inputs, parameters and code.
+
+    Neither the attempt nor the resources count, so a second attempt is still the same job.
+    """
+    jobs = sorted(members(job), key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
+    outputs = sorted(key(output) for member in jobs for output in member.output)
+    named = outputs or [f"{member.rule.name} {_text(member.wildcards_dict)}" for member in jobs]
+    content = [
+        [
+            member.rule.name,
+            _text(member.wildcards_dict),
+            sorted(key(path) for path in member.input),
+            _text(member.non_derived_params),
+            member.rule.shellcmd or member.rule.run_func_src,
+            str(member.rule.script or member.rule.notebook or member.rule.wrapper),
+        ]
+        for member in jobs
+    ]
+    return Identity(_hash([run, *named])[:12], _hash(content)[:6])
+
+
+def members(job: Job) -> list[Any]:
+    """The jobs of a group, or the job itself."""
+    return list(job.jobs) if job.is_group() else [job]
+
+
+def key(path: Path) -> str:
+    """What a file is called wherever it lies: its query if it lies in a storage, else its path."""
+    return str(path.storage_object.query) if getattr(path, "is_storage", False) else str(path)
+
+
+def wildcards_of(job: Job) -> dict[str, str]:
+    """Wildcards of a job; of a group those on which all its jobs that have them agree."""
+    values: dict[str, set[str]] = {}
+    for member in members(job):
+        for name, value in member.wildcards_dict.items():
+            values.setdefault(name, set()).add(str(value))
+    return {name: found.pop() for name, found in values.items() if len(found) == 1}
+
+
+def rule_of(job: Job) -> str:
+    """Name of the rule; of a group its id."""
+    return str(job.groupid) if job.is_group() else str(job.rule.name)
+
+
+def job_name(run: str, job: Job, identity: Identity) -> str:
+    """`<run>-<rule>-<wildcards>-<outputs>-<content>`, within what Batch takes."""
+    readable = "-".join([run, rule_of(job), *wildcards_of(job).values()])
+    legal = re.sub(r"[^A-Za-z0-9_-]+", "_", readable)
+    return f"{legal[: LONGEST_NAME - len(identity.suffix) - 1]}-{identity.suffix}"
+
+
+def identity_in(name: str) -> Identity | None:
+    """The identity that `job_name` put into a name; None for other names."""
+    found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})$", name)
+    return Identity(found[1], found[2]) if found else None
+
+
+def job_tags(run: str, job: Job, more: Mapping[str, str]) -> dict[str, str]:
+    """Tags for cost allocation: run, rule, the sample if there is one, and those of the settings."""
+    tags = {"terraflow:run": run, "terraflow:rule": rule_of(job)}
+    sample = wildcards_of(job).get("sample")
+    if sample:
+        tags["terraflow:sample"] = sample
+    return {**{name: _tag(value) for name, value in tags.items()}, **more}
+
+
+def _tag(value: str) -> str:
+    return re.sub(r"[^\w\s+\-=._:/@]", "_", value)[:LONGEST_TAG]
+
+
+def _text(value: object) -> str:
+    """The same text for equal values, in whatever order sets and dictionaries keep them."""
+    if isinstance(value, Mapping):
+        return json.dumps({str(name): _text(item) for name, item in value.items()}, sort_keys=True)
+    if isinstance(value, (set, frozenset)):
+        return json.dumps(sorted(map(_text, value)))
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return json.dumps([_text(item) for item in value])
+    # The default representation of an object has its address, which differs in each process.
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,10 @@
+"""Names for what comes from elsewhere without types that fit."""
+
+from typing import Any, TypeAlias
+
+# A client that boto3 makes at run time.
+Client: TypeAlias = Any
+# A job or a group of jobs of Snakemake. Its plugin interface describes less of them than an executor needs.
+Job: TypeAlias = Any
+# An input or output of a job.
+Path: TypeAlias = Any

@@ -1,0 +1,215 @@
+"""What has to be right before the first job: one list of all that is not."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .outside import Client
+from .submission import Stack
+
+DEFAULT_DISK_GIB = 20
+T = TypeVar("T")
+ClientOf = Callable[[str], Client]
+
+
+@dataclass
+class Report:
+    """What was found."""
+
+    problems: list[str] = field(default_factory=list)
+    # What could not be looked at, for want of permission.
+    unknown: list[str] = field(default_factory=list)
+    # Whether a queue has a scheduling policy, and so wants a share identifier with each submission.
+    fair_share: dict[str, bool] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The problems as one message."""
+        count = len(self.problems)
+        head = "One thing is" if count == 1 else f"{count} things are"
+        return f"{head} wrong with the stack on AWS; no job was submitted.\n" + "\n".join(
+            f"  - {problem}" for problem in self.problems
+        )
+
+
+def check(client_of: ClientOf, stack: Stack, region: str | None, prefix: str | None) -> Report:
+    """Credentials, queues, definitions, their images and roles, and the bucket of the default storage's prefix."""
+    report = Report()
+    if not region:
+        report.problems.append("No AWS region is set. Set --aws-batch-fargate-region or AWS_REGION.")
+        return report
+    try:
+        client_of("sts").get_caller_identity()
+    except (ClientError, BotoCoreError) as error:
+        # Without credentials everything else fails for the same reason.
+        report.problems.append(
+            f"AWS does not accept the credentials of this machine: {error}. Set them up with `aws configure` or "
+            "`aws sso login`, or give this machine a role."
+        )
+        return report
+    for queue in filter(None, dict.fromkeys([stack.queue, stack.ondemand_queue])):
+        _asked(report, f"queue {queue}", _check_queue, client_of("batch"), queue, report)
+    definitions: dict[str, Mapping[str, Any]] = {}
+    for disk, name in stack.definitions.items():
+        answer = _asked(report, f"job definition {name}", find_definition, client_of("batch"), name)
+        if answer is None:
+            continue
+        (found,) = answer
+        if found is None:
+            report.problems.append(f"Job definition {name} has no active revision in {region}. Deploy the stack again.")
+            continue
+        definitions[name] = found
+        report.problems += definition_problems(name, found, disk)
+    images = {_container(definition).get("image", "") for definition in definitions.values()}
+    for image in sorted(images):
+        _asked(report, f"image {image}", _check_image, client_of, image, report)
+    roles = {
+        _container(definition).get(role, "")
+        for definition in definitions.values()
+        for role in ("executionRoleArn", "jobRoleArn")
+    }
+    for role in sorted(filter(None, roles)):
+        _asked(report, f"role {role}", _check_role, client_of("iam"), role, report)
+    if prefix and prefix.startswith("s3://"):
+        bucket = urlsplit(prefix).netloc
+        _asked(report, f"bucket {bucket}", _check_bucket, client_of("s3"), bucket, region, report)
+    return report
+
+
+def find_definition(batch: Client, name: str) -> Mapping[str, Any] | None:
+    """The newest active revision of a job definition, or the one that the name says; None if there is none."""
+    short = name.rpartition("/")[2]
+    if ":" in short:
+        pages = [batch.describe_job_definitions(jobDefinitions=[name])]
+    else:
+        paginator = batch.get_paginator("describe_job_definitions")
+        pages = paginator.paginate(jobDefinitionName=short, status="ACTIVE")
+    found = [definition for page in pages for definition in page["jobDefinitions"]]
+    active = [definition for definition in found if definition.get("status") == "ACTIVE"]
+    return max(active, key=lambda definition: int(definition["revision"]), default=None)
+
+
+def disk_of(definition: Mapping[str, Any]) -> int:
+    """GiB of disk that a job definition gives."""
+    storage = _container(definition).get("ephemeralStorage") or {}
+    return int(storage.get("sizeInGiB", DEFAULT_DISK_GIB))
+
+
+def definition_problems(name: str, definition: Mapping[str, Any], disk: int) -> list[str]:
+    """What keeps a job definition from Fargate, or from what the settings say of it."""
+    problems = []
+    container = _container(definition)
+    if "FARGATE" not in definition.get("platformCapabilities", []):
+        problems.append(f"Job definition {name} is not made for Fargate (platformCapabilities).")
+    if disk_of(definition) < disk:
+        problems.append(
+            f"Job definition {name} has {disk_of(definition)} GiB of disk; "
+            f"--aws-batch-fargate-job-definitions says {disk}."
+        )
+    if not container.get("executionRoleArn"):
+        problems.append(f"Job definition {name} has no execution role: Fargate can't fetch its image or write logs.")
+    if not container.get("jobRoleArn"):
+        problems.append(f"Job definition {name} has no job role: its jobs can't read or write S3.")
+    return problems
+
+
+def _asked(report: Report, what: str, question: Callable[..., T], *arguments: object) -> tuple[T] | None:
+    """The answer, in a tuple; without the permission to ask, a note instead of a problem."""
+    try:
+        return (question(*arguments),)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
+            report.unknown.append(f"{what}: {error}")
+        else:
+            report.problems.append(f"AWS would not tell about {what}: {error}")
+    except BotoCoreError as error:
+        report.problems.append(f"AWS could not be asked about {what}: {error}")
+    return None
+
+
+def _check_queue(batch: Client, queue: str, report: Report) -> None:
+    found = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
+    if not found:
+        report.problems.append(f"There is no job queue {queue} in this account and region. Deploy the stack first.")
+        return
+    described = found[0]
+    report.fair_share[queue] = bool(described.get("schedulingPolicyArn"))
+    if described["state"] != "ENABLED" or described["status"] != "VALID":
+        report.problems.append(
+            f"Job queue {queue} is {described['state']} and {described['status']}; it has to be ENABLED and VALID. "
+            f"{described.get('statusReason', '')}".rstrip()
+        )
+    arns = [entry["computeEnvironment"] for entry in described["computeEnvironmentOrder"]]
+    environments = batch.describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]
+    for environment in environments:
+        name = environment["computeEnvironmentName"]
+        kind = (environment.get("computeResources") or {}).get("type", environment.get("type", "UNMANAGED"))
+        if kind not in ("FARGATE", "FARGATE_SPOT"):
+            report.problems.append(
+                f"Job queue {queue} has the compute environment {name}, which is {kind}, not Fargate."
+            )
+        if environment.get("state") != "ENABLED" or environment.get("status") != "VALID":
+            report.problems.append(
+                f"Compute environment {name} of job queue {queue} is {environment.get('state')} and "
+                f"{environment.get('status')}; it has to be ENABLED and VALID. "
+                f"{environment.get('statusReason', '')}".rstrip()
+            )
+
+
+def _check_image(client_of: ClientOf, image: str, report: Report) -> None:
+    """Only what lies in ECR can be looked for."""
+    found = re.fullmatch(
+        r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+        r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?",
+        image,
+    )
+    if not found:
+        return
+    image_id = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
+    try:
+        client_of("ecr").describe_images(
+            registryId=found["account"], repositoryName=found["repository"], imageIds=[image_id]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
+            raise
+        report.problems.append(f"Image {image} is not in its registry. Build and push it (make deploy does).")
+
+
+def _check_role(iam: Client, arn: str, report: Report) -> None:
+    try:
+        iam.get_role(RoleName=arn.rpartition("/")[2])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchEntity", "NoSuchEntityException"):
+            raise
+        report.problems.append(f"Role {arn} of a job definition does not exist. Deploy the stack again.")
+
+
+def _check_bucket(s3: Client, bucket: str, region: str, report: Report) -> None:
+    try:
+        answer = s3.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        why = {
+            "404": "it does not exist",
+            "NoSuchBucket": "it does not exist",
+            "403": "these credentials may not list it",
+            "301": "it is in another region",
+        }.get(code, str(error))
+        report.problems.append(f"Bucket {bucket} of --default-storage-prefix can't be used: {why}.")
+        return
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    there = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
+    if there and there != region:
+        report.problems.append(
+            f"Bucket {bucket} is in {there} and the queues are in {region}: every byte would cross regions, and cost. "
+            "Use a bucket in the queues' region."
+        )
+
+
+def _container(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    return definition.get("containerProperties") or {}

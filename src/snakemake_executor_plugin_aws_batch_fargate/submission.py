@@ -1,0 +1,156 @@
+"""Submitting jobs: what is asked of Batch, and that no job is submitted twice."""
+
+import math
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from . import command, names, shapes
+from .outside import Client, Job
+
+# AWS Batch: the shortest timeout.
+SHORTEST_TIMEOUT = 60
+UNITS_PER_VCPU = 1024
+ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
+
+
+@dataclass
+class Submission:
+    """A job on its way to Batch, and later in it."""
+
+    identity: names.Identity
+    request: dict[str, Any]
+    shape: shapes.Shape
+    on_demand: bool = False
+    # What was seen of it: its last status, since when, and how often Batch did not know it.
+    status: str = ""
+    since: float = 0.0
+    missing: int = 0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where jobs go."""
+
+    queue: str
+    ondemand_queue: str | None
+    definitions: Mapping[int, str]
+    run: str
+    tags: Mapping[str, str]
+    # GiB of disk of a definition that only a rule's batch_job_definition names.
+    disk_of: Callable[[str], int]
+
+
+def shape_of(job: Job, stack: Stack) -> shapes.Shape:
+    """The shape of a job, from its threads, `mem_mb` and `disk_mb`; of a group from what Snakemake makes of its jobs'.
+
+    A megabyte is taken as a MiB, so that a job gets no less than asked in either reading. `batch_cpu_units` (1,024 to
+    a vCPU) takes the place of threads, for jobs that need less than one vCPU.
+    Raises WorkflowError, naming the rule, what it asked for, and the limit, when no shape holds it.
+    """
+    units = _number(job, "batch_cpu_units", 0)
+    vcpus = units / UNITS_PER_VCPU if units else max(1, int(job.threads))
+    memory = max(_number(job, "mem_mb", 0), _number(job, "mem_mib", 0))
+    disk = max(_number(job, "disk_mb", 0), _number(job, "disk_mib", 0)) / 1024
+    named = job.resources.get("batch_job_definition")
+    disks = [stack.disk_of(str(named))] if named else list(stack.definitions)
+    try:
+        return shapes.fit(vcpus, memory, disk, disks)
+    except shapes.ShapeError as error:
+        again = f" (this is attempt {job.attempt}; resources may grow with attempts)" if job.attempt > 1 else ""
+        raise WorkflowError(
+            f"{describe(job)} is larger than Fargate allows{again}: {error}. It asked for {vcpus:g} vCPU, "
+            f"{memory} MiB of memory and {disk:.1f} GiB of disk. Lower threads, mem_mb or disk_mb of the rule "
+            "(in its resources, or with set-threads and set-resources in a profile), or cut its work into more jobs."
+        ) from error
+
+
+def request_of(
+    job: Job, stack: Stack, identity: names.Identity, shape: shapes.Shape, container: dict[str, Any]
+) -> dict[str, Any]:
+    """The arguments of SubmitJob, for the first queue."""
+    request: dict[str, Any] = {
+        "jobName": names.job_name(stack.run, job, identity),
+        "jobQueue": stack.queue,
+        "jobDefinition": str(job.resources.get("batch_job_definition") or stack.definitions[shape.disk_gib]),
+        "containerOverrides": container,
+        "tags": names.job_tags(stack.run, job, stack.tags),
+        "propagateTags": True,
+    }
+    minutes = _number(job, "runtime", 0)
+    if minutes:
+        request["timeout"] = {"attemptDurationSeconds": max(SHORTEST_TIMEOUT, minutes * 60)}
+    return request
+
+
+def prepare(
+    job: Job,
+    stack: Stack,
+    text: str,
+    environment: Mapping[str, str],
+    sender: command.Sender | None,
+) -> Submission:
+    """All that SubmitJob needs to know. Raises WorkflowError for what can't be submitted."""
+    identity = names.identity(stack.run, job)
+    shape = shape_of(job, stack)
+    container = command.overrides(text, shape.requirements, environment, sender)
+    return Submission(identity, request_of(job, stack, identity, shape, container), shape)
+
+
+def describe(job: Job) -> str:
+    """A job in a message: rule and wildcards."""
+    wildcards = ", ".join(f"{name}={value}" for name, value in names.wildcards_of(job).items())
+    kind = "Group" if job.is_group() else "Rule"
+    return f"{kind} {names.rule_of(job)}" + (f" ({wildcards})" if wildcards else "")
+
+
+class Submitter:
+    """Calls SubmitJob, from any thread."""
+
+    def __init__(self, client: Client, fair_share: Mapping[str, bool] | None = None) -> None:
+        """`fair_share` says of each queue whether it has a scheduling policy, and so wants a share identifier."""
+        self.client = client
+        self.fair_share = dict(fair_share or {})
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Submit nothing more."""
+        self._closed.set()
+
+    def submit(self, request: dict[str, Any]) -> str | None:
+        """The id of the job; None after `close`."""
+        if self._closed.is_set():
+            return None
+        if self.fair_share.get(request["jobQueue"]):
+            # Letters and digits only; runs that share a queue get their shares of it.
+            run = "".join(filter(str.isalnum, request["tags"]["terraflow:run"]))
+            request = {**request, "shareIdentifier": run or "run"}
+        answer = self.client.submit_job(**request)
+        job_id = str(answer["jobId"])
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+            self._end_twins(request, job_id)
+        return job_id
+
+    def _end_twins(self, request: dict[str, Any], job_id: str) -> None:
+        """SubmitJob is not idempotent: an attempt whose answer got lost may have made a job, too."""
+        pages = self.client.get_paginator("list_jobs").paginate(
+            jobQueue=request["jobQueue"], filters=[{"name": "JOB_NAME", "values": [request["jobName"]]}]
+        )
+        for page in pages:
+            for job in page["jobSummaryList"]:
+                same = job["jobName"] == request["jobName"] and job["jobId"] != job_id
+                if same and job.get("status") in ACTIVE:
+                    self.client.terminate_job(jobId=job["jobId"], reason=f"submitted twice; {job_id} takes its place")
+
+
+def _number(job: Job, name: str, default: int) -> int:
+    value = job.resources.get(name, default)
+    if value is None:
+        return default
+    try:
+        return math.ceil(float(value))
+    except (TypeError, ValueError):
+        raise WorkflowError(f"{describe(job)} has {name}={value!r}, which is not a number.") from None
