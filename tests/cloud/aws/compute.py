@@ -1,0 +1,63 @@
+"""Batch's compute environments and queues."""
+
+from typing import Any
+
+from moto.batch.models import BatchBackend
+from moto.iam.exceptions import NotFoundException
+
+from aws.state import STATE
+
+SERVICE_ROLE = "AWSServiceRoleForBatch"
+
+
+def service_role(backend: BatchBackend) -> str:
+    """ARN of Batch's service-linked role, which AWS makes with an account's first compute environment."""
+    iam = backend.iam_backend
+    with STATE.lock:
+        try:
+            return str(iam.get_role(SERVICE_ROLE).arn)
+        except NotFoundException:
+            path = "/aws-service-role/batch.amazonaws.com/"
+            return str(iam.create_role(SERVICE_ROLE, "{}", path, None, "made by AWS Batch", [], "3600").arn)
+
+
+def patch() -> None:
+    """What moto refuses or forgets of compute environments and queues."""
+    create, update = BatchBackend.create_compute_environment, BatchBackend.update_compute_environment
+    describe = BatchBackend.describe_compute_environments
+
+    def create_compute_environment(
+        self: BatchBackend,
+        compute_environment_name: str,
+        _type: str,
+        state: str,
+        compute_resources: dict[str, Any],
+        service_role_: str | None,
+        tags: dict[str, str] | None = None,
+    ) -> Any:
+        # AWS takes its service-linked role where none is named.
+        role = service_role_ or service_role(self)
+        return create(self, compute_environment_name, _type, state or "ENABLED", compute_resources, role, tags)
+
+    def update_compute_environment(
+        self: BatchBackend, compute_environment_name: str, compute_resources: Any = None, **rest: Any
+    ) -> Any:
+        done = update(self, compute_environment_name, compute_resources=compute_resources, **rest)
+        # AWS changes what it is told to; moto takes no notice.
+        environment = self.get_compute_environment(compute_environment_name)
+        if environment and compute_resources:
+            environment.compute_resources |= compute_resources
+        return done
+
+    def describe_compute_environments(self: BatchBackend, environments: list[str] | None = None) -> Any:
+        found = describe(self, environments)
+        for environment in found:
+            environment["containerOrchestrationType"] = "ECS"
+        return found
+
+    def create_call(self: BatchBackend, *arguments: Any, service_role: str | None = None, **rest: Any) -> Any:
+        return create_compute_environment(self, *arguments, service_role_=service_role, **rest)
+
+    BatchBackend.create_compute_environment = create_call  # type: ignore[method-assign,assignment]
+    BatchBackend.update_compute_environment = update_compute_environment  # type: ignore[method-assign,assignment]
+    BatchBackend.describe_compute_environments = describe_compute_environments  # type: ignore[method-assign]

@@ -1,0 +1,106 @@
+"""ECR: its images are those of a real registry on loopback, or of the Docker engine under ECR's names.
+
+AWS's registry is one with its API: what was pushed is what DescribeImages tells. moto's knows only PutImage.
+"""
+
+import base64
+import contextlib
+import datetime
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecr.exceptions import ImageAlreadyExistsException
+from moto.ecr.models import ECRBackend, Repository
+from moto.ecr.responses import ECRResponse
+
+from aws.state import STATE
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+def token() -> str:
+    """What `docker login` gets: user AWS and the password that the registry takes."""
+    return base64.b64encode(f"AWS:{STATE.setting('registry_password')}".encode()).decode()
+
+
+def _ask_registry(path: str) -> bytes:
+    headers = {"Authorization": f"Basic {token()}", "Accept": MANIFEST}
+    request = urllib.request.Request(f"http://{STATE.setting('registry')}/v2/{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return bytes(response.read())
+
+
+def _in_registry(name: str) -> dict[str, str]:
+    """Manifests by tag, as the registry has them."""
+    try:
+        tags = json.loads(_ask_registry(f"{name}/tags/list"))["tags"] or []
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return {}
+        raise
+    return {tag: _ask_registry(f"{name}/manifests/{tag}").decode() for tag in tags}
+
+
+def _in_engine(uri: str) -> dict[str, str]:
+    """Manifests by tag, made up for the engine's local images of this name."""
+    import docker
+
+    found = {}
+    with contextlib.suppress(docker.errors.DockerException):
+        for image in docker.from_env().images.list(name=uri):
+            config = {"digest": image.id, "size": image.attrs["Size"], "mediaType": "application/json"}
+            manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+            for reference in image.tags:
+                if reference.startswith(uri + ":"):
+                    found[reference.rpartition(":")[2]] = json.dumps(manifest)
+    return found
+
+
+def fetch(backend: ECRBackend, name: str) -> None:
+    """Tells moto of images that came without its knowing."""
+    repository = backend.repositories.get(name)
+    if repository is None:
+        return
+    known = {tag for image in repository.images for tag in image.image_tags}
+    images = _in_registry(name) if STATE.setting("registry") else _in_engine(repository.uri)
+    for tag, manifest in images.items():
+        if tag not in known:
+            with contextlib.suppress(ImageAlreadyExistsException):
+                backend.put_image(name, manifest, tag)
+
+
+def patch() -> None:
+    """Repository addresses, the login, and what images there are."""
+
+    def uri(self: Repository) -> str:
+        host = STATE.setting("registry") or f"{self.registry_id}.dkr.ecr.{self.region_name}.amazonaws.com"
+        return f"{host}/{self.name}"
+
+    def get_authorization_token(self: ECRResponse) -> ActionResult:
+        host = STATE.setting("registry")
+        default = f"https://{self.current_account}.dkr.ecr.{self.region}.amazonaws.com"
+        # AWS's tokens live for twelve hours; moto's have ended in 2015.
+        expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=12)
+        data = {
+            "authorizationToken": token(),
+            "expiresAt": expires,
+            "proxyEndpoint": f"http://{host}" if host else default,
+        }
+        return ActionResult({"authorizationData": [data]})
+
+    def fetching(name: str) -> None:
+        original = getattr(ECRBackend, name)
+
+        def call(self: ECRBackend, repository_name: str, *rest: Any, **options: Any) -> Any:
+            fetch(self, repository_name)
+            return original(self, repository_name, *rest, **options)
+
+        setattr(ECRBackend, name, call)
+
+    Repository.uri = property(uri, lambda self, value: None)  # type: ignore[assignment,misc]
+    ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
+    for name in ("describe_images", "list_images", "batch_get_image"):
+        fetching(name)

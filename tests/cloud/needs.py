@@ -1,0 +1,81 @@
+"""What the tests of the cloud need beside Python: skip with a reason that tells how to get it, but fail in CI."""
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from shared import ROOT
+
+TERRAFORM = ROOT / "terraform"
+
+
+def _lack(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
+@functools.cache
+def terraform_env() -> dict[str, str]:
+    """Environment for Terraform: the machine's own, without a CLI configuration that is not there."""
+    env = dict(os.environ, TF_IN_AUTOMATION="1", TF_INPUT="0", CHECKPOINT_DISABLE="1")
+    if not Path(env.get("TF_CLI_CONFIG_FILE", "")).is_file():
+        env.pop("TF_CLI_CONFIG_FILE", None)
+    return env
+
+
+@functools.cache
+def _initialised() -> tuple[Path | None, str]:
+    """A folder with only the stack's provider requirements, initialised once for each test process, or why not."""
+    if shutil.which("terraform") is None:
+        return None, "Terraform is missing: install it from https://developer.hashicorp.com/terraform/install"
+    folder = Path(tempfile.mkdtemp(prefix="terraflow-terraform-"))
+    shutil.copy(TERRAFORM / "versions.tf", folder)
+    command = ["terraform", f"-chdir={folder}", "init", "-backend=false", "-no-color"]
+    done = subprocess.run(command, env=terraform_env(), capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return folder, ""
+    shutil.rmtree(folder)
+    return None, (
+        "terraform init does not work here; it needs a provider registry, or a mirror that the file named by "
+        f"TF_CLI_CONFIG_FILE tells of:\n{done.stdout}{done.stderr}"
+    )
+
+
+def need_terraform() -> Path:
+    """A folder whose `.terraform` and lock file serve a copy of the stack, so that nothing needs a second init."""
+    folder, problem = _initialised()
+    return folder or _lack(problem)
+
+
+def forget_terraform() -> None:
+    """Removes what `need_terraform` made."""
+    if _initialised.cache_info().currsize and (folder := _initialised()[0]):
+        shutil.rmtree(folder, ignore_errors=True)
+    _initialised.cache_clear()
+
+
+@functools.cache
+def _docker_problem() -> str:
+    if shutil.which("docker") is None:
+        return "Docker is missing: install docker.io (Debian) or see https://docs.docker.com/engine/install"
+    done = subprocess.run(["docker", "version"], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"No Docker engine answers (is dockerd running?):\n{done.stderr}"
+
+
+def need_docker() -> None:
+    """A Docker engine that answers."""
+    if problem := _docker_problem():
+        _lack(problem)
+
+
+def need_registry() -> str:
+    """Path of the program `docker-registry`."""
+    return shutil.which("docker-registry") or _lack(
+        "docker-registry is missing: install the Debian package docker-registry"
+    )
