@@ -88,26 +88,25 @@ resource "aws_batch_job_definition" "this" {
     # 20 GiB come with every task; Fargate refuses to be asked for them.
   }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
 
-  # Five rules are all that Batch takes; the first that fits decides.
+  # Five rules are all that Batch takes; the first that fits decides, and what fits none would be repeated.
+  # The status reason is what Fargate says of the task; of a container that ran it says only that it exited.
   retry_strategy {
     attempts = var.attempts
 
-    evaluate_on_exit {
-      on_status_reason = "Your Spot Task was interrupted*"
-      action           = "RETRY"
+    dynamic "evaluate_on_exit" {
+      for_each = [
+        "Your Spot Task was interrupted*",
+        "CannotPull*",
+        "ResourceInitializationError*",
+        "Timeout waiting for*", # network interface or disk
+      ]
+
+      content {
+        on_status_reason = evaluate_on_exit.value
+        action           = "RETRY"
+      }
     }
-    evaluate_on_exit {
-      on_reason = "CannotPull*"
-      action    = "RETRY"
-    }
-    evaluate_on_exit {
-      on_status_reason = "ResourceInitializationError*"
-      action           = "RETRY"
-    }
-    evaluate_on_exit {
-      on_status_reason = "Timeout waiting for*"
-      action           = "RETRY"
-    }
+
     evaluate_on_exit {
       on_reason = "*"
       action    = "EXIT"

@@ -16,7 +16,20 @@ locals {
 
 # ---- trust ---------------------------------------------------------------------------------------------------------
 
-data "aws_iam_policy_document" "trust" {
+# Fargate itself takes the execution role, and AWS promises the conditions below for roles of tasks only.
+data "aws_iam_policy_document" "execution_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+  }
+}
+
+# Tasks of this account and region only.
+data "aws_iam_policy_document" "task_trust" {
   statement {
     actions = ["sts:AssumeRole"]
 
@@ -65,7 +78,7 @@ data "aws_iam_policy_document" "execution" {
 resource "aws_iam_role" "execution" {
   name               = "${var.stack}-execution-${local.region}"
   description        = "Fargate starts the tasks of ${var.stack} with it"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.execution_trust.json
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -142,9 +155,9 @@ data "aws_iam_policy_document" "data" {
       resources = [statement.value]
 
       condition {
-        test     = "StringLike"
+        test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = ["s3.${local.region}.*"]
+        values   = ["s3.${local.region}.${data.aws_partition.current.dns_suffix}"]
       }
     }
   }
@@ -153,7 +166,7 @@ data "aws_iam_policy_document" "data" {
 resource "aws_iam_role" "job" {
   name               = "${var.stack}-job-${local.region}"
   description        = "Jobs of ${var.stack} reach their data with it"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.task_trust.json
 }
 
 resource "aws_iam_role_policy" "job" {
@@ -167,6 +180,7 @@ resource "aws_iam_role_policy" "job" {
 data "aws_iam_policy_document" "run" {
   source_policy_documents = [data.aws_iam_policy_document.data.json]
 
+  # Only with the stack's tag: costs are found by it, and nothing else may be ended below.
   statement {
     sid     = "SubmitJobs"
     actions = ["batch:SubmitJob"]
@@ -175,12 +189,31 @@ data "aws_iam_policy_document" "run" {
       [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}"],
       [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}:*"],
     )
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/stack"
+      values   = [var.stack]
+    }
   }
 
+  # A part of submitting with tags. Another stack's jobs can't be made one's own by it.
   statement {
     sid       = "TagJobs"
     actions   = ["batch:TagResource"]
     resources = ["${local.arn_batch}:job/*"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/stack"
+      values   = [var.stack]
+    }
+
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "aws:ResourceTag/stack"
+      values   = [var.stack]
+    }
   }
 
   statement {
@@ -227,7 +260,7 @@ data "aws_iam_policy_document" "run" {
 resource "aws_iam_role" "head" {
   name               = "${var.stack}-head-${local.region}"
   description        = "Head jobs of ${var.stack} submit and follow jobs with it"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  assume_role_policy = data.aws_iam_policy_document.task_trust.json
 }
 
 resource "aws_iam_role_policy" "head" {

@@ -37,6 +37,7 @@ data "aws_availability_zones" "usable" {
 }
 
 resource "aws_vpc" "this" {
+  #checkov:skip=CKV2_AWS_11:Nothing listens here and tasks live for minutes; flow logs of every byte to S3 cost more than the network
   count = local.own_vpc ? 1 : 0
 
   cidr_block           = var.vpc_cidr
@@ -50,8 +51,11 @@ resource "aws_vpc" "this" {
 resource "aws_default_security_group" "closed" {
   count = local.own_vpc ? 1 : 0
 
-  vpc_id = aws_vpc.this[0].id
-  tags   = { Name = "${var.stack}-default-closed" }
+  vpc_id  = aws_vpc.this[0].id
+  ingress = []
+  egress  = []
+
+  tags = { Name = "${var.stack}-default-closed" }
 }
 
 resource "aws_subnet" "this" {
@@ -115,15 +119,75 @@ resource "aws_vpc_endpoint" "s3" {
   service_name      = "com.amazonaws.${local.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_route_table.this[0].id]
+  policy            = local.private ? data.aws_iam_policy_document.s3_endpoint[0].json : null
 
   tags = { Name = "${var.stack}-s3" }
+}
+
+# What a task of a private network reads can't leave for a bucket that is not named here.
+data "aws_iam_policy_document" "s3_endpoint" {
+  #checkov:skip=CKV_AWS_283:An endpoint's policy only narrows; the layers of images are fetched by addresses that ECR signs itself
+  count = local.private ? 1 : 0
+
+  statement {
+    sid = "Data"
+    actions = [
+      "s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetBucketLocation", "s3:GetObject", "s3:GetObjectTagging",
+      "s3:ListBucket", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging",
+    ]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.account]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(var.input_buckets) > 0 ? [1] : []
+
+    content {
+      sid       = "InputBuckets"
+      actions   = ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"]
+      resources = flatten([for arn in local.input_arns : [arn, "${arn}/*"]])
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [local.account]
+      }
+    }
+  }
+
+  # ECR keeps the layers of images there, and signs their addresses itself.
+  statement {
+    sid       = "ImageLayers"
+    actions   = ["s3:GetObject"]
+    resources = ["arn:${local.partition}:s3:::prod-${local.region}-starport-layer-bucket/*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+  }
 }
 
 resource "aws_vpc_endpoint" "interface" {
   for_each = local.private ? local.endpoint_actions : {}
 
   vpc_id              = aws_vpc.this[0].id
-  service_name        = "com.amazonaws.${local.region}.${each.key}"
+  service_name        = "${local.partition == "aws-cn" && each.key != "logs" ? "cn." : ""}com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   subnet_ids          = aws_subnet.this[*].id
   security_group_ids  = [aws_security_group.endpoints[0].id]
@@ -196,6 +260,7 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints_https" {
   count = local.private ? 1 : 0
 
   security_group_id            = aws_security_group.endpoints[0].id
+  description                  = "HTTPS from tasks"
   referenced_security_group_id = aws_security_group.tasks.id
   ip_protocol                  = "tcp"
   from_port                    = 443

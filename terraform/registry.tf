@@ -1,6 +1,7 @@
 # Where the images lie: worker-<hash> for nearly every rule, report-<hash> for the report's.
 
 resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_136:Images hold software and no data, and a change of key would delete the repository with what jobs use
   name                 = var.stack
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.force_destroy

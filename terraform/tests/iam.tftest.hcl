@@ -1,0 +1,110 @@
+# What no role and no policy may ever say. Who is allowed what is evaluated call by call in tests/cloud.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+variables {
+  image_tag     = "3f9c0a1b2c4d"
+  input_buckets = ["sequencing-core"]
+  kms_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d"
+}
+
+run "policies" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([
+      for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
+        for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
+      ]
+    ]))
+    error_message = "No wildcard in an action."
+  }
+  assert {
+    condition = length(setintersection(
+      ["s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration", "iam:PassRole", "batch:RegisterJobDefinition", "sts:AssumeRole"],
+      flatten([
+        for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] :
+        document.statement[*].actions
+      ])
+    )) == 0
+    error_message = "Nobody makes or deletes a bucket, deletes versions, passes roles or registers definitions."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for document in [data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
+        for statement in document.statement : statement.resources == toset(["arn:aws:s3:::data/runs/*"]) if contains(statement.actions, "s3:DeleteObject")
+      ]
+    ]))
+    error_message = "Objects are deleted below runs/ only."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for statement in data.aws_iam_policy_document.data.statement : [for resource in statement.resources : !startswith(resource, "arn:aws:s3:::data/raw/")] if contains(statement.actions, "s3:PutObject")
+    ]))
+    error_message = "A job does not write raw/."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
+        for statement in document.statement : length(setsubtract(statement.actions, [
+          # AWS has no resources for these.
+          "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs", "ecr:GetAuthorizationToken",
+        ])) == 0 if contains(statement.resources, "*")
+      ]
+    ]))
+    error_message = "All resources (*) only where AWS takes nothing else."
+  }
+  assert {
+    condition = alltrue([
+      for statement in data.aws_iam_policy_document.run.statement : anytrue([for c in statement.condition : c.variable == "aws:ResourceTag/stack" && c.values == tolist(["terraflow"])])
+      if contains(statement.actions, "batch:TerminateJob")
+    ])
+    error_message = "Only jobs of this stack can be ended."
+  }
+  assert {
+    condition = alltrue([
+      for statement in data.aws_iam_policy_document.data.statement : statement.resources == toset([var.kms_key_arn]) && one(statement.condition).values == tolist(["s3.eu-central-1.amazonaws.com"])
+      if contains(statement.actions, "kms:Decrypt")
+    ])
+    error_message = "The key is used through S3 only."
+  }
+  assert {
+    condition = alltrue([
+      for statement in data.aws_iam_policy_document.data.statement : statement.actions == toset(["s3:GetObject"]) if contains(statement.resources, "arn:aws:s3:::sequencing-core/*")
+    ])
+    error_message = "Other buckets are only read."
+  }
+  assert {
+    condition     = one(data.aws_iam_policy_document.bucket.statement).effect == "Deny" && one(one(data.aws_iam_policy_document.bucket.statement).condition).variable == "aws:SecureTransport"
+    error_message = "The bucket answers over TLS only."
+  }
+  assert {
+    condition     = toset(one(data.aws_iam_policy_document.task_trust.statement).condition[*].variable) == toset(["aws:SourceAccount", "aws:SourceArn"])
+    error_message = "Only tasks of this account take a role."
+  }
+  assert {
+    condition     = alltrue([for document in data.aws_iam_policy_document.endpoint : one(one(document.statement).condition).variable == "aws:PrincipalAccount"])
+    error_message = "Endpoints serve this account only."
+  }
+}
+
+run "without_options" {
+  command = plan
+
+  variables {
+    input_buckets = []
+    kms_key_arn   = null
+  }
+
+  assert {
+    condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for action in statement.actions : startswith(action, "kms:")]]))
+    error_message = "No permission for a key that is not used."
+  }
+  assert {
+    condition     = alltrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for resource in statement.resources : startswith(resource, "arn:aws:s3:::data")]]))
+    error_message = "No bucket but the stack's."
+  }
+}
