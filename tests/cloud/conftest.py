@@ -11,7 +11,6 @@ from typing import Any
 
 import needs
 import pytest
-
 from aws.process import Aws, running
 
 IMAGE_TAG = "3f9c0a1b2c4d"

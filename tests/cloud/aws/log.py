@@ -74,6 +74,9 @@ class Log:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterator[bytes]:
         record = environ["aws.record"] = describe(environ)
+        # Before the answer: whoever has it may ask for the log at once.
+        with STATE.lock:
+            STATE.requests.append(record)
 
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             record["status"] = int(status.split(" ", 1)[0])
@@ -87,5 +90,3 @@ class Log:
         finally:
             if close := getattr(body, "close", None):
                 close()
-            with STATE.lock:
-                STATE.requests.append(record)

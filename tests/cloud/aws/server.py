@@ -8,7 +8,7 @@ from moto.backends import list_of_moto_modules  # noqa: F401  (loads moto's inde
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from aws import compute, ecr, quotas, s3
+from aws import batch, compute, ecr, jobs, quotas, s3
 from aws.faults import Faults
 from aws.log import Log
 from aws.state import ADMIN, DEFAULTS, STATE
@@ -20,7 +20,7 @@ def reset(_: dict[str, Any]) -> Any:
     """Everything forgotten; jobs that run are stopped and their containers removed."""
     from moto.moto_api._internal.models import moto_api_backend
 
-    pass
+    jobs.stop_all()
     moto_api_backend.reset()
     STATE.clear()
     return {}
@@ -43,6 +43,13 @@ def faults(fault: dict[str, Any]) -> Any:
         return STATE.faults
 
 
+def forget_faults(_: dict[str, Any]) -> Any:
+    """No fault waits any more."""
+    with STATE.lock:
+        STATE.faults.clear()
+    return {}
+
+
 def requests(options: dict[str, Any]) -> Any:
     """The log, forgotten afterwards if asked to."""
     with STATE.lock:
@@ -54,13 +61,14 @@ def requests(options: dict[str, Any]) -> Any:
 
 def credentials(_: dict[str, Any], role: str) -> Any:
     """What a container's credential provider gets for its role."""
-    return {}
+    return jobs.role_credentials(role)
 
 
 ORDERS: dict[str, Callable[..., Any]] = {
     "reset": reset,
     "settings": settings,
     "faults": faults,
+    "forget_faults": forget_faults,
     "requests": requests,
     "credentials": credentials,
 }
@@ -98,11 +106,11 @@ class Handler(MotoRequestHandler):
 
 def serve(port: int) -> None:
     """Serves until the process is told to stop; leaves no container behind."""
-    for patched in (s3, ecr, quotas, compute):
+    for patched in (s3, ecr, quotas, compute, batch):
         patched.patch()
     application = Orders(Log(Faults(DomainDispatcherApplication(create_backend_app))))
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)
     try:
         server.serve_forever()
     finally:
-        pass
+        jobs.stop_all()

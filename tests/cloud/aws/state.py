@@ -40,6 +40,8 @@ DEFAULTS: dict[str, Any] = {
     "containers": 4,
     # Seconds between the call that stops a container and the end of it (AWS: 30 after SIGTERM).
     "stop_seconds": 2,
+    # Length of a job's second, for time limits, which are of 60 s at least.
+    "job_second": 1.0,
     # Whether calls with a role's credentials are held against the role's policies.
     "enforce_roles": False,
 }

@@ -1,0 +1,229 @@
+"""Jobs on the AWS for tests: small shell commands in real containers, reported as AWS reports them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import needs
+import pytest
+from aws.process import Aws, running
+
+IMAGE = "debian:trixie-slim"
+RETRIES = {
+    "attempts": 3,
+    "evaluateOnExit": [
+        {"onStatusReason": "Your Spot Task was interrupted*", "action": "retry"},
+        {"onStatusReason": "ResourceInitializationError*", "action": "RETRY"},
+        {"onReason": "*", "action": "EXIT"},
+    ],
+}
+Job = dict[str, Any]
+Run = Callable[..., Job]
+
+
+@pytest.fixture(scope="module")
+def batch_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """An AWS with a role, a Spot and an on-demand queue, a log group and the definition `sh`."""
+    needs.need_docker()
+    with running(tmp_path_factory.mktemp("batch") / "server.log") as aws:
+        iam, ec2, batch, logs = (aws.client(name) for name in ("iam", "ec2", "batch", "logs"))
+        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        role = iam.create_role(RoleName="job", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        logs.create_log_group(logGroupName="/jobs")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        group = ec2.create_security_group(GroupName="tasks", Description="tasks", VpcId=vpc)["GroupId"]
+        for name, kind in {"spot": "FARGATE_SPOT", "ondemand": "FARGATE"}.items():
+            network = {"subnets": [subnet], "securityGroupIds": [group]}
+            resources = {"type": kind, "maxvCpus": 4, **network}
+            batch.create_compute_environment(computeEnvironmentName=name, type="MANAGED", computeResources=resources)
+            order = [{"order": 1, "computeEnvironment": name}]
+            batch.create_job_queue(jobQueueName=name, priority=1, state="ENABLED", computeEnvironmentOrder=order)
+        options = {"awslogs-group": "/jobs", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "sh"}
+        container = {
+            "image": IMAGE,
+            "executionRoleArn": role,
+            "jobRoleArn": role,
+            "resourceRequirements": [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}],
+            "environment": [{"name": "FROM_DEFINITION", "value": "kept"}],
+            "logConfiguration": {"logDriver": "awslogs", "options": options},
+        }
+        batch.register_job_definition(
+            jobDefinitionName="sh",
+            type="container",
+            platformCapabilities=["FARGATE"],
+            containerProperties=container,
+            retryStrategy=RETRIES,
+            timeout={"attemptDurationSeconds": 60},
+            propagateTags=True,
+        )
+        yield aws
+
+
+@pytest.fixture
+def run(batch_aws: Aws) -> Run:
+    """Submits `sh -c SCRIPT` and waits for its end, or for a status."""
+    batch = batch_aws.client("batch")
+
+    def call(script: str, *, until: str = "", queue: str = "spot", name: str = "job", **request: Any) -> Job:
+        overrides = {"command": ["sh", "-c", script], **request.pop("overrides", {})}
+        submitted = batch.submit_job(
+            jobName=name, jobQueue=queue, jobDefinition="sh", containerOverrides=overrides, **request
+        )
+        return wait(batch_aws, submitted["jobId"], until)
+
+    return call
+
+
+def wait(aws: Aws, job_id: str, until: str = "") -> Job:
+    """A job's description once it has ended or reached a status."""
+    for _ in range(300):
+        [job] = aws.client("batch").describe_jobs(jobs=[job_id])["jobs"]
+        if job["status"] in ("SUCCEEDED", "FAILED", until):
+            return dict(job)
+        time.sleep(0.1)
+    raise AssertionError(f"still {job['status']} after 30 s")
+
+
+def log_of(aws: Aws, job: Job) -> list[str]:
+    """What a job printed."""
+    stream = job["container"]["logStreamName"]
+    events = aws.client("logs").get_log_events(logGroupName="/jobs", logStreamName=stream, startFromHead=True)
+    return [event["message"] for event in events["events"]]
+
+
+def test_a_job_is_told_as_aws_tells_it(batch_aws: Aws, run: Run) -> None:
+    bigger = [{"type": "VCPU", "value": "0.5"}, {"type": "MEMORY", "value": "1024"}]
+    variables = [{"name": "FROM_OVERRIDE", "value": "b"}]
+    job = run(
+        "echo $FROM_DEFINITION $FROM_OVERRIDE $AWS_BATCH_JOB_ATTEMPT; cat /sys/fs/cgroup/memory.max 2>/dev/null || "
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        overrides={"resourceRequirements": bigger, "environment": variables},
+        tags={"rule": "sort"},
+    )
+    assert (job["status"], job["statusReason"]) == ("SUCCEEDED", "Essential container in task exited")
+    assert job["container"]["exitCode"] == 0
+    assert job["container"]["resourceRequirements"] == bigger
+    assert job["propagateTags"] is True
+    assert job["tags"] == {"rule": "sort"}
+    assert job["createdAt"] <= job["startedAt"] <= job["stoppedAt"]
+    [attempt] = job["attempts"]
+    assert attempt["container"]["exitCode"] == 0
+    assert attempt["container"]["logStreamName"].startswith("sh/default/")
+    assert log_of(batch_aws, job) == ["kept b 1", str(1024 * 2**20)]
+
+
+def test_a_tool_s_own_failure_is_not_tried_again(run: Run) -> None:
+    job = run("exit 7")
+    assert (job["status"], job["container"]["exitCode"], len(job["attempts"])) == ("FAILED", 7, 1)
+    assert "reason" not in job["container"]
+
+
+def test_without_rules_every_failure_is_tried_again(run: Run) -> None:
+    job = run("test $AWS_BATCH_JOB_ATTEMPT = 3", retryStrategy={"attempts": 3})
+    assert job["status"] == "SUCCEEDED"
+    assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [1, 1, 0]
+
+
+def test_memory_over_the_limit_ends_a_job(run: Run) -> None:
+    job = run("head -c 700000000 /dev/zero | tail")
+    assert job["status"] == "FAILED"
+    assert job["container"]["reason"].startswith("OutOfMemoryError")
+
+
+def test_a_time_limit_ends_a_job_for_good(batch_aws: Aws, run: Run) -> None:
+    batch_aws.set(job_second=0.02)
+    job = run("sleep 50", retryStrategy={"attempts": 3})
+    batch_aws.set(job_second=1.0)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Job attempt duration exceeded timeout")
+    assert len(job["attempts"]) == 1
+
+
+def test_the_role_s_credentials_are_the_container_s(batch_aws: Aws, run: Run) -> None:
+    job = run("echo $AWS_CONTAINER_CREDENTIALS_FULL_URI $AWS_ACCESS_KEY_ID")
+    [address] = log_of(batch_aws, job)
+    told = batch_aws.ask("credentials/" + address.rpartition("/")[2])
+    assert told["AccessKeyId"].startswith("ASIA")
+    assert told["RoleArn"].endswith(":role/job")
+
+
+def test_a_reclaimed_spot_task_starts_again(batch_aws: Aws, run: Run) -> None:
+    batch_aws.fault(job="reclaim", name="reclaimed")
+    job = run("trap 'exit 143' TERM; test $AWS_BATCH_JOB_ATTEMPT = 2 || { sleep 50 & wait; }", name="reclaimed")
+    assert job["status"] == "SUCCEEDED"
+    assert [attempt["statusReason"] for attempt in job["attempts"]] == [
+        "Your Spot Task was interrupted.",
+        "Essential container in task exited",
+    ]
+    assert job["attempts"][0]["container"]["exitCode"] == 143
+
+
+def test_on_demand_is_never_reclaimed(batch_aws: Aws, run: Run) -> None:
+    batch_aws.fault(job="reclaim", name="steady")
+    assert run("sleep 1", name="steady", queue="ondemand")["status"] == "SUCCEEDED"
+    assert len(batch_aws.faults()) == 1
+    batch_aws.ask("forget_faults")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "attempts"),
+    [("network", "ResourceInitializationError", 2), ("pull", "CannotPullContainerError", 1)],
+)
+def test_a_start_that_fails(batch_aws: Aws, run: Run, fault: str, reason: str, attempts: int) -> None:
+    batch_aws.fault(job=fault, name=f"start-{fault}")
+    job = run("true", name=f"start-{fault}")
+    assert job["attempts"][0]["statusReason"].startswith(reason)
+    assert "exitCode" not in job["attempts"][0]["container"]
+    # The definition's rules know of the one and not of the other.
+    assert len(job["attempts"]) == attempts
+
+
+def test_out_of_memory_on_order(batch_aws: Aws, run: Run) -> None:
+    batch_aws.fault(job="out_of_memory", name="hungry")
+    job = run("sleep 50", name="hungry")
+    assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
+    assert job["container"]["reason"].startswith("OutOfMemoryError")
+
+
+def test_a_lost_job_is_unknown(batch_aws: Aws) -> None:
+    batch_aws.fault(job="lose", name="lost")
+    batch = batch_aws.client("batch")
+    submitted = batch.submit_job(jobName="lost", jobQueue="spot", jobDefinition="sh")
+    time.sleep(0.5)
+    assert batch.describe_jobs(jobs=[submitted["jobId"]])["jobs"] == []
+
+
+def test_terminate_ends_a_job_with_its_reason(batch_aws: Aws, run: Run) -> None:
+    job = run("sleep 50", until="RUNNING")
+    batch_aws.client("batch").terminate_job(jobId=job["jobId"], reason="enough")
+    ended = wait(batch_aws, job["jobId"])
+    assert (ended["status"], ended["statusReason"]) == ("FAILED", "enough")
+    assert ended["container"]["exitCode"] in (137, 143)
+
+
+def test_more_than_there_is_waits(batch_aws: Aws, run: Run) -> None:
+    batch_aws.set(fargate_spot_vcpus=0.25)
+    first = run("sleep 2", until="RUNNING")
+    second = run("true", until="RUNNABLE")
+    assert second["status"] == "RUNNABLE"
+    assert wait(batch_aws, first["jobId"])["stoppedAt"] <= wait(batch_aws, second["jobId"])["startedAt"]
+    batch_aws.set(fargate_spot_vcpus=6)
+
+
+def test_jobs_are_found_by_name_and_status(batch_aws: Aws, run: Run) -> None:
+    job = run("true", name="look-for-me")
+    batch = batch_aws.client("batch")
+    found = batch.list_jobs(jobQueue="spot", filters=[{"name": "JOB_NAME", "values": ["look-*"]}])
+    assert [summary["jobId"] for summary in found["jobSummaryList"]] == [job["jobId"]]
+    assert batch.list_jobs(jobQueue="spot", jobStatus="RUNNING")["jobSummaryList"] == []
+
+
+def test_nothing_stays_on_the_engine(batch_aws: Aws, run: Run) -> None:
+    import docker
+
+    job = run("sleep 50", until="RUNNING", name="left-over")
+    batch_aws.client("batch").terminate_job(jobId=job["jobId"], reason="end")
+    wait(batch_aws, job["jobId"])
+    names = [container.name for container in docker.from_env().containers.list(all=True)]
+    assert [name for name in names if name.startswith("left-over")] == []
