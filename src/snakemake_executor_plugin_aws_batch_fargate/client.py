@@ -11,8 +11,10 @@ from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
 
 from .outside import Client
 
-# AWS takes 50 SubmitJob a second; requests leave here evenly and arrive less so.
-SUBMISSIONS_PER_SECOND = 45
+# AWS takes 50 SubmitJob a second. So many leave here, evenly, and at most so many threads have one under way: however
+# late requests arrive, no second sees more than the sum of both.
+SUBMISSIONS_PER_SECOND = 40
+SUBMITTERS = 8
 CONNECTIONS = 32
 
 

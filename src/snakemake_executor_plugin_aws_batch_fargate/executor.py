@@ -22,7 +22,6 @@ from .resume import Earlier, Found
 from .status import MISSING_LOOKS, Waiting, Watch
 from .submission import Stack, Submission, Submitter, describe, prepare
 
-SUBMITTERS = 16
 READERS = 8
 # How often a pause between two looks asks whether it is still wanted.
 TICK = 0.2
@@ -143,7 +142,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         submitter = self._submitter
         marked = self._marked(jobs)
         arrivals: SimpleQueue[Arrival] = SimpleQueue()
-        pool = ThreadPoolExecutor(SUBMITTERS)
+        pool = ThreadPoolExecutor(client.SUBMITTERS)
         under_way = 0
         try:
             for job, found in zip(jobs, marked, strict=True):

@@ -1,0 +1,303 @@
+"""An AWS in the test's own process, and jobs without Snakemake, for the tests of the executor.
+
+Batch is a dictionary of jobs that tests look into and change; S3, STS, IAM, ECR and CloudWatch are moto's.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from snakemake_interface_executor_plugins.utils import TargetSpec
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role"
+Environ = dict[str, Any]
+Fault = tuple[int, str]
+
+
+@dataclass
+class FakeBatch:
+    """The calls of AWS Batch that the executor makes."""
+
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    queues: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calls: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
+    # Called with operation and arguments: an HTTP status and an error code make the call fail.
+    fault: Callable[[str, dict[str, Any]], Fault | None] = lambda operation, body: None
+    # Called in a thread with each job that was submitted.
+    engine: Callable[[dict[str, Any]], None] | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        for name, kind in (("spot", "FARGATE_SPOT"), ("ondemand", "FARGATE")):
+            self.environments[name] = {
+                "computeEnvironmentName": name,
+                "state": "ENABLED",
+                "status": "VALID",
+                "computeResources": {"type": kind},
+            }
+            self.queues[name] = {
+                "jobQueueName": name,
+                "state": "ENABLED",
+                "status": "VALID",
+                "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": name}],
+            }
+        for disk in (20, 50):
+            self.define(f"worker-{disk}gib", disk)
+
+    def define(self, name: str, disk: int, **container: Any) -> None:
+        """A job definition as the stack makes it."""
+        self.definitions[name] = {
+            "jobDefinitionName": name,
+            "revision": 1,
+            "status": "ACTIVE",
+            "platformCapabilities": ["FARGATE"],
+            "containerProperties": {
+                "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/terraflow:worker-1",
+                "executionRoleArn": f"{ROLE}/execution",
+                "jobRoleArn": f"{ROLE}/job",
+                "ephemeralStorage": {"sizeInGiB": disk} if disk > 20 else {},
+                **container,
+            },
+        }
+
+    def count(self, operation: str) -> int:
+        """How often it was called."""
+        return Counter(name for _, name, _ in self.calls)[operation]
+
+    def submitted(self, rule: str | None = None) -> list[dict[str, Any]]:
+        """Jobs in the order in which they came, of a rule or all."""
+        with self.lock:
+            return [job for job in self.jobs.values() if rule in (None, job["tags"]["terraflow:rule"])]
+
+    def end(self, job: dict[str, Any], status: str, code: int | None = None, reason: str = "", **more: Any) -> None:
+        """A job ends as AWS would say it."""
+        with self.lock:
+            if job["status"] in ("SUCCEEDED", "FAILED"):
+                return
+            container = job["container"] | ({} if code is None else {"exitCode": code})
+            if said := more.pop("container_reason", None):
+                container["reason"] = said
+            job |= {"statusReason": reason, "container": container, **more}
+            job["attempts"] = [{"container": container, "statusReason": reason}] * more.get("tries", 1)
+            job["status"] = status
+
+    def answer(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What AWS answers."""
+        with self.lock:
+            return dict(getattr(self, f"_{operation}")(body))
+
+    def _submitjob(self, body: dict[str, Any]) -> dict[str, Any]:
+        number = len(self.jobs) + 1
+        job_id = f"00000000-0000-0000-0000-{number:012d}"
+        self.jobs[job_id] = job = {
+            **body,
+            "jobId": job_id,
+            "status": "SUBMITTED",
+            "container": {"logStreamName": f"worker/default/{number}"},
+            "attempts": [],
+        }
+        if self.engine:
+            threading.Thread(target=self.engine, args=(job,), daemon=True).start()
+        return {"jobId": job_id, "jobName": body["jobName"], "jobArn": f"arn:aws:batch:::job/{job_id}"}
+
+    def _describejobs(self, body: dict[str, Any]) -> dict[str, Any]:
+        assert len(body["jobs"]) <= 100
+        keep = ("jobId", "jobName", "status", "statusReason", "container", "attempts", "isTerminated")
+        found = [self.jobs[job] for job in body["jobs"] if job in self.jobs]
+        return {"jobs": [{name: job[name] for name in keep if name in job} for job in found]}
+
+    def _listjobs(self, body: dict[str, Any]) -> dict[str, Any]:
+        here = [job for job in self.jobs.values() if job["jobQueue"] == body["jobQueue"]]
+        if filters := body.get("filters"):
+            (wanted,) = filters[0]["values"]
+            here = [job for job in here if job["jobName"] == wanted]
+        else:
+            here = [job for job in here if job["status"] == body.get("jobStatus", "RUNNING")]
+        start = int(body.get("nextToken", 0))
+        page = [{name: job[name] for name in ("jobId", "jobName", "status")} for job in here[start : start + 100]]
+        return {"jobSummaryList": page, **({"nextToken": str(start + 100)} if len(here) > start + 100 else {})}
+
+    def _terminatejob(self, body: dict[str, Any]) -> dict[str, Any]:
+        job = self.jobs[body["jobId"]]
+        job["terminations"] = [*job.get("terminations", []), job["status"]]
+        self.end(job, "FAILED", 143, body["reason"], isTerminated=True)
+        return {}
+
+    def _describejobqueues(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"jobQueues": [self.queues[name] for name in body["jobQueues"] if name in self.queues]}
+
+    def _describecomputeenvironments(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"computeEnvironments": [self.environments[name] for name in body["computeEnvironments"]]}
+
+    def _describejobdefinitions(self, body: dict[str, Any]) -> dict[str, Any]:
+        found = self.definitions.get(body["jobDefinitionName"])
+        return {"jobDefinitions": [found] if found and found["status"] == body["status"] else []}
+
+
+@dataclass
+class FakeAws:
+    """The server's address, and its Batch."""
+
+    endpoint: str
+    batch: FakeBatch
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment in which AWS is this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+            "AWS_SECRET_ACCESS_KEY": "the-secret-key-of-the-tests",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+class Quiet(WSGIRequestHandler):
+    """Logs no requests."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving() -> Iterator[FakeAws]:
+    """An AWS for the length of a `with`."""
+    batch = FakeBatch()
+    moto = DomainDispatcherApplication(create_backend_app)
+
+    def application(environ: Environ, start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"]
+        if not path.startswith("/v1/") or environ["REQUEST_METHOD"] != "POST":
+            return moto(environ, start_response)
+        body = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+        operation = path.removeprefix("/v1/")
+        with batch.lock:
+            batch.calls.append((time.monotonic(), operation, body))
+        headers = [("Content-Type", "application/json")]
+        if failure := batch.fault(operation, body):
+            status, code = failure
+            start_response(f"{status} Failed", [*headers, ("x-amzn-errortype", code)])
+            return [json.dumps({"message": f"made to fail with {code}"}).encode()]
+        start_response("200 OK", headers)
+        return [json.dumps(batch.answer(operation, body)).encode()]
+
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield FakeAws(f"http://127.0.0.1:{server.port}", batch)
+    finally:
+        server.shutdown()
+
+
+@dataclass(eq=False)
+class FakeJob:
+    """What the executor uses of a job of Snakemake."""
+
+    name: str = "bwa_mem"
+    wildcards_dict: dict[str, str] = field(default_factory=lambda: {"sample": "A", "unit": "1"})
+    output: list[str] = field(default_factory=lambda: ["results/A.bam"])
+    input: list[str] = field(default_factory=lambda: ["A.fastq"])
+    threads: int = 1
+    resources: dict[str, Any] = field(default_factory=lambda: {"mem_mb": 1000, "disk_mb": 1000})
+    non_derived_params: list[Any] = field(default_factory=list)
+    shellcmd: str = "bwa mem"
+    attempt: int = 1
+    restart_times: int = 0
+    jobid: int = 1
+    is_updated: bool = False
+    errors: list[str | None] = field(default_factory=list)
+    registered: list[str] = field(default_factory=list)
+
+    @property
+    def rule(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            name=self.name, shellcmd=self.shellcmd, run_func_src=None, script=None, notebook=None, wrapper=None
+        )
+
+    @property
+    def rules(self) -> list[str]:
+        return [self.name]
+
+    def is_group(self) -> bool:
+        return False
+
+    def get_target_spec(self) -> list[TargetSpec]:
+        return [TargetSpec(self.name, self.wildcards_dict)]
+
+    def log_info(self) -> None:
+        pass
+
+    def log_error(self, msg: str | None = None, **_: Any) -> None:
+        self.errors.append(msg)
+
+    def register(self, external_jobid: str) -> None:
+        self.registered.append(external_jobid)
+
+
+@dataclass(eq=False)
+class FakeGroup(FakeJob):
+    """A group of jobs."""
+
+    groupid: str = "mapping"
+    jobs: list[FakeJob] = field(default_factory=list)
+
+    def is_group(self) -> bool:
+        return True
+
+    def get_target_spec(self) -> list[TargetSpec]:
+        return [spec for job in self.jobs for spec in job.get_target_spec()]
+
+
+def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command: str = "--force") -> SimpleNamespace:
+    """What the executor uses of a workflow; `scheduler.ended` gets jobs and whether they went well."""
+    ended: list[tuple[Any, bool]] = []
+    scheduler = SimpleNamespace(
+        ended=ended,
+        finish_callback=lambda job: ended.append((job, True)),
+        error_callback=lambda job: ended.append((job, False)),
+        submit_callback=lambda job: None,
+        executor_error_callback=lambda error: None,
+    )
+    return SimpleNamespace(
+        executor_settings=settings,
+        scheduler=scheduler,
+        dag=SimpleNamespace(get_unneeded_temp_files=lambda job: []),
+        main_snakefile="workflow/Snakefile",
+        storage_settings=SimpleNamespace(default_storage_prefix=prefix, shared_fs_usage=set()),
+        resource_settings=SimpleNamespace(cores=None),
+        group_settings=SimpleNamespace(local_groupid="local"),
+        persistence=SimpleNamespace(external_jobids=lambda job: []),
+        executor_plugin=SimpleNamespace(
+            common_settings=SimpleNamespace(
+                init_seconds_before_status_checks=0, pass_envvar_declarations_to_cmd=False
+            )
+        ),
+        spawned_job_args_factory=SimpleNamespace(
+            general_args=lambda executor_common_settings: command,
+            precommand=lambda executor_common_settings: "",
+            envvars=dict,
+        ),
+        remote_execution_settings=SimpleNamespace(
+            max_status_checks_per_second=10,
+            jobname="snakejob.{jobid}",
+            jobscript=None,
+            immediate_submit=True,
+            seconds_between_status_checks=1,
+        ),
+        async_run=lambda coroutine: True,
+    )

@@ -1,0 +1,462 @@
+"""The executor against an AWS in the same process, with jobs that are not Snakemake's.
+
+Submission: what is asked of Batch, how fast, and once only. Status: how many calls, lost jobs, jobs that end.
+Retries: Spot, memory, a tool's own errors. Interruption, and a head that is started again.
+"""
+
+import json
+import resource
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from executor_fakes import FakeAws, FakeBatch, FakeGroup, FakeJob, serving, workflow
+from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, client, executor, preflight, status
+from snakemake_executor_plugin_aws_batch_fargate.submission import ACTIVE
+
+SETTINGS: dict[str, Any] = {
+    "region": "us-east-1",
+    "queue": "spot",
+    "ondemand_queue": "ondemand",
+    "job_definitions": "20=worker-20gib 50=worker-50gib",
+    "tags": "project='heart and lung'",
+    "poll_seconds": 0.1,
+}
+
+
+class Log:
+    """What was logged, by level."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __getattr__(self, level: str) -> Callable[[str], None]:
+        return lambda line: self.lines.append(f"{level}: {line}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+Make = Callable[..., Executor]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeAws]:
+    with serving() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """The server with an empty Batch; the rest of the stack counts as right."""
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    server.batch.__dict__.update(FakeBatch().__dict__)
+    monkeypatch.setattr(preflight, "check", lambda *_: preflight.Report())
+    monkeypatch.setattr(executor.logs, "tail", lambda *_: None)
+    return server
+
+
+@pytest.fixture
+def make(aws: FakeAws) -> Iterator[Make]:
+    made: list[Executor] = []
+
+    def new(shell: Any = None, **changed: Any) -> Executor:
+        flow = workflow(ExecutorSettings(**{**SETTINGS, **changed}))
+        flow.__dict__.update(shell or {})
+        made.append(Executor(flow, Log()))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.wait = False
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+def ended(one: Executor) -> list[tuple[Any, bool]]:
+    found: list[tuple[Any, bool]] = one.workflow.scheduler.ended
+    return found
+
+
+def jobs(number: int) -> list[FakeJob]:
+    return [FakeJob(wildcards_dict={"sample": f"s{n}"}, output=[f"results/s{n}.bam"]) for n in range(number)]
+
+
+def test_what_is_asked_of_batch(make: Make, aws: FakeAws) -> None:
+    job = FakeJob(threads=3, resources={"mem_mb": 9000, "disk_mb": 30000, "runtime": 90})
+    make().run_jobs([job])
+    (asked,) = aws.batch.submitted()
+    assert (asked["jobQueue"], asked["jobDefinition"]) == ("spot", "worker-50gib")
+    assert asked["containerOverrides"]["resourceRequirements"] == [
+        {"type": "VCPU", "value": "4"},
+        {"type": "MEMORY", "value": "9216"},
+    ]
+    assert asked["timeout"] == {"attemptDurationSeconds": 5400}
+    assert asked["propagateTags"] is True
+    assert asked["tags"] == {
+        "terraflow:run": "main",
+        "terraflow:rule": "bwa_mem",
+        "terraflow:sample": "A",
+        "project": "heart and lung",
+    }
+    assert asked["jobName"].startswith("main-bwa_mem-A-1-")
+    assert "environment" not in asked["containerOverrides"] and "retryStrategy" not in asked
+    shell, option, command = asked["containerOverrides"]["command"]
+    assert (shell, option) == ("/bin/bash", "-c")
+    assert "--cores 3" in command and "--target-jobs 'bwa_mem:sample=A,unit=1'" in command
+    assert "pip install" not in command and "--show-failed-logs" in command
+    assert job.registered == [asked["jobId"]]
+
+
+def test_a_timeout_is_at_least_a_minute_and_absent_without_runtime(make: Make, aws: FakeAws) -> None:
+    make().run_jobs([FakeJob(resources={"runtime": 0.1}), FakeJob(resources={}, output=["b"])])
+    assert {"attemptDurationSeconds": 60} == aws.batch.submitted()[0]["timeout"]
+    assert "timeout" not in aws.batch.submitted()[1]
+
+
+def test_jobs_get_what_the_workflow_declares_and_no_credentials(make: Make, aws: FakeAws) -> None:
+    one = make()
+    declared = {"LICENCE": "abc123", "AWS_SECRET_ACCESS_KEY": "never", "SNAKEMAKE_STORAGE_S3_SECRET_KEY": "never"}
+    one.workflow.spawned_job_args_factory.envvars = lambda: declared
+    one.run_jobs([FakeJob()])
+    assert aws.batch.submitted()[0]["containerOverrides"]["environment"] == [{"name": "LICENCE", "value": "abc123"}]
+    assert "never" not in json.dumps(aws.batch.submitted())
+    assert "Jobs are not given AWS_SECRET_ACCESS_KEY, SNAKEMAKE_STORAGE_S3_SECRET_KEY" in one.logger.text
+
+
+def busiest(aws: FakeAws) -> int:
+    """The most SubmitJob that arrived in any second."""
+    times = [at for at, operation, _ in aws.batch.calls if operation == "submitjob"]
+    return max(sum(1 for later in times[n : n + 100] if later < at + 1) for n, at in enumerate(times))
+
+
+def test_a_thousand_ready_jobs_in_under_a_minute_and_never_over_fifty_a_second(make: Make, aws: FakeAws) -> None:
+    one = make(poll_seconds=60)
+    start = time.monotonic()
+    one.run_jobs(jobs(1000))
+    took = time.monotonic() - start
+    print(f"1,000 jobs submitted in {took:.1f} s, at most {busiest(aws)} in a second")
+    assert len({job["jobName"] for job in aws.batch.submitted()}) == 1000 == len(one.active_jobs)
+    assert took < 60
+    assert busiest(aws) <= 50
+
+
+def test_throttled_submissions_are_repeated_within_the_same_limit(make: Make, aws: FakeAws) -> None:
+    def throttle(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        due = operation == "submitjob" and aws.batch.count("submitjob") % 40 == 39
+        return (429, "TooManyRequestsException") if due else None
+
+    aws.batch.fault = throttle
+    make(poll_seconds=60).run_jobs(jobs(160))
+    assert len({job["jobName"] for job in aws.batch.submitted()}) == 160 == len(aws.batch.submitted())
+    assert aws.batch.count("submitjob") > 160
+    assert busiest(aws) <= 50
+
+
+def test_ten_thousand_active_jobs_are_a_hundred_calls_and_little_memory(make: Make, aws: FakeAws) -> None:
+    batch = FakeBatch()
+    one = make(poll_seconds=60)
+    # The calls themselves are counted without a server: it would be most of the time.
+    for n in range(10_000):
+        command = {"jobName": f"main-bwa_mem-{n}", "containerOverrides": {"command": ["x" * 2000]}, "tags": {}}
+        batch.answer("submitjob", {**command, "jobQueue": "spot"})
+    for job in batch.jobs.values():
+        job["status"] = "RUNNING"
+        job["container"]["command"] = ["x" * 2000]
+    rounds = {"calls": 0}
+
+    def describe_jobs(jobs: list[str]) -> dict[str, Any]:
+        rounds["calls"] += 1
+        return json.loads(json.dumps(batch.answer("describejobs", {"jobs": jobs})))  # type: ignore[no-any-return]
+
+    one.__dict__["_watch"] = status.Watch(SimpleNamespace(describe_jobs=describe_jobs), 5, print)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ids = list(batch.jobs)
+    for _ in range(3):
+        found, not_asked = one._watch.look(ids)
+    assert rounds["calls"] == 300
+    assert len(found) == 10_000 and not not_asked
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"memory grew by {(after - before) / 1024:.0f} MiB to {after / 1024:.0f} MiB")
+    assert after < 2 * 1024**2
+    # 100 calls a round are spread, too: no more than ten a second.
+    assert one._watch.plan(changed=True, active=10_000) == 10
+
+
+def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
+    one = make()
+    good, bad = jobs(2)
+    one.run_jobs([good, bad])
+    first, second = aws.batch.submitted()
+    aws.batch.end(first, "SUCCEEDED", 0)
+    aws.batch.end(second, "FAILED", 1, "Essential container in task exited")
+    until(lambda: len(ended(one)) == 2)
+    time.sleep(0.5)
+    assert sorted(ended(one), key=lambda end: end[1]) == [(bad, False), (good, True)]
+    assert aws.batch.count("terminatejob") == 0
+
+
+def test_polling_backs_off_while_nothing_changes_and_a_pause_ends_with_the_run(make: Make, aws: FakeAws) -> None:
+    one = make(poll_seconds=0.5)
+    one.run_jobs([FakeJob()])
+    until(lambda: one._pause >= 2.9)
+    assert one._pause == 3
+    looks = aws.batch.count("describejobs")
+    assert looks < 10
+    start = time.monotonic()
+    one.wait = False
+    one.wait_thread.join()
+    assert time.monotonic() - start < 1
+
+
+def test_a_job_that_batch_does_not_know_is_lost_after_some_looks(make: Make, aws: FakeAws) -> None:
+    one = make()
+    job = FakeJob(restart_times=1)
+    one.run_jobs([job])
+    (asked,) = aws.batch.submitted()
+    aws.batch.jobs.clear()
+    until(lambda: bool(ended(one)))
+    assert aws.batch.count("describejobs") >= status.MISSING_LOOKS
+    assert ended(one) == [(job, False)]
+    assert job.attempt == 1, "Snakemake may run it again"
+    assert asked["jobId"] in str(job.errors) and "does not know it any more" in str(job.errors)
+
+
+def test_calls_that_fail_are_not_lost_jobs(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "patient", client.hasty)
+    one = make()
+    one.run_jobs([FakeJob()])
+    aws.batch.fault = lambda operation, _: (500, "ServerException") if operation == "describejobs" else None
+    until(lambda: aws.batch.count("describejobs") > status.MISSING_LOOKS + 3)
+    assert ended(one) == []
+    aws.batch.fault = lambda operation, body: None
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+    until(lambda: len(ended(one)) == 1)
+    assert one.logger.text.count("can't be asked about the jobs just now") == 1
+
+
+def test_server_errors_are_tried_again_and_make_no_second_job(make: Make, aws: FakeAws) -> None:
+    def loses_answers(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "submitjob" and aws.batch.count("submitjob") == 1:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return None
+
+    aws.batch.fault = loses_answers
+    make().run_jobs([FakeJob()])
+    first, second = aws.batch.submitted()
+    assert (first["status"], second["status"]) == ("FAILED", "SUBMITTED")
+    assert second["jobId"] in first["statusReason"]
+
+
+def test_a_job_that_fits_nothing_fails_before_submission(make: Make, aws: FakeAws) -> None:
+    one = make()
+    job = FakeJob(resources={"mem_mb": 300000}, restart_times=3)
+    one.run_jobs([job, FakeJob(output=["other"])])
+    assert ended(one) == [(job, False)]
+    assert len(aws.batch.submitted()) == 1
+    assert job.attempt == 4, "Snakemake does not try it again"
+    assert "300000 MiB" in str(job.errors[0])
+
+
+def test_an_inactive_definition_is_said_once(make: Make, aws: FakeAws) -> None:
+    aws.batch.fault = lambda operation, _: (400, "ClientException") if operation == "submitjob" else None
+    one = make()
+    one.run_jobs(jobs(5))
+    assert len(ended(one)) == 5
+    texts = [str(job.errors[0]) for job, _ in ended(one)]
+    assert sum("queue spot and job definition worker-20gib" in text for text in texts) == 1
+    assert sum("same reason" in text for text in texts) == 4
+
+
+def test_a_spot_reclaim_ends_on_the_on_demand_queue(make: Make, aws: FakeAws) -> None:
+    one = make()
+    job = FakeJob(restart_times=2)
+    one.run_jobs([job])
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", None, "Your Spot Task was interrupted.", tries=3)
+    until(lambda: len(aws.batch.submitted()) == 2)
+    again = aws.batch.submitted()[1]
+    assert (again["jobQueue"], again["jobName"]) == ("ondemand", aws.batch.submitted()[0]["jobName"])
+    assert ended(one) == [] and job.attempt == 1
+    aws.batch.end(again, "SUCCEEDED", 0)
+    until(lambda: ended(one) == [(job, True)])
+    assert "lost its Spot capacity" in one.logger.text
+    assert job.registered == [job_["jobId"] for job_ in aws.batch.submitted()]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "again"),
+    [
+        (137, "OutOfMemoryError: Container killed due to memory usage", True),
+        (None, "Job attempt duration exceeded timeout", True),
+        (1, "Essential container in task exited", False),
+        (127, "Essential container in task exited", False),
+        (None, "CannotPullContainerError: manifest unknown", False),
+    ],
+)
+def test_what_snakemake_runs_again(make: Make, aws: FakeAws, code: int | None, reason: str, again: bool) -> None:
+    one = make()
+    job = FakeJob(restart_times=2)
+    one.run_jobs([job])
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", code, reason)
+    until(lambda: ended(one) == [(job, False)])
+    # As the scheduler decides it.
+    assert (job.restart_times > job.attempt - 1) is again
+    assert reason in str(job.errors[0])
+
+
+def test_a_retry_gets_more(make: Make, aws: FakeAws) -> None:
+    one = make()
+    job = FakeJob(restart_times=1)
+    one.run_jobs([job])
+    job.attempt, job.resources = 2, {"mem_mb": 6000}
+    one.run_jobs([job])
+    first, second = aws.batch.submitted()
+    assert first["jobName"] == second["jobName"], "it is the same job"
+    assert second["containerOverrides"]["resourceRequirements"][1] == {"type": "MEMORY", "value": "6144"}
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_interruption_ends_all_that_runs_and_nothing_that_has_ended(make: Make, aws: FakeAws, failing: bool) -> None:
+    one = make(poll_seconds=30)
+    one.run_jobs(jobs(100))
+    for job in aws.batch.submitted()[:10]:
+        aws.batch.end(job, "SUCCEEDED", 0)
+    tries: dict[str, int] = {}
+
+    def half(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation != "terminatejob" or not failing:
+            return None
+        tries[body["jobId"]] = tries.get(body["jobId"], 0) + 1
+        return (500, "ServerException") if int(body["jobId"][-1]) % 2 and tries[body["jobId"]] < 3 else None
+
+    aws.batch.fault = half
+    start = time.monotonic()
+    one.cancel()
+    took = time.monotonic() - start
+    print(f"100 jobs ended in {took:.1f} s")
+    assert took < 10
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+    assert [job["status"] for job in aws.batch.submitted()[:10]] == ["SUCCEEDED"] * 10
+    assert all("terminations" not in job for job in aws.batch.submitted()[:10])
+    assert "All of them are ended." in one.logger.text
+
+
+def test_what_could_not_be_ended_is_named(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor.cancellation, "terminate", lambda *_: {"00-1": "AccessDenied"})
+    one = make()
+    one.run_jobs([FakeJob()])
+    one.cancel()
+    assert "may still run and cost money" in one.logger.text
+    assert "aws batch terminate-job --region us-east-1 --reason interrupted --job-id 00-1" in one.logger.text
+
+
+def test_interruption_in_the_middle_of_submission_leaves_nothing(make: Make, aws: FakeAws) -> None:
+    one = make()
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(aws.batch.submitted()) > 5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(30), Interrupted(), *jobs(40)[30:]])
+    one.cancel()
+    assert 5 < len(aws.batch.submitted()) <= 30
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_a_head_that_is_started_again_waits_for_what_runs(make: Make, aws: FakeAws) -> None:
+    make(poll_seconds=60).run_jobs(jobs(250))
+    for n, job in enumerate(aws.batch.submitted()):
+        job["status"] = ACTIVE[n % 5]
+    two = make()
+    two.run_jobs(jobs(251))
+    assert len(aws.batch.submitted()) == 251
+    assert len(two.active_jobs) + len(two._live) >= 251
+    for job in aws.batch.submitted():
+        aws.batch.end(job, "SUCCEEDED", 0)
+    until(lambda: len(ended(two)) == 251)
+    assert all(good for _, good in ended(two))
+    # Asked by status and queue, not by name: pages of a hundred here.
+    assert aws.batch.count("listjobs") <= 2 * 2 * 5
+
+
+def test_another_run_is_left_alone(make: Make, aws: FakeAws) -> None:
+    make(run_name="one", poll_seconds=60).run_jobs([FakeJob()])
+    make(run_name="two").run_jobs([FakeJob()])
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED"] * 2
+
+
+def test_a_job_whose_parameters_have_changed_is_ended_and_run_anew(make: Make, aws: FakeAws) -> None:
+    make(poll_seconds=60).run_jobs([FakeJob(non_derived_params=["-T 30"])])
+    two = make()
+    two.run_jobs([FakeJob(non_derived_params=["-T 20"])])
+    first, second = aws.batch.submitted()
+    assert (first["status"], second["status"]) == ("FAILED", "SUBMITTED")
+    assert "other inputs, parameters or code" in two.logger.text
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_job_that_succeeded_while_there_was_no_head(make: Make, aws: FakeAws, there: bool) -> None:
+    make(poll_seconds=60).run_jobs([FakeJob()])
+    (earlier,) = aws.batch.submitted()
+    aws.batch.end(earlier, "SUCCEEDED", 0)
+    marks = SimpleNamespace(external_jobids=lambda job: [earlier["jobId"]])
+
+    def async_run(coroutine: Any) -> bool:
+        coroutine.close()
+        return there
+
+    two = make({"persistence": marks, "async_run": async_run})
+    job = FakeJob()
+    two.run_jobs([job])
+    assert len(aws.batch.submitted()) == (1 if there else 2)
+    if there:
+        until(lambda: ended(two) == [(job, True)])
+
+
+def test_a_group_has_one_job_and_its_message(make: Make, aws: FakeAws) -> None:
+    one = make()
+    members = jobs(3)
+    group = FakeGroup(name="group", jobs=members, threads=2, resources={"mem_mb": 5000}, groupid="mapping")
+    one.run_jobs([group])
+    (asked,) = aws.batch.submitted()
+    assert asked["jobName"].startswith("main-mapping-") and asked["tags"]["terraflow:rule"] == "mapping"
+    aws.batch.end(asked, "FAILED", 1, "Essential container in task exited")
+    until(lambda: ended(one) == [(group, False)])
+    assert "error: Group mapping failed on AWS Batch" in one.logger.text
+
+
+def test_a_fair_share_queue_gets_a_share_identifier(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "check", lambda *_: preflight.Report(fair_share={"spot": True}))
+    make(run_name="heart-1").run_jobs([FakeJob()])
+    assert aws.batch.submitted()[0]["shareIdentifier"] == "heart1"
+
+
+def test_a_definition_of_its_own(make: Make, aws: FakeAws) -> None:
+    aws.batch.define("report", 20)
+    one = make()
+    small = FakeJob(resources={"batch_job_definition": "report"})
+    large = FakeJob(resources={"batch_job_definition": "report", "disk_mb": 25000}, output=["large"])
+    none = FakeJob(resources={"batch_job_definition": "absent"}, output=["none"])
+    one.run_jobs([small, large, none])
+    assert [job["jobDefinition"] for job in aws.batch.submitted()] == ["report"]
+    assert "25 GiB of disk were asked for" in str(large.errors)
+    assert "Job definition absent has no active revision" in str(none.errors)
+
+
+def test_nothing_is_asked_before_the_first_job(make: Make, aws: FakeAws) -> None:
+    one = make()
+    time.sleep(0.3)
+    one.cancel()
+    assert aws.batch.calls == []

@@ -1,0 +1,135 @@
+"""Fargate's shapes: the table is AWS's, and a job gets the smallest that holds it.
+
+The table in `shapes.py` is compared with the one in botocore's documentation of AWS Batch.
+"""
+
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+from executor_fakes import FakeGroup, FakeJob
+from hypothesis import given
+from hypothesis import strategies as st
+from snakemake_executor_plugin_aws_batch_fargate.shapes import IMAGE_GIB, MEMORY_MIB, Shape, ShapeError, fit
+from snakemake_executor_plugin_aws_batch_fargate.submission import Stack, shape_of
+from snakemake_interface_common.exceptions import WorkflowError
+
+DISKS = (20, 50, 100, 200)
+ALL = [(vcpus, memory) for vcpus, memories in MEMORY_MIB.items() for memory in memories]
+STACK = Stack("spot", "ondemand", {disk: f"worker-{disk}gib" for disk in DISKS}, "main", {}, disk_of=lambda name: 20)
+
+
+def documented() -> dict[float, tuple[int, ...]]:
+    model = botocore.session.get_session().get_service_model("batch")
+    text = model.shape_for("ResourceRequirement").members["value"].documentation
+    plain = " ".join(re.sub(r"<[^>]+>", " ", text[text.index('type="VCPU"') :]).split())
+    rows = re.findall(r"value = ([\d.]+) MEMORY = ([\d, or]+)", plain)
+    return {float(vcpus): tuple(map(int, re.findall(r"\d+", memories))) for vcpus, memories in rows}
+
+
+def test_the_table_is_that_of_aws() -> None:
+    assert documented() == MEMORY_MIB
+    assert len(ALL) == 3 + 4 + 7 + 13 + 23 + 12 + 12 + 3
+
+
+@given(
+    st.floats(min_value=0.01, max_value=32),
+    st.integers(min_value=1, max_value=249856),
+    st.floats(min_value=0, max_value=200 - IMAGE_GIB),
+)
+def test_the_smallest_shape_that_holds_it(vcpus: float, memory: int, disk: float) -> None:
+    shape = fit(vcpus, memory, disk, DISKS)
+    assert shape.memory_mib in MEMORY_MIB[shape.vcpus]
+    assert shape.vcpus >= vcpus and shape.memory_mib >= memory and shape.disk_gib >= disk + IMAGE_GIB
+    # No other shape that holds it is smaller in anything.
+    for other in ((v, m) for v, m in ALL if v >= vcpus and m >= memory):
+        assert other[0] >= shape.vcpus and other[1] >= shape.memory_mib
+    assert all(size >= shape.disk_gib for size in DISKS if size >= disk + IMAGE_GIB)
+
+
+@pytest.mark.parametrize(("vcpus", "memory"), ALL)
+def test_a_legal_shape_is_kept(vcpus: float, memory: int) -> None:
+    wanted = fit(vcpus, memory, 0, DISKS)
+    assert wanted.vcpus == vcpus and wanted.memory_mib == memory
+
+
+@pytest.mark.parametrize(
+    ("asked", "given_"),
+    [
+        ((1, 1000, 1), Shape(1, 2048, 20)),
+        ((3, 1000, 1), Shape(4, 8192, 20)),
+        ((1, 8193, 1), Shape(2, 9216, 20)),
+        ((8, 60000, 1), Shape(8, 61440, 20)),
+        ((4, 30721, 1), Shape(8, 32768, 20)),
+        ((17, 1000, 1), Shape(32, 61440, 20)),
+        ((0.1, 100, 1), Shape(0.25, 512, 20)),
+        ((0.25, 2049, 1), Shape(0.5, 3072, 20)),
+        ((1, 2048, 19), Shape(1, 2048, 20)),
+        ((1, 2048, 19.1), Shape(1, 2048, 50)),
+        ((32, 249856, 199), Shape(32, 249856, 200)),
+    ],
+)
+def test_examples(asked: tuple[float, int, float], given_: Shape) -> None:
+    assert fit(*asked, DISKS) == given_
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((33, 1000, 1), ["33 vCPUs", "at most 32"]),
+        ((1, 249857, 1), ["249857 MiB", "at most 249856 MiB"]),
+        ((1, 1000, 199.5), ["200 GiB of disk", "20, 50, 100, 200 GiB"]),
+    ],
+)
+def test_what_fits_nothing_is_refused(asked: tuple[float, int, float], words: list[str]) -> None:
+    with pytest.raises(ShapeError) as error:
+        fit(*asked, DISKS)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_requirements_are_written_as_batch_wants_them() -> None:
+    assert Shape(0.25, 512, 20).requirements == [
+        {"type": "VCPU", "value": "0.25"},
+        {"type": "MEMORY", "value": "512"},
+    ]
+    assert Shape(16, 32768, 20).requirements[0]["value"] == "16"
+
+
+@pytest.mark.parametrize(
+    ("threads", "resources", "shape"),
+    [
+        (1, {"mem_mb": 500, "disk_mb": 500}, Shape(1, 2048, 20)),
+        (1, {"mem_mb": 500, "disk_mb": 500, "batch_cpu_units": 256}, Shape(0.25, 512, 20)),
+        (2, {"mem_mb": 500, "batch_cpu_units": 300}, Shape(0.5, 1024, 20)),
+        (8, {"mem_mb": 20000, "disk_mb": 19457}, Shape(8, 20480, 50)),
+        (1, {}, Shape(1, 2048, 20)),
+    ],
+)
+def test_shape_of_a_job(threads: int, resources: dict[str, Any], shape: Shape) -> None:
+    assert shape_of(FakeJob(threads=threads, resources=resources), STACK) == shape
+
+
+def test_shape_of_a_group_is_what_snakemake_sums() -> None:
+    group = FakeGroup(threads=6, resources={"mem_mb": 17000, "disk_mb": 60000}, jobs=[FakeJob(), FakeJob()])
+    assert shape_of(group, STACK) == Shape(8, 20480, 100)
+
+
+def test_a_definition_of_its_own_has_its_own_disk() -> None:
+    job = FakeJob(resources={"disk_mb": 30000, "batch_job_definition": "report"})
+    with pytest.raises(WorkflowError, match="30 GiB of disk were asked for.*have 20 GiB"):
+        shape_of(job, STACK)
+
+
+def test_the_user_reads_rule_figures_and_limit() -> None:
+    job = FakeJob(threads=4, resources={"mem_mb": 300000, "disk_mb": 1024}, attempt=3)
+    with pytest.raises(WorkflowError) as error:
+        shape_of(job, STACK)
+    text = str(error.value)
+    for word in ("Rule bwa_mem (sample=A, unit=1)", "4 vCPU", "300000 MiB", "1.0 GiB", "249856", "attempt 3", "mem_mb"):
+        assert word in text
+
+
+def test_a_resource_that_is_no_number() -> None:
+    with pytest.raises(WorkflowError, match="bwa_mem.*mem_mb='much', which is not a number"):
+        shape_of(FakeJob(resources={"mem_mb": "much"}), STACK)
