@@ -58,14 +58,16 @@ def not_for_fargate(shape: str) -> frozenset[str]:
     return frozenset(name for name, member in structure.members.items() if says.search(_text(member)))
 
 
-def _shape_problems(shape: str, request: Request) -> list[str]:
-    report = ParamValidator().validate(dict(request), model().shape_for(shape))
-    return report.generate_report().splitlines()
+def _shape_problems(shape: str, request: Request) -> tuple[list[str], bool]:
+    """Problems of names, types and required parts, and whether there is no sense in looking further."""
+    report = ParamValidator().validate(dict(request), model().shape_for(shape)).generate_report()
+    problems = report.splitlines()
+    return problems, not all(problem.startswith("Unknown parameter") for problem in problems)
 
 
 def _refused(shape: str, given: Request, where: str) -> Iterator[str]:
     for name in sorted(not_for_fargate(shape) & given.keys()):
-        if given[name] not in (None, False, [], {}, ""):
+        if given[name] is not False and given[name] not in (None, [], {}, ""):
             yield f"{where}{name} is not for Fargate"
 
 
@@ -171,8 +173,8 @@ def _platform(container: Request) -> Iterator[str]:
 
 def check_definition(request: Request) -> list[str]:
     """Problems of a RegisterJobDefinition request for Fargate."""
-    problems = _shape_problems("RegisterJobDefinitionRequest", request)
-    if problems:
+    problems, hopeless = _shape_problems("RegisterJobDefinitionRequest", request)
+    if hopeless:
         return problems
     problems += _name("job definition", request["jobDefinitionName"])
     if list(request.get("platformCapabilities") or ["EC2"]) != ["FARGATE"]:
@@ -188,8 +190,8 @@ def check_definition(request: Request) -> list[str]:
 
 def check_environment(request: Request) -> list[str]:
     """Problems of a CreateComputeEnvironment request for Fargate."""
-    problems = _shape_problems("CreateComputeEnvironmentRequest", request)
-    if problems:
+    problems, hopeless = _shape_problems("CreateComputeEnvironmentRequest", request)
+    if hopeless:
         return problems
     problems += _name("compute environment", request["computeEnvironmentName"])
     resources = request.get("computeResources") or {}
@@ -207,8 +209,8 @@ def check_environment(request: Request) -> list[str]:
 
 def check_queue(request: Request, kinds: Iterable[str]) -> list[str]:
     """Problems of a CreateJobQueue request, given the kinds (`FARGATE`, `EC2`, …) of its environments."""
-    problems = _shape_problems("CreateJobQueueRequest", request)
-    if problems:
+    problems, hopeless = _shape_problems("CreateJobQueueRequest", request)
+    if hopeless:
         return problems
     problems += _name("job queue", request["jobQueueName"])
     order = [entry["order"] for entry in request.get("computeEnvironmentOrder") or []]
@@ -229,8 +231,8 @@ def check_submission(request: Request, definition: Request, queue: Request, kind
 
     `definition` and `queue` are as AWS describes them, `kinds` those of the queue's compute environments.
     """
-    problems = _shape_problems("SubmitJobRequest", request)
-    if problems:
+    problems, hopeless = _shape_problems("SubmitJobRequest", request)
+    if hopeless:
         return problems
     problems += _name("job", request["jobName"])
     problems += _fits(definition, queue, list(kinds))
@@ -291,15 +293,32 @@ def _request(values: Any) -> Any:
 def planned(plan: Mapping[str, Any], kind: str) -> dict[str, Request]:
     """The resources of a kind (`aws_batch_job_definition`, …) that will stand after a plan, as requests, by address.
 
-    Values that Terraform knows only after the apply are left out.
+    What Terraform knows only after the apply is "(known after apply)".
     """
     resources = plan["planned_values"]["root_module"]["resources"]
+    unknown = {change["address"]: change["change"]["after_unknown"] for change in plan.get("resource_changes", [])}
     convert = {
         "aws_batch_job_definition": _definition,
         "aws_batch_compute_environment": _compute_environment,
         "aws_batch_job_queue": _queue,
     }[kind]
-    return {resource["address"]: convert(resource["values"]) for resource in resources if resource["type"] == kind}
+    return {
+        resource["address"]: convert(_filled(resource["values"], unknown.get(resource["address"])))
+        for resource in resources
+        if resource["type"] == kind
+    }
+
+
+def _filled(values: Any, unknown: Any) -> Any:
+    """Planned values with a word in the place of those that are not known yet."""
+    if unknown is True:
+        return "(known after apply)"
+    if isinstance(unknown, dict):
+        known = values or {}
+        return {key: _filled(known.get(key), unknown.get(key)) for key in known.keys() | unknown.keys()}
+    if isinstance(unknown, list) and isinstance(values, list) and len(unknown) == len(values):
+        return [_filled(value, word) for value, word in zip(values, unknown, strict=True)]
+    return values
 
 
 def _definition(values: Mapping[str, Any]) -> Request:
@@ -318,6 +337,9 @@ def _compute_environment(values: Mapping[str, Any]) -> Request:
     prefix = values.get("compute_environment_name_prefix")
     name = values.get("compute_environment_name") or values.get("name") or f"{prefix}20000101000000000000000001"
     resources = _request(values["compute_resources"][0]) if values.get("compute_resources") else {}
+    for key in ("subnets", "securityGroupIds"):
+        if isinstance(resources.get(key), str):
+            resources[key] = [resources[key]]
     tags = values.get("tags_all") or {}
     request = {"computeEnvironmentName": name, "type": values["type"], "computeResources": resources, "tags": tags}
     return request | ({"state": values["state"]} if values.get("state") else {})

@@ -1,0 +1,124 @@
+"""The stack without an AWS: its form, its own tests (`terraform test`) and what checkov says.
+
+The tests that apply it stand elsewhere; those of who may do what are in terraform/tests/iam.tftest.hcl and beside.
+"""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import needs
+import pytest
+from shared import ROOT
+
+CHECKOV = ROOT / "tools/checkov.sh"
+EXAMPLES = ("terraform.tfvars.example", "backend.tf.example")
+
+
+def copied(folder: Path) -> Path:
+    """The stack's files without what Terraform leaves among them."""
+    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "*.tfplan", "backend.tf")
+    return Path(shutil.copytree(needs.TERRAFORM, folder, ignore=left))
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy that is initialised, so that the checkout stays clean."""
+    initialised = needs.need_terraform()
+    folder = copied(tmp_path_factory.mktemp("stack") / "terraform")
+    shutil.copytree(initialised / ".terraform", folder / ".terraform", symlinks=True)
+    shutil.copy(initialised / ".terraform.lock.hcl", folder)
+    return folder
+
+
+def terraform(
+    folder: Path, *arguments: str, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Terraform in a folder, without an account."""
+    command = ["terraform", f"-chdir={folder}", *arguments]
+    # Nothing here may reach an account, should the machine have one.
+    env = {name: value for name, value in needs.terraform_env().items() if not name.startswith("AWS_")} | environment
+    return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, check=False)
+
+
+def checkov(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([CHECKOV, folder], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def checkov_here() -> None:
+    """checkov's own environment, made when it is missing."""
+    done = subprocess.run([CHECKOV, "--install"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_is_formatted(stack: Path) -> None:
+    done = terraform(stack, "fmt", "-check", "-recursive", "-diff")
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_are_formatted(stack: Path, example: str) -> None:
+    done = terraform(stack, "fmt", "-check", "-diff", "-", stdin=(stack / example).read_text())
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_is_valid(stack: Path) -> None:
+    done = terraform(stack, "validate", "-no-color")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_own_tests_pass(stack: Path) -> None:
+    done = terraform(stack, "test", "-no-color")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = re.search(r"(\d+) passed, 0 failed\.", done.stdout)
+    written = sum(len(re.findall(r"^run ", file.read_text(), re.M)) for file in stack.glob("tests/*.tftest.hcl"))
+    assert ran and int(ran[1]) == written > 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("region", "eu-central-1a", 'such as "us-east-1"'),
+        ("network", "nat", '"private" or "public"'),
+        ("image_tag", "latest", '"3f9c0a1b2c4d"'),
+        ("disk_gib", "[20,500]", "from 20 to 200"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_to_write(stack: Path, variable: str, value: str, says: str) -> None:
+    variables = {"TF_VAR_image_tag": "3f9c0a1b2c4d", f"TF_VAR_{variable}": value}
+    done = terraform(stack, "plan", "-no-color", "-refresh=false", **variables)
+    # Terraform breaks lines.
+    assert done.returncode == 1
+    assert says in " ".join(re.sub(r"[│╷╵]", " ", done.stderr).split()), done.stderr
+
+
+@pytest.mark.usefixtures("checkov_here")
+def test_checkov_finds_nothing(tmp_path: Path) -> None:
+    done = checkov(copied(tmp_path / "terraform"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"Passed checks: (\d+), Failed checks: 0", done.stdout)
+    assert passed and int(passed[1]) > 100, done.stdout
+
+
+@pytest.mark.usefixtures("checkov_here")
+def test_checkov_sees_a_bucket_that_may_be_public(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "terraform")
+    storage = folder / "storage.tf"
+    opened, found = re.subn(
+        r'resource "aws_s3_bucket_public_access_block" "data" \{.*?\n\}\n', "", storage.read_text(), flags=re.S
+    )
+    assert found == 1
+    storage.write_text(opened.replace("  depends_on = [aws_s3_bucket_public_access_block.data]\n", ""))
+    done = checkov(folder)
+    assert done.returncode == 1
+    assert "CKV2_AWS_6" in done.stdout
+
+
+def test_what_checkov_is_told_to_skip_has_a_reason() -> None:
+    skips = [
+        line for file in needs.TERRAFORM.glob("*.tf") for line in file.read_text().splitlines() if "checkov:" in line
+    ]
+    assert skips
+    assert [line for line in skips if not re.fullmatch(r"  #checkov:skip=CKV2?_AWS_\d+:.{30,}", line)] == []
