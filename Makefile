@@ -57,8 +57,8 @@ image: setup ## build the two Docker images
 deploy: setup ## make or update everything in the AWS account that `snakemake --profile aws` needs
 	@$(RUN) terraflow deploy $(ARGS)
 
-destroy: setup ## take it away again; data in the bucket only if told so by its name
-	@$(RUN) terraflow destroy $(ARGS)
+destroy: setup ## take it away again; the bucket's data only if it is named: BUCKET=<name>
+	@$(RUN) terraflow destroy $(if $(BUCKET),--delete-data $(BUCKET)) $(ARGS)
 
 clean: ## remove what make demo made (never results of your own)
 	rm -rf demo/run

@@ -1,6 +1,50 @@
 """The command line of terraflow."""
 
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 
-def main() -> int:
-    """Run the command that the arguments name."""
-    return 0
+from terraflow.errors import UserError
+
+# Command: what it does, and an example. Each is a module with add_arguments and run.
+COMMANDS = {
+    "deploy": (
+        "make or update everything in the AWS account that `snakemake --profile aws` needs",
+        "AWS_PROFILE=lab terraflow deploy",
+    ),
+    "destroy": (
+        "take the stack away again; refuses while its bucket holds objects, unless it is named",
+        "terraflow destroy --delete-data terraflow-123456789012-eu-central-1",
+    ),
+    "image": ("build the two Docker images of the cloud's jobs", "terraflow image"),
+    "stage": (
+        "upload what a sample sheet and the configuration name, and write them anew with s3:// paths",
+        "terraflow stage config/samples.tsv",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; the exit code of the process."""
+    parser = argparse.ArgumentParser(
+        prog="terraflow",
+        description="What Snakemake has no word for: the cloud that a workflow runs on, and its data.",
+        epilog="Example: " + COMMANDS["stage"][1],
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for name, (purpose, example) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose, epilog=f"Example: {example}")
+        # Imported only when asked for: boto3 takes a while.
+        if name in words[:1]:
+            import_module(f"terraflow.{name}").add_arguments(command)
+    options = parser.parse_args(words)
+    try:
+        return int(import_module(f"terraflow.{options.command}").run(options))
+    except UserError as error:
+        print(f"terraflow {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"terraflow {options.command}: interrupted", file=sys.stderr)
+        return 130

@@ -1,5 +1,6 @@
 """The images of the cloud's jobs: the tag that their content gives them, and how they are built."""
 
+import argparse
 import hashlib
 import json
 import os
@@ -8,6 +9,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+
+from terraflow.errors import UserError
 
 TARGETS = ("worker", "report")
 # Everything that `docker build` is sent (.dockerignore) and what tells it what to do with it.
@@ -18,7 +21,7 @@ MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 ARCHITECTURES = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 
 
-class ImageError(Exception):
+class ImageError(UserError):
     """An image can't be named or built; the message says why, and what to do."""
 
 
@@ -63,6 +66,18 @@ def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str
                 'arguments of docker build with TERRAFLOW_DOCKER_BUILD_ARGS="--network host", for example.'
             )
     return images
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `terraflow image`."""
+    parser.add_argument("--platform", choices=ARCHITECTURES, help="Default: that of the Docker engine")
+
+
+def run(options: argparse.Namespace) -> int:
+    """`terraflow image`: builds both and prints their names."""
+    root = Path(__file__).resolve().parents[2]
+    print(*build(root, content_tag(root), platform=options.platform).values(), sep="\n")
+    return 0
 
 
 def _files(path: Path) -> Iterator[Path]:

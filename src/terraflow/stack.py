@@ -1,11 +1,10 @@
-"""The deployed stack: what `terraflow deploy` keeps of Terraform's outputs, for Snakemake's profile and for terraflow."""
+"""The deployed stack: what is kept of Terraform's outputs, for Snakemake's profile and for terraflow."""
 
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from terraflow.errors import UserError
 
@@ -54,16 +53,17 @@ def deployed() -> Stack:
     return of_outputs(outputs, f"{file} is not whole")
 
 
-def of_outputs(outputs: Any, complaint: str) -> Stack:
+def of_outputs(outputs: object, complaint: str) -> Stack:
     """The stack with these outputs. Raises UserError that begins with `complaint` when one is missing."""
     names = [field.name for field in fields(Stack)]
-    lacking = [name for name in names if not isinstance(outputs, dict) or name not in outputs]
+    known = outputs if isinstance(outputs, dict) else {}
+    lacking = [name for name in names if name not in known]
     if lacking:
         raise UserError(f"{complaint}: it lacks {', '.join(lacking)}. `make deploy` brings it up to date.")
-    return Stack(**{name: outputs[name] for name in names})
+    return Stack(**{name: known[name] for name in names})
 
 
-def keep(outputs: Mapping[str, Any]) -> Path:
+def keep(outputs: Mapping[str, object]) -> Path:
     """Writes the outputs to where `deployed` finds them, whole or not at all."""
     file = path()
     file.parent.mkdir(parents=True, exist_ok=True)

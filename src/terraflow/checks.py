@@ -1,0 +1,134 @@
+"""What has to be there before anything is deployed: all that is missing is told in one list."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError
+
+from terraflow.errors import UserError
+from terraflow.terraform import Terraform
+
+VARIABLES = ("architecture", "existing_network", "network", "ondemand_max_vcpus", "region", "spot_max_vcpus", "zones")
+# Docker's names of what Fargate calls X86_64 and ARM64.
+ENGINES = {"X86_64": "amd64", "ARM64": "arm64"}
+# AWS Service Quotas, service `fargate`: what a quota limits, and the variable that asks for as much.
+QUOTAS = {
+    "L-3032A538": ("Fargate On-Demand vCPU resource count", "ondemand_max_vcpus"),
+    "L-36FBB829": ("Fargate Spot vCPU resource count", "spot_max_vcpus"),
+}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the checks found out."""
+
+    account: str
+    region: str
+    variables: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+def check(terraform: Terraform, profile: Path) -> Ready:
+    """Looks at credentials, region, Terraform, Docker and quotas. Raises UserError with all that is missing."""
+    problems: list[str] = []
+    variables = _variables(terraform, problems)
+    problems += _docker(variables.get("architecture"))
+    region = variables.get("region") or _region_of_environment(problems)
+    account, warnings = "", []
+    if region:
+        account = _account(region, problems)
+    if account:
+        warnings = _quotas(region, variables, largest_job(profile), problems)
+    if problems:
+        raise UserError("Before anything can be deployed:", *problems)
+    return Ready(account, region, variables, tuple(warnings))
+
+
+def largest_job(profile: Path) -> int:
+    """vCPUs of the largest job that Snakemake's profile lets a rule ask for."""
+    threads = (yaml.safe_load(profile.read_text()) or {}).get("set-threads") or {}
+    return max([1, *(number for number in threads.values() if isinstance(number, int))])
+
+
+def _variables(terraform: Terraform, problems: list[str]) -> dict[str, Any]:
+    problem = terraform.problem()
+    if problem:
+        problems.append(problem)
+        return {}
+    try:
+        terraform.init()
+        return terraform.variables(*VARIABLES)
+    except UserError as error:
+        problems.append(str(error))
+        return {}
+
+
+def _docker(architecture: str | None) -> list[str]:
+    if shutil.which("docker") is None:
+        return ["Docker is missing: see https://docs.docker.com/engine/install"]
+    command = ["docker", "version", "--format", "{{.Server.Arch}}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return [f"No Docker engine answers (is it started, and may you use it?): {done.stderr.strip()}"]
+    engine, wanted = done.stdout.strip(), ENGINES.get(architecture or "")
+    if wanted and engine != wanted:
+        return [
+            f"architecture is {architecture}, but this Docker engine builds images for {engine}: deploy from a machine "
+            f"with {wanted}, or choose the other architecture in terraform.tfvars."
+        ]
+    return []
+
+
+def _region_of_environment(problems: list[str]) -> str:
+    try:
+        region = boto3.session.Session().region_name
+    except BotoCoreError as error:
+        problems.append(f"AWS's configuration can't be used: {error}")
+        return ""
+    if not region:
+        problems.append(
+            'No region: write region = "eu-central-1" (or another) into terraform/terraform.tfvars, or set AWS_REGION.'
+        )
+    return region or ""
+
+
+def _account(region: str, problems: list[str]) -> str:
+    try:
+        return str(boto3.client("sts", region_name=region).get_caller_identity()["Account"])
+    except (BotoCoreError, ClientError) as error:
+        problems.append(
+            f"No AWS credentials that work in {region}: {error} `aws configure sso`, AWS_PROFILE or "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY give some."
+        )
+        return ""
+
+
+def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: list[str]) -> list[str]:
+    """Warnings; a quota that is too small even for one job is a problem, since the job would wait for ever."""
+    warnings = []
+    client = boto3.client("service-quotas", region_name=region)
+    for code, (name, variable) in QUOTAS.items():
+        more = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code}"
+        try:
+            quota = client.get_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]
+        except (BotoCoreError, ClientError) as error:
+            warnings.append(f"The quota of {name} in {region} could not be read: {error}")
+            continue
+        asked = variables.get(variable)
+        if quota < largest:
+            problems.append(
+                f"The account's quota of {name} in {region} is {quota:g}, and the largest job takes {largest} vCPUs: "
+                f"it would wait for ever. Ask for more: {more} --region {region} --desired-value {asked or largest}"
+            )
+        elif asked is not None and quota < asked:
+            warnings.append(
+                f"{variable} is {asked}, but the account's quota of {name} in {region} is {quota:g}: no more than that "
+                f"works at a time. For more: {more} --region {region} --desired-value {asked}"
+            )
+    return warnings

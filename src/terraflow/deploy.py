@@ -1,0 +1,107 @@
+"""`terraflow deploy`: everything in the AWS account that `snakemake --profile aws` needs."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from rich.console import Console
+
+from terraflow import checks, image, profile, registry, stack
+from terraflow.terraform import Terraform
+
+# us-east-1: an interface endpoint, an hour and zone.
+ENDPOINT_HOUR = 0.01
+ENDPOINTS = 4
+HOURS_OF_MONTH = 730
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "--auto-approve",
+        action="store_true",
+        help="change the account without a question; without a terminal nothing is asked either",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Checks, images, Terraform, profile.
+
+    A definition must never name an image that is not there while jobs may start. So where a repository exists, images
+    go there before the definitions change; in a new account Terraform has to make the repository first.
+    """
+    terraform = Terraform(stack.ROOT / "terraform")
+    folder = stack.ROOT / "profiles" / profile.NAME
+    say("Checking credentials, region, Terraform, Docker and quotas")
+    ready = checks.check(terraform, folder / "config.yaml")
+    say(f"Account {ready.account}, region {ready.region}")
+    for warning in ready.warnings:
+        console.print(f"[yellow]Note:[/] {warning}")
+
+    tag = image.content_tag(stack.ROOT)
+    ask = sys.stdin.isatty() and not options.auto_approve
+    before = terraform.outputs().get("repository_url")
+    if before:
+        push_images(before, tag, ready.region)
+    else:
+        image.build(stack.ROOT, tag)
+    terraform.apply(tag, ask=ask)
+    outputs = terraform.outputs()
+    deployed = stack.of_outputs(outputs, "Terraform's outputs are not whole")
+    if deployed.repository_url != before:
+        push_images(deployed.repository_url, tag, deployed.region)
+
+    file = stack.keep(outputs)
+    left_alone = profile.install(folder)
+    if left_alone:
+        console.print(f"[yellow]Note:[/] {left_alone}")
+    say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
+    say(f"Idle it costs {idle(ready.variables)}.")
+    console.print(
+        f"""
+  data       s3://{deployed.bucket}/raw/ reference/ runs/
+  logs       CloudWatch, log group {deployed.log_group}
+  people     attach {deployed.submit_policy_arn} to whoever runs workflows
+
+Next:
+  terraflow stage config/samples.tsv      upload reads and reference, and get a sheet with s3:// paths
+  snakemake --profile aws --dry-run       see what would be done
+  snakemake --profile aws
+""",
+        markup=False,
+    )
+    return 0
+
+
+def push_images(repository_url: str, tag: str, region: str) -> None:
+    """Brings to the repository those of the two images that it lacks."""
+    authorisation = registry.authorisation(boto3.client("ecr", region_name=region))
+    targets = {f"{target}-{tag}": target for target in image.TARGETS}
+    missing = registry.missing(repository_url, targets, authorisation)
+    if not missing:
+        say(f"Images {', '.join(targets)} are there already")
+        return
+    local = image.build(stack.ROOT, tag)
+    for name in missing:
+        say(f"Pushing {repository_url}:{name}")
+        registry.push(local[targets[name]], repository_url, name, authorisation)
+
+
+def idle(variables: Mapping[str, Any]) -> str:
+    """What the stack costs in a month in which nothing runs."""
+    if variables["existing_network"] or variables["network"] == "public":
+        return "nothing but what the bucket and the images hold"
+    endpoints = ENDPOINTS * int(variables["zones"])
+    return (
+        f"about ${endpoints * ENDPOINT_HOUR * HOURS_OF_MONTH:.0f} a month for {endpoints} interface endpoints "
+        '(network = "public" has none), and what the bucket and the images hold'
+    )
+
+
+def say(text: str) -> None:
+    """A step that begins, or its result."""
+    console.print(f"[bold]terraflow:[/] {text}")
