@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -51,6 +52,14 @@ def deployed() -> Stack:
     except (OSError, ValueError) as error:
         raise UserError(f"{file} can't be read ({error}). `make deploy` writes it anew.") from None
     return of_outputs(outputs, f"{file} is not whole")
+
+
+def for_profile() -> Stack:
+    """The deployed stack, or the end of Snakemake with the reason alone: its own error would follow its whole usage."""
+    try:
+        return deployed()
+    except UserError as error:
+        sys.exit(f"snakemake: {error}")
 
 
 def of_outputs(outputs: object, complaint: str) -> Stack:

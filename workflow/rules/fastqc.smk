@@ -21,7 +21,7 @@ rule fastqc:
     threads: 1
     resources:
         mem_mb=growing(1200),
-        disk_mb=growing(1000),
+        disk_mb=growing(1000, 1.2),
         runtime=minutes(15, 0.05),
     params:
         mates="R1 R2",
