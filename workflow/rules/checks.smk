@@ -49,9 +49,7 @@ if PLOIDY_FILE:
         stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
 
 # What is read here travels to workers elsewhere as the configuration does, whether git tracks it or not.
-workflow.configfiles.extend(
-    Path(path) for path in [config["samples"], PLOIDY_FILE] if path
-)
+workflow.configfiles.extend(path for path in [config["samples"], PLOIDY_FILE] if path)
 
 # A worker in another place gets its inputs from storage: only the main process sees the user's disk.
 if workflow.is_main_process:
