@@ -8,6 +8,7 @@ from typing import Any
 import needs
 import pytest
 from aws.process import Aws, running
+from botocore.exceptions import ClientError
 
 IMAGE = "debian:trixie-slim"
 RETRIES = {
@@ -227,3 +228,38 @@ def test_nothing_stays_on_the_engine(batch_aws: Aws, run: Run) -> None:
     wait(batch_aws, job["jobId"])
     names = [container.name for container in docker.from_env().containers.list(all=True)]
     assert [name for name in names if name.startswith("left-over")] == []
+
+
+def test_a_job_is_held_to_its_role(batch_aws: Aws, run: Run) -> None:
+    s3, iam = batch_aws.client("s3"), batch_aws.client("iam")
+    s3.create_bucket(Bucket="data")
+    s3.put_object(Bucket="data", Key="runs/a", Body=b"a")
+    [address] = log_of(batch_aws, run("echo $AWS_CONTAINER_CREDENTIALS_FULL_URI"))
+    keys = batch_aws.ask("credentials/" + address.rpartition("/")[2])
+    inside = batch_aws.client("s3", keys=keys)
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::data/runs/*"}
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::data"}
+
+    def permit(*statements: dict[str, str]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_role_policy(RoleName="job", PolicyName="data", PolicyDocument=document)
+
+    batch_aws.set(enforce_roles=True)
+    assert status(inside.get_object, Bucket="data", Key="runs/a") == 403
+    permit(read)
+    assert status(inside.get_object, Bucket="data", Key="runs/a") == 200
+    assert status(inside.head_object, Bucket="data", Key="raw/a") == 403
+    assert status(inside.put_object, Bucket="data", Key="runs/b", Body=b"b" * 1000) == 403
+    # That an object is missing is told to those who may list the bucket.
+    assert status(inside.head_object, Bucket="data", Key="runs/missing") == 403
+    permit(read, listing)
+    assert status(inside.head_object, Bucket="data", Key="runs/missing") == 404
+    batch_aws.set(enforce_roles=False)
+
+
+def status(call: Callable[..., Any], **request: Any) -> int:
+    """HTTP status of a call."""
+    try:
+        return int(call(**request)["ResponseMetadata"]["HTTPStatusCode"])
+    except ClientError as error:
+        return int(error.response["ResponseMetadata"]["HTTPStatusCode"])

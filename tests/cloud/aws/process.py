@@ -38,17 +38,34 @@ class Aws:
             **credentials,
         }
 
-    def client(self, service: str, **options: Any) -> Any:
-        """A boto3 client of a service, with the test's own credentials."""
+    def client(self, service: str, *, keys: dict[str, str] | None = None, **options: Any) -> Any:
+        """A boto3 client of a service, with the account owner's credentials or those of a role."""
+        given = keys or {
+            "AccessKeyId": self.env["AWS_ACCESS_KEY_ID"],
+            "SecretAccessKey": self.env["AWS_SECRET_ACCESS_KEY"],
+        }
         options.setdefault("config", Config(retries={"mode": "standard", "max_attempts": 2}))
         return boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=given["AccessKeyId"],
+            aws_secret_access_key=given["SecretAccessKey"],
+            aws_session_token=given.get("Token"),
             **options,
         )
+
+    def env_of(self, arn: str) -> dict[str, str]:
+        """The environment of someone who has only this role's, or this policy's, permissions.
+
+        They are held to them while the setting `enforce_roles` is on.
+        """
+        keys = self.ask("lend", arn=arn)
+        return self.env | {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["Token"],
+        }
 
     def ask(self, what: str, **values: Any) -> Any:
         """An order to the server (`aws/server.py` lists them), with its answer."""

@@ -1,4 +1,4 @@
-"""The server: a test's orders first, then the log, then faults, then moto."""
+"""The server: a test's orders first, then the log, faults, permissions, and then moto."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -8,7 +8,7 @@ from moto.backends import list_of_moto_modules  # noqa: F401  (loads moto's inde
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from aws import batch, compute, ecr, jobs, quotas, s3
+from aws import batch, compute, ecr, jobs, quotas, roles, s3
 from aws.faults import Faults
 from aws.log import Log
 from aws.state import ADMIN, DEFAULTS, STATE
@@ -64,6 +64,11 @@ def credentials(_: dict[str, Any], role: str) -> Any:
     return jobs.role_credentials(role)
 
 
+def lend(values: dict[str, Any]) -> Any:
+    """Keys that act as a role, or with a policy, named by its ARN."""
+    return roles.lend(values["arn"])
+
+
 ORDERS: dict[str, Callable[..., Any]] = {
     "reset": reset,
     "settings": settings,
@@ -71,6 +76,7 @@ ORDERS: dict[str, Callable[..., Any]] = {
     "forget_faults": forget_faults,
     "requests": requests,
     "credentials": credentials,
+    "lend": lend,
 }
 
 
@@ -108,7 +114,7 @@ def serve(port: int) -> None:
     """Serves until the process is told to stop; leaves no container behind."""
     for patched in (s3, ecr, quotas, compute, batch):
         patched.patch()
-    application = Orders(Log(Faults(DomainDispatcherApplication(create_backend_app))))
+    application = Orders(Log(Faults(roles.Roles(DomainDispatcherApplication(create_backend_app)))))
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)
     try:
         server.serve_forever()

@@ -1,0 +1,298 @@
+"""Who may do what: the applied stack's policies against a table of calls, and the evaluator against IAM's rules."""
+
+from typing import Any
+from urllib.parse import unquote
+
+import policies
+import pytest
+from aws.process import Aws
+from conftest import Deployed
+from policies import Verdict, judge
+
+ACCOUNT = "123456789012"
+BATCH = f"arn:aws:batch:us-east-1:{ACCOUNT}"
+BUCKET = f"arn:aws:s3:::terraflow-{ACCOUNT}-us-east-1"
+LOGS = f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/terraflow/terraflow"
+REPOSITORY = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository"
+STREAM = f"{LOGS}:log-stream:worker-20gib/default/0a1b"
+TLS = {"aws:SecureTransport": "true"}
+OURS, OTHERS = {"aws:ResourceTag/stack": "terraflow"}, {"aws:ResourceTag/stack": "another"}
+TAGGED, MISTAGGED = {"aws:RequestTag/stack": "terraflow"}, {"aws:RequestTag/stack": "another"}
+Policies = dict[str, list[policies.Policy]]
+
+
+@pytest.fixture(scope="module")
+def held(deployed_stack: Deployed, aws: Aws) -> Policies:
+    """The policies of each caller, as IAM has them."""
+    iam, outputs = aws.client("iam"), deployed_stack.outputs
+    found: Policies = {}
+    for caller in ("execution", "job", "head"):
+        role = outputs[f"{caller}_role_arn"].rpartition("/")[2]
+        assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+        found[caller] = [policies.parse(document) for document in documents]
+    version = iam.get_policy(PolicyArn=outputs["submit_policy_arn"])["Policy"]["DefaultVersionId"]
+    document = iam.get_policy_version(PolicyArn=outputs["submit_policy_arn"], VersionId=version)
+    found["submit"] = [policies.parse(document["PolicyVersion"]["Document"])]
+    assert all(found.values())
+    return found
+
+
+@pytest.fixture(scope="module")
+def bucket_policy(deployed_stack: Deployed, aws: Aws) -> policies.Policy:
+    """The policy of the data bucket."""
+    return policies.parse(aws.client("s3").get_bucket_policy(Bucket=deployed_stack.outputs["bucket"])["Policy"])
+
+
+def trust(aws: Aws, arn: str) -> policies.Policy:
+    """Who may take a role."""
+    document = aws.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    return policies.parse(document if isinstance(document, dict) else unquote(document))
+
+
+# Action, resource, condition keys.
+Call = tuple[str, str, dict[str, str]]
+PULL: list[Call] = [
+    ("ecr:GetAuthorizationToken", "*", {}),
+    ("ecr:BatchGetImage", f"{REPOSITORY}/terraflow", {}),
+    ("ecr:GetDownloadUrlForLayer", f"{REPOSITORY}/terraflow", {}),
+    ("ecr:BatchCheckLayerAvailability", f"{REPOSITORY}/terraflow", {}),
+]
+WRITE_LOG: list[Call] = [("logs:CreateLogStream", STREAM, {}), ("logs:PutLogEvents", STREAM, {})]
+DATA: list[Call] = [
+    ("s3:GetBucketLocation", BUCKET, {}),
+    ("s3:ListBucket", BUCKET, {"s3:prefix": "runs/main/"}),
+    ("s3:ListBucket", BUCKET, {"s3:prefix": "raw/"}),
+    ("s3:GetObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
+    ("s3:GetObject", f"{BUCKET}/reference/genome.fa", {}),
+    ("s3:GetObject", f"{BUCKET}/runs/main/results/all.vcf.gz", {}),
+    ("s3:PutObject", f"{BUCKET}/runs/main/results/all.vcf.gz", {}),
+    ("s3:PutObjectTagging", f"{BUCKET}/runs/main/results/shard.zst", {}),
+    ("s3:PutObject", f"{BUCKET}/reference/genome.fa.bwt", {}),
+    ("s3:AbortMultipartUpload", f"{BUCKET}/runs/main/x", {}),
+    ("s3:DeleteObject", f"{BUCKET}/runs/main/results/shard.zst", {}),
+]
+NO_DATA: list[Call] = [
+    ("s3:DeleteObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
+    ("s3:DeleteObject", f"{BUCKET}/reference/genome.fa", {}),
+    ("s3:DeleteObjectVersion", f"{BUCKET}/runs/main/x", {}),
+    ("s3:DeleteObjectVersion", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
+    ("s3:PutObject", f"{BUCKET}/elsewhere/x", {}),
+    ("s3:GetObject", "arn:aws:s3:::another-bucket/raw/x", {}),
+    ("s3:ListBucket", "arn:aws:s3:::another-bucket", {"s3:prefix": "runs/"}),
+    ("s3:PutObject", f"{BUCKET}-2/runs/main/x", {}),
+    ("s3:PutBucketPolicy", BUCKET, {}),
+    ("s3:PutLifecycleConfiguration", BUCKET, {}),
+    ("s3:PutBucketVersioning", BUCKET, {}),
+    ("s3:PutObjectAcl", f"{BUCKET}/runs/main/x", {}),
+]
+CONDUCT: list[Call] = [
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-ondemand", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-worker-20gib", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-report:7", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job/0a1b", TAGGED),
+    ("batch:TerminateJob", f"{BATCH}:job/0a1b", OURS),
+    ("batch:CancelJob", f"{BATCH}:job/0a1b", OURS),
+    ("batch:DescribeJobs", "*", {}),
+    ("batch:ListJobs", "*", {}),
+    ("batch:DescribeJobDefinitions", "*", {}),
+    ("batch:DescribeJobQueues", "*", {}),
+    ("batch:DescribeComputeEnvironments", "*", {}),
+    ("logs:GetLogEvents", STREAM, {}),
+    ("ecr:DescribeImages", f"{REPOSITORY}/terraflow", {}),
+]
+NO_CONDUCT: list[Call] = [
+    ("batch:SubmitJob", f"{BATCH}:job-queue/another-spot", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-definition/another-worker-20gib", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow2-worker-20gib:1", TAGGED),
+    # A job without the stack's tag could not be ended again, and another stack's can't be made one's own.
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", {}),
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", MISTAGGED),
+    ("batch:TagResource", f"{BATCH}:job/0a1b", TAGGED | OTHERS),
+    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", TAGGED),
+    ("batch:TerminateJob", f"{BATCH}:job/0a1b", OTHERS),
+    ("batch:TerminateJob", f"{BATCH}:job/0a1b", {}),
+    ("batch:CancelJob", f"{BATCH}:job/0a1b", OTHERS),
+    ("logs:GetLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
+    ("ecr:DescribeImages", f"{REPOSITORY}/another", {}),
+]
+# What nobody may, whoever calls.
+NOBODY: list[Call] = [
+    ("s3:DeleteBucket", BUCKET, {}),
+    ("s3:CreateBucket", BUCKET, {}),
+    ("s3:ListAllMyBuckets", "*", {}),
+    ("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/terraflow-job-us-east-1", {}),
+    ("iam:PutRolePolicy", f"arn:aws:iam::{ACCOUNT}:role/terraflow-job-us-east-1", {}),
+    ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin", {"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
+    (
+        "iam:PassRole",
+        f"arn:aws:iam::{ACCOUNT}:role/terraflow-job-us-east-1",
+        {"iam:PassedToService": "ec2.amazonaws.com"},
+    ),
+    ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/admin", {}),
+    ("batch:RegisterJobDefinition", f"{BATCH}:job-definition/terraflow-worker-20gib", {}),
+    ("batch:DeleteJobQueue", f"{BATCH}:job-queue/terraflow-spot", {}),
+    ("batch:UpdateComputeEnvironment", f"{BATCH}:compute-environment/terraflow-spot", {}),
+    ("ecr:PutImage", f"{REPOSITORY}/terraflow", {}),
+    ("ecr:BatchDeleteImage", f"{REPOSITORY}/terraflow", {}),
+    ("logs:DeleteLogGroup", LOGS, {}),
+    ("ec2:RunInstances", "*", {}),
+]
+MAY = {
+    "execution": PULL + WRITE_LOG,
+    "job": DATA,
+    "head": DATA + CONDUCT,
+    "submit": [*DATA, *CONDUCT, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+}
+MAY_NOT = {
+    "execution": [
+        *NOBODY,
+        *DATA,
+        *CONDUCT[:7],
+        ("ecr:BatchGetImage", f"{REPOSITORY}/another", {}),
+        ("logs:PutLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
+    ],
+    "job": [*NOBODY, *NO_DATA, *CONDUCT, *PULL, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "head": [*NOBODY, *NO_DATA, *NO_CONDUCT, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT],
+}
+
+
+def calls(table: dict[str, list[Call]]) -> list[Any]:
+    """The table's rows, with names that tell what they are."""
+    return [
+        pytest.param(caller, *call, id=f"{caller} {call[0]} {call[1].rpartition(':')[2]} {' '.join(call[2].values())}")
+        for caller, rows in table.items()
+        for call in rows
+    ]
+
+
+@pytest.mark.parametrize(("caller", "action", "resource", "context"), calls(MAY))
+def test_who_may(
+    held: Policies, bucket_policy: policies.Policy, caller: str, action: str, resource: str, context: dict[str, str]
+) -> None:
+    own = [bucket_policy] if resource.startswith(BUCKET) else []
+    assert judge(held[caller], action, resource, context | TLS, resource_policies=own) is Verdict.ALLOWED
+
+
+@pytest.mark.parametrize(("caller", "action", "resource", "context"), calls(MAY_NOT))
+def test_who_may_not(held: Policies, caller: str, action: str, resource: str, context: dict[str, str]) -> None:
+    assert judge(held[caller], action, resource, context | TLS) is not Verdict.ALLOWED
+
+
+@pytest.mark.parametrize("caller", MAY)
+def test_no_wildcard_in_an_action(held: Policies, caller: str) -> None:
+    assert policies.wildcard_actions(held[caller]) == []
+
+
+@pytest.mark.parametrize("call", DATA)
+def test_without_tls_the_bucket_refuses_everybody(held: Policies, bucket_policy: policies.Policy, call: Call) -> None:
+    action, resource, context = call
+    plain = context | {"aws:SecureTransport": "false"}
+    for caller in held:
+        verdict = judge(held[caller], action, resource, plain, resource_policies=[bucket_policy], principal="anyone")
+        assert verdict is Verdict.DENIED
+
+
+@pytest.mark.parametrize("role", ["execution_role_arn", "job_role_arn", "head_role_arn"])
+def test_only_tasks_of_this_account_take_a_role(deployed_stack: Deployed, aws: Aws, role: str) -> None:
+    arn = deployed_stack.outputs[role]
+    document = trust(aws, arn)
+
+    def take(service: str, account: str) -> Verdict:
+        source = f"arn:aws:ecs:us-east-1:{account}:task/cluster/0a1b"
+        context = {"aws:SourceAccount": account, "aws:SourceArn": source}
+        return judge([], "sts:AssumeRole", arn, context, resource_policies=[document], principal=service)
+
+    assert take("ecs-tasks.amazonaws.com", ACCOUNT) is Verdict.ALLOWED
+    assert take("ec2.amazonaws.com", ACCOUNT) is not Verdict.ALLOWED
+    assert take("lambda.amazonaws.com", ACCOUNT) is not Verdict.ALLOWED
+    if role != "execution_role_arn":
+        assert take("ecs-tasks.amazonaws.com", "999999999999") is not Verdict.ALLOWED
+
+
+def policy(effect: str = "Allow", action: Any = "s3:GetObject", resource: Any = "*", **more: Any) -> policies.Policy:
+    """A policy of one statement."""
+    statement = {"Effect": effect, "Action": action, "Resource": resource, **more}
+    return {"Version": "2012-10-17", "Statement": [{k: v for k, v in statement.items() if v is not None}]}
+
+
+def conditional(operator: str, key: str, *values: str) -> policies.Policy:
+    """A permission under a condition."""
+    return policy(Condition={operator: {key: list(values)}})
+
+
+OBJECT = "arn:aws:s3:::data/raw/a"
+RULES = [
+    ([policy()], {}, Verdict.ALLOWED),
+    ([], {}, Verdict.NOT_ALLOWED),
+    ([policy(), policy("Deny")], {}, Verdict.DENIED),
+    ([policy(action="S3:getobject")], {}, Verdict.ALLOWED),
+    ([policy(action="s3:Get*")], {}, Verdict.ALLOWED),
+    ([policy(action="s3:GetObjec?")], {}, Verdict.ALLOWED),
+    ([policy(action="s3:GetObjectTagging")], {}, Verdict.NOT_ALLOWED),
+    ([policy(action=None, NotAction="s3:Delete*")], {}, Verdict.ALLOWED),
+    ([policy(action=None, NotAction=["s3:Get*"])], {}, Verdict.NOT_ALLOWED),
+    ([policy(resource="arn:aws:s3:::data/raw/*")], {}, Verdict.ALLOWED),
+    ([policy(resource="arn:aws:s3:::data/*")], {}, Verdict.ALLOWED),
+    ([policy(resource="arn:aws:s3:::data")], {}, Verdict.NOT_ALLOWED),
+    ([policy(resource="arn:aws:s3:::dat[a]/raw/a")], {}, Verdict.NOT_ALLOWED),
+    ([policy(resource="arn:*/raw/a")], {}, Verdict.NOT_ALLOWED),
+    ([policy(resource=None, NotResource="arn:aws:s3:::data/runs/*")], {}, Verdict.ALLOWED),
+    ([conditional("StringEquals", "aws:SourceAccount", "1", "2")], {"aws:sourceaccount": "2"}, Verdict.ALLOWED),
+    ([conditional("StringEquals", "aws:SourceAccount", "1")], {}, Verdict.NOT_ALLOWED),
+    ([conditional("StringEqualsIfExists", "aws:SourceAccount", "1")], {}, Verdict.ALLOWED),
+    ([conditional("StringNotEquals", "aws:SourceAccount", "1", "2")], {"aws:SourceAccount": "2"}, Verdict.NOT_ALLOWED),
+    ([conditional("StringNotEquals", "aws:SourceAccount", "1")], {}, Verdict.ALLOWED),
+    ([conditional("StringLike", "s3:prefix", "runs/*")], {"s3:prefix": "runs/"}, Verdict.ALLOWED),
+    ([conditional("StringLike", "s3:prefix", "runs/*")], {"s3:prefix": "raw/"}, Verdict.NOT_ALLOWED),
+    ([conditional("Bool", "aws:SecureTransport", "true")], {"aws:SecureTransport": "false"}, Verdict.NOT_ALLOWED),
+    (
+        [conditional("ArnLike", "aws:SourceArn", "arn:aws:ecs:*:1:*")],
+        {"aws:SourceArn": "arn:aws:ecs:x:1:task/y"},
+        Verdict.ALLOWED,
+    ),
+    (
+        [conditional("ArnLike", "aws:SourceArn", "arn:aws:ecs:*:1:*")],
+        {"aws:SourceArn": "arn:aws:ecs:x:2:1:y"},
+        Verdict.NOT_ALLOWED,
+    ),
+    (
+        [conditional("ForAllValues:StringEquals", "aws:TagKeys", "run", "rule")],
+        {"aws:TagKeys": ["run", "rule"]},
+        Verdict.ALLOWED,
+    ),
+    (
+        [conditional("ForAllValues:StringEquals", "aws:TagKeys", "run")],
+        {"aws:TagKeys": ["run", "rule"]},
+        Verdict.NOT_ALLOWED,
+    ),
+    ([conditional("ForAllValues:StringEquals", "aws:TagKeys", "run")], {}, Verdict.ALLOWED),
+    (
+        [conditional("ForAnyValue:StringEquals", "aws:TagKeys", "run")],
+        {"aws:TagKeys": ["run", "rule"]},
+        Verdict.ALLOWED,
+    ),
+    ([conditional("ForAnyValue:StringEquals", "aws:TagKeys", "run")], {}, Verdict.NOT_ALLOWED),
+    ([conditional("Null", "aws:TagKeys", "true")], {}, Verdict.ALLOWED),
+]
+
+
+@pytest.mark.parametrize(("held_policies", "context", "verdict"), RULES)
+def test_the_evaluator(held_policies: list[policies.Policy], context: dict[str, Any], verdict: Verdict) -> None:
+    assert judge(held_policies, "s3:GetObject", OBJECT, context) is verdict
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        conditional("NumericLessThan", "s3:max-keys", "10"),
+        policy(resource="arn:aws:s3:::data/${aws:username}/*"),
+        policy(Conditions={}),
+    ],
+)
+def test_what_the_evaluator_does_not_know_is_an_error(unknown: policies.Policy) -> None:
+    with pytest.raises(ValueError):
+        judge([unknown], "s3:GetObject", OBJECT, {"s3:max-keys": "5"})
