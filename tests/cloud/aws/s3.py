@@ -1,7 +1,7 @@
 """S3: a bucket's lifecycle configuration comes back as it was put, and its policy means what it says, as on AWS.
 
-moto keeps only the parts of a lifecycle that it knows (not `NewerNoncurrentVersions`, nor an empty `And`), and Terraform,
-which waits until it reads what it wrote, then waits for nothing. Of a policy it passes over the conditions.
+moto keeps only the parts of a lifecycle that it knows (not `NewerNoncurrentVersions`, nor an empty `And`), and
+Terraform, which waits until it reads what it wrote, then waits for nothing. Of a policy it passes over the conditions.
 """
 
 import copy
