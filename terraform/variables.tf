@@ -208,8 +208,8 @@ variable "input_buckets" {
   }
 
   validation {
-    condition     = length(var.input_buckets) <= 10
-    error_message = "input_buckets may hold at most 10 names: an IAM policy has no room for more."
+    condition     = length(var.input_buckets) <= 3
+    error_message = "input_buckets may hold at most 3 names: an IAM policy has no room for more."
   }
 }
 
@@ -254,8 +254,8 @@ variable "disk_gib" {
   default     = [20, 50, 100, 200]
 
   validation {
-    condition     = length(var.disk_gib) >= 1 && length(distinct(var.disk_gib)) == length(var.disk_gib) && alltrue([for size in var.disk_gib : size >= 20 && size <= 200 && floor(size) == size])
-    error_message = "disk_gib has to hold whole numbers from 20 to 200, each once, such as [20, 50, 100, 200]: Fargate gives no less and no more."
+    condition     = length(var.disk_gib) >= 1 && length(var.disk_gib) <= 6 && length(distinct(var.disk_gib)) == length(var.disk_gib) && alltrue([for size in var.disk_gib : size >= 20 && size <= 200 && floor(size) == size])
+    error_message = "disk_gib has to hold 1 to 6 whole numbers from 20 to 200, each once, such as [20, 50, 100, 200]: Fargate gives no less and no more, and an IAM policy has room for six."
   }
 }
 

@@ -62,7 +62,7 @@ run "bounds_above" {
     kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:alias/key"
     old_versions_days  = 3651
     intermediates_days = 3651
-    input_buckets      = [for i in range(11) : "bucket-${i}"]
+    input_buckets      = [for i in range(4) : "bucket-${i}"]
     spot_max_vcpus     = 100001
     ondemand_max_vcpus = 100001
     head_max_vcpus     = 1001
@@ -133,6 +133,16 @@ run "repeated" {
   expect_failures = [var.tags, var.disk_gib]
 }
 
+run "too_many_sizes" {
+  command = plan
+
+  variables {
+    disk_gib = range(20, 27)
+  }
+
+  expect_failures = [var.disk_gib]
+}
+
 # The ends of what is allowed, so that no check refuses too much.
 run "lowest" {
   command = plan
@@ -168,7 +178,7 @@ run "highest" {
     kms_key_arn        = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1a2b3c4d"
     old_versions_days  = 3650
     intermediates_days = 3650
-    input_buckets      = [for i in range(10) : "bucket.number-${i}"]
+    input_buckets      = [for i in range(3) : "bucket.number-${i}"]
     spot_max_vcpus     = 100000
     ondemand_max_vcpus = 100000
     head_max_vcpus     = 1000
