@@ -7,6 +7,7 @@ fetches such a command, compares its checksum and runs it.
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +19,9 @@ from .outside import Client
 
 # AWS Batch: containerOverrides may have this many characters of JSON.
 LONGEST_OVERRIDES = 8192
-# Variables that would give a job other credentials, or another AWS, than its role does.
-NEVER_PASSED = ("AWS_", "SNAKEMAKE_STORAGE_S3")
+# Variables that would give a job other credentials, or another AWS, than its role does: those of AWS's tools, and
+# what Snakemake's storage plugins take as credentials.
+NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PASSWORD)")
 
 
 def overrides(
@@ -54,7 +56,7 @@ def passed(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
     Jobs get their credentials from their role; a submission's environment can be read by all who may describe jobs.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith(NEVER_PASSED)}
+    kept = {name: value for name, value in environment.items() if not NEVER_PASSED.fullmatch(name)}
     return kept, sorted(set(environment) - set(kept))
 
 

@@ -16,7 +16,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
-from . import cancellation, client, command, failures, logs, messages, names, preflight, settings
+from . import cancellation, client, command, failures, logs, messages, names, preflight, rule_logs, settings
 from .outside import Client, Job
 from .resume import Earlier, Found
 from .status import MISSING_LOOKS, Waiting, Watch
@@ -87,7 +87,11 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _sender(self) -> command.Sender | None:
         if not str(self._prefix or "").startswith("s3://"):
             return None
-        return command.Sender(client.client_of("s3", self._region), self._prefix)
+        return command.Sender(self._s3, self._prefix)
+
+    @cached_property
+    def _s3(self) -> Client:
+        return client.client_of("s3", self._region)
 
     @cached_property
     def _submitter(self) -> Submitter:
@@ -122,7 +126,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     @cached_property
     def _secrets(self) -> list[str]:
         """Values that no message may show."""
-        secrets = list(self._environment.values())
+        # What a workflow declares as `envvars` is mostly that; the rest are settings of storage plugins.
+        secrets = [value for name, value in self._environment.items() if not name.startswith("SNAKEMAKE_")]
         try:
             credentials = boto3.session.Session().get_credentials()
             if credentials is not None:
@@ -152,10 +157,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                     continue
                 earlier = self._earlier.take(submission.identity, found, partial(self._made, job))
                 if earlier is not None:
-                    self.logger.info(
-                        f"{describe(job)} is Batch job {earlier.job_id} of an earlier start: waiting for it."
-                    )
-                    self._entered(job, submission, earlier.job_id)
+                    self._entered(job, submission, earlier.job_id, "an earlier start made ")
                     continue
                 future = pool.submit(submitter.submit, submission.request)
                 future.add_done_callback(partial(_report, arrivals, job, submission))
@@ -179,10 +181,6 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def get_job_args(self, job: Job) -> str:
         """Snakemake in the container uses as many cores as the job has threads, whatever the machine shows."""
         return str(RealExecutor.get_job_args(self, job, cores=max(1, int(job.threads))))
-
-    def additional_general_args(self) -> str:
-        """A failed rule's log file goes to the log stream as well, where this executor reads it."""
-        return "--show-failed-logs"
 
     def _prepared(self, job: Job) -> Submission | None:
         try:
@@ -216,10 +214,10 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if job_id is not None:
             self._keep(SubmittedJobInfo(job, job_id, {"submission": submission}))
 
-    def _entered(self, job: Job, submission: Submission, job_id: str) -> None:
+    def _entered(self, job: Job, submission: Submission, job_id: str, whose: str = "") -> None:
         info = SubmittedJobInfo(job, job_id, {"submission": submission})
         self._keep(info)
-        self.logger.info(f"{describe(job)} is Batch job {job_id} ({submission.request['jobName']}).")
+        self.logger.info(f"{describe(job)}: {whose}Batch job {job_id} ({submission.request['jobName']}).")
         self.report_job_submission(info)
 
     def _keep(self, info: SubmittedJobInfo) -> None:
@@ -322,27 +320,41 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if not failed:
             return []
         with ThreadPoolExecutor(READERS) as pool:
-            texts = list(pool.map(lambda job: self._log(job[1]), failed))
-        return [
-            info for (info, description), log in zip(failed, texts, strict=True) if self._again(info, description, log)
-        ]
+            texts = list(pool.map(lambda one: self._texts(*one), failed))
+        explained = zip(failed, texts, strict=True)
+        return [info for (info, description), text in explained if self._again(info, description, *text)]
 
-    def _log(self, description: Mapping[str, Any]) -> logs.Log | None:
+    def _texts(
+        self, info: SubmittedJobInfo, description: Mapping[str, Any]
+    ) -> tuple[logs.Log | None, list[rule_logs.RuleLog]]:
+        """What the job has written: the end of its log stream, and of its rules' log files."""
         if not description:
-            return None
-        return logs.tail(self._logs, description, self._region, self.settings.log_group)
+            return None, []
+        return (
+            logs.tail(self._logs, description, self._region, self.settings.log_group),
+            rule_logs.rule_logs(self._s3, info.job, description),
+        )
 
-    def _again(self, info: SubmittedJobInfo, description: Mapping[str, Any], log: logs.Log | None) -> bool:
+    def _again(
+        self,
+        info: SubmittedJobInfo,
+        description: Mapping[str, Any],
+        log: logs.Log | None,
+        files: Sequence[rule_logs.RuleLog],
+    ) -> bool:
         """Whether the job goes on on the on-demand queue; if not, Snakemake is told that it failed."""
         job, submission = info.job, info.aux["submission"]
         self._ended(info)
         if description:
-            failure = failures.explain(description, log.lines if log else [])
+            lines = [*(log.lines if log else []), *(line for file in files for line in file.lines)]
+            failure = failures.explain(description, lines)
         else:
             failure = failures.Failure(failures.LOST, None, [], 1)
         if failure.cause.again is failures.Again.ON_DEMAND and self._move(info, submission):
             return True
-        message = messages.failure_message(job, str(info.external_jobid), submission, failure, log, self._secrets)
+        message = messages.failure_message(
+            job, str(info.external_jobid), submission, failure, log, files, self._secrets
+        )
         if failure.cause.again is failures.Again.NO:
             # Snakemake runs a failed job again as long as its attempt is not above `retries`.
             job.attempt = job.restart_times + 1

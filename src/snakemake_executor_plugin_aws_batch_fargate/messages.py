@@ -5,13 +5,20 @@ from collections.abc import Iterable
 from .failures import Again, Failure
 from .logs import Log, redact
 from .outside import Job
+from .rule_logs import RuleLog
 from .submission import Submission, describe
 
 
 def failure_message(
-    job: Job, job_id: str, submission: Submission, failure: Failure, log: Log | None, secrets: Iterable[str] = ()
+    job: Job,
+    job_id: str,
+    submission: Submission,
+    failure: Failure,
+    log: Log | None,
+    files: Iterable[RuleLog] = (),
+    secrets: Iterable[str] = (),
 ) -> str:
-    """Rule and wildcards, what happened and what to do, what Batch said, the end of the log and where the rest is."""
+    """Rule and wildcards, what happened and what to do, what Batch said, the ends of its logs and where the rest is."""
     cause = failure.cause
     shape = submission.shape
     rows = [
@@ -27,12 +34,13 @@ def failure_message(
     lines += [f"{name}: {value}" for name, value in rows]
     if log is not None:
         if log.lines:
-            lines.append(f"last {counted(len(log.lines), 'line')} of its log:")
-            lines += [f"    | {line}" for line in log.lines]
+            lines += _quoted(f"last {counted(len(log.lines), 'line')} of its log stream:", log.lines)
         elif log.trouble:
-            lines.append(f"log: {log.trouble}")
+            lines.append(f"log stream: {log.trouble}")
         if where := log.where():
-            lines.append("all of its log: " + "\n                ".join(where))
+            lines += ["all of its log stream:", *(f"    {line}" for line in where)]
+    for file in files:
+        lines += _quoted(f"end of {file.address}:", file.lines)
     return redact("\n        ".join(lines), secrets)
 
 
@@ -45,6 +53,10 @@ def again(job: Job, decided: Again) -> str:
     if job.restart_times == 0:
         return "no, since `retries` is 0 for it"
     return f"no, this was attempt {job.attempt} of {job.restart_times + 1}"
+
+
+def _quoted(title: str, lines: Iterable[str]) -> list[str]:
+    return [title, *(f"    | {line}" for line in lines)]
 
 
 def counted(number: int, thing: str) -> str:

@@ -115,8 +115,8 @@ class Waiting:
         reasons = sorted({reason for *_, reason in stuck if reason})
         running = sum(job[1].status in ("STARTING", "RUNNING") for job in jobs)
         lines = [
-            f"{len(stuck)} jobs have waited in RUNNABLE for more than {WAITING // 60} minutes, the longest "
-            f"{(now - submission.since) / 60:.0f}: {name}. {running} jobs are running or starting.",
+            f"Jobs that have waited in RUNNABLE for more than {WAITING // 60} minutes: {len(stuck)}, the longest for "
+            f"{(now - submission.since) / 60:.0f}: {name}. Jobs that are running or starting: {running}.",
             *(f"AWS Batch says: {reason}" for reason in reasons),
             f"The largest of those that wait needs {vcpus:g} vCPU. A job waits for ever, without a reason, if that is "
             "more than the account's quota of Fargate vCPUs (6 in a new account; Spot and on-demand have one each), or "

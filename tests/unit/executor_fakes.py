@@ -37,6 +37,7 @@ class FakeBatch:
     fault: Callable[[str, dict[str, Any]], Fault | None] = lambda operation, body: None
     # Called in a thread with each job that was submitted.
     engine: Callable[[dict[str, Any]], None] | None = None
+    threads: list[threading.Thread] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -109,7 +110,8 @@ class FakeBatch:
             "attempts": [],
         }
         if self.engine:
-            threading.Thread(target=self.engine, args=(job,), daemon=True).start()
+            self.threads.append(threading.Thread(target=self.engine, args=(job,), daemon=True))
+            self.threads[-1].start()
         return {"jobId": job_id, "jobName": body["jobName"], "jobArn": f"arn:aws:batch:::job/{job_id}"}
 
     def _describejobs(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -211,6 +213,7 @@ class FakeJob:
     name: str = "bwa_mem"
     wildcards_dict: dict[str, str] = field(default_factory=lambda: {"sample": "A", "unit": "1"})
     output: list[str] = field(default_factory=lambda: ["results/A.bam"])
+    log: list[str] = field(default_factory=list)
     input: list[str] = field(default_factory=lambda: ["A.fastq"])
     threads: int = 1
     resources: dict[str, Any] = field(default_factory=lambda: {"mem_mb": 1000, "disk_mb": 1000})
@@ -283,9 +286,7 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
         group_settings=SimpleNamespace(local_groupid="local"),
         persistence=SimpleNamespace(external_jobids=lambda job: []),
         executor_plugin=SimpleNamespace(
-            common_settings=SimpleNamespace(
-                init_seconds_before_status_checks=0, pass_envvar_declarations_to_cmd=False
-            )
+            common_settings=SimpleNamespace(init_seconds_before_status_checks=0, pass_envvar_declarations_to_cmd=False)
         ),
         spawned_job_args_factory=SimpleNamespace(
             general_args=lambda executor_common_settings: command,

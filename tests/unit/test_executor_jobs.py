@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from executor_fakes import FakeAws, FakeBatch, FakeGroup, FakeJob, serving, workflow
+
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, client, executor, preflight, status
 from snakemake_executor_plugin_aws_batch_fargate.submission import ACTIVE
 
@@ -113,13 +114,13 @@ def test_what_is_asked_of_batch(make: Make, aws: FakeAws) -> None:
     shell, option, command = asked["containerOverrides"]["command"]
     assert (shell, option) == ("/bin/bash", "-c")
     assert "--cores 3" in command and "--target-jobs 'bwa_mem:sample=A,unit=1'" in command
-    assert "pip install" not in command and "--show-failed-logs" in command
+    assert "pip install" not in command
     assert job.registered == [asked["jobId"]]
 
 
 def test_a_timeout_is_at_least_a_minute_and_absent_without_runtime(make: Make, aws: FakeAws) -> None:
     make().run_jobs([FakeJob(resources={"runtime": 0.1}), FakeJob(resources={}, output=["b"])])
-    assert {"attemptDurationSeconds": 60} == aws.batch.submitted()[0]["timeout"]
+    assert aws.batch.submitted()[0]["timeout"] == {"attemptDurationSeconds": 60}
     assert "timeout" not in aws.batch.submitted()[1]
 
 

@@ -11,9 +11,10 @@ import pytest
 from executor_fakes import FakeGroup, FakeJob
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake_interface_common.exceptions import WorkflowError
+
 from snakemake_executor_plugin_aws_batch_fargate.shapes import IMAGE_GIB, MEMORY_MIB, Shape, ShapeError, fit
 from snakemake_executor_plugin_aws_batch_fargate.submission import Stack, shape_of
-from snakemake_interface_common.exceptions import WorkflowError
 
 DISKS = (20, 50, 100, 200)
 ALL = [(vcpus, memory) for vcpus, memories in MEMORY_MIB.items() for memory in memories]
@@ -117,7 +118,7 @@ def test_shape_of_a_group_is_what_snakemake_sums() -> None:
 
 def test_a_definition_of_its_own_has_its_own_disk() -> None:
     job = FakeJob(resources={"disk_mb": 30000, "batch_job_definition": "report"})
-    with pytest.raises(WorkflowError, match="30 GiB of disk were asked for.*have 20 GiB"):
+    with pytest.raises(WorkflowError, match=r"30 GiB of disk were asked for.*have 20 GiB"):
         shape_of(job, STACK)
 
 
@@ -131,5 +132,5 @@ def test_the_user_reads_rule_figures_and_limit() -> None:
 
 
 def test_a_resource_that_is_no_number() -> None:
-    with pytest.raises(WorkflowError, match="bwa_mem.*mem_mb='much', which is not a number"):
+    with pytest.raises(WorkflowError, match=r"bwa_mem.*mem_mb='much', which is not a number"):
         shape_of(FakeJob(resources={"mem_mb": "much"}), STACK)

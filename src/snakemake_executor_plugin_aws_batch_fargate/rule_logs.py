@@ -1,0 +1,49 @@
+"""The log files of a failed job's rules: a worker stores them on S3, and there the tool says what went wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .names import key
+from .outside import Client, Job
+
+LINES = 30
+# More than thirty lines usually have; a log can be huge.
+BYTES = 16 * 1024
+# Of a group of many jobs.
+FILES = 5
+
+
+@dataclass(frozen=True)
+class RuleLog:
+    """The end of a log file."""
+
+    address: str
+    lines: list[str]
+
+
+def rule_logs(s3: Client, job: Job, description: Mapping[str, Any]) -> list[RuleLog]:
+    """The ends of the log files that the job has written; those of earlier attempts are left out."""
+    # Milliseconds since 1970; S3 tells whole seconds.
+    started = int(description.get("startedAt") or 0) // 1000
+    found = []
+    for address in [key(path) for path in job.log][: 100 * FILES]:
+        if not address.startswith("s3://"):
+            continue
+        parts = urlsplit(address, allow_fragments=False)
+        try:
+            answer = s3.get_object(Bucket=parts.netloc, Key=address.split("/", 3)[3], Range=f"bytes=-{BYTES}")
+        except (ClientError, BotoCoreError):
+            # There is none when the job was ended from outside, and an empty one has no range.
+            continue
+        if answer["LastModified"].timestamp() < started:
+            continue
+        lines = [line for line in answer["Body"].read().decode(errors="replace").splitlines() if line.strip()]
+        if lines:
+            found.append(RuleLog(address, lines[-LINES:]))
+        if len(found) == FILES:
+            break
+    return found
