@@ -15,9 +15,10 @@ TERRAFORM = ROOT / "terraform"
 
 
 def _lack(what: str) -> NoReturn:
+    """Fails or skips; only a failure tells more than the first line."""
     if os.environ.get("CI"):
         pytest.fail(what, pytrace=False)
-    pytest.skip(what)
+    pytest.skip(what.partition("\n")[0])
 
 
 @functools.cache
@@ -43,7 +44,7 @@ def _initialised() -> tuple[Path | None, str]:
     shutil.rmtree(folder)
     return None, (
         "terraform init does not work here; it needs a provider registry, or a mirror that the file named by "
-        f"TF_CLI_CONFIG_FILE tells of:\n{done.stdout}{done.stderr}"
+        f"TF_CLI_CONFIG_FILE tells of\n{done.stdout}{done.stderr}"
     )
 
 

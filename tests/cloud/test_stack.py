@@ -1,0 +1,170 @@
+"""The stack with Terraform's AWS provider: applied, applied again, with another image, beside another, destroyed."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aws.process import Aws
+from conftest import Deployed, Stack, as_arguments
+
+SECOND = {"stack": "second", "network": "public"}
+
+
+@pytest.fixture(scope="module")
+def second(new_stack: Callable[[], Stack]) -> Iterator[subprocess.Popen[str]]:
+    """Another stack in the same account, on its way while the first is applied."""
+    stack = new_stack()
+    arguments = ["apply", "-auto-approve", "-no-color", *as_arguments(SECOND)]
+    command = ["terraform", f"-chdir={stack.folder}", *arguments]
+    with subprocess.Popen(
+        command, env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        process.stack = stack  # type: ignore[attr-defined]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def first(second: subprocess.Popen[str], deployed_stack: Deployed) -> Deployed:
+    """The stack of all tests, applied while the second is on its way."""
+    return deployed_stack
+
+
+def actions(plan: dict[str, Any]) -> dict[str, set[str]]:
+    """What a plan does, by kind of resource."""
+    done: dict[str, set[str]] = {}
+    for change in plan["resource_changes"]:
+        if change["change"]["actions"] not in (["no-op"], ["read"]):
+            done.setdefault(change["type"], set()).update(change["change"]["actions"])
+    return done
+
+
+def test_what_was_applied_is_what_is_planned(first: Deployed) -> None:
+    done = first.stack.terraform("plan", "-detailed-exitcode", "-no-color", *as_arguments({}), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_applied_again_nothing_changes(first: Deployed) -> None:
+    done = first.stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments({}))
+    assert "0 added, 0 changed, 0 destroyed" in done.stdout
+    assert first.stack.outputs == first.outputs
+
+
+def test_another_image_changes_job_definitions_only(first: Deployed) -> None:
+    plan = first.stack.plan(image_tag="0a1b2c3d4e5f")
+    assert actions(plan).keys() == {"aws_batch_job_definition"}
+    definitions = [c["change"] for c in plan["resource_changes"] if c["type"] == "aws_batch_job_definition"]
+    images = {json.loads(change["after"]["container_properties"])["image"] for change in definitions}
+    assert images == {f"{first.outputs['repository_url']}:{kind}-0a1b2c3d4e5f" for kind in ("worker", "report")}
+    outputs = {name for name, change in plan["output_changes"].items() if change["actions"] != ["no-op"]}
+    assert outputs == {"image_tag", "images"}
+
+
+def test_every_job_definition_is_active_and_every_queue_open(first: Deployed, aws: Aws) -> None:
+    batch, outputs = aws.client("batch"), first.outputs
+    names = [*outputs["job_definitions"].values(), outputs["report_job_definition"], outputs["head_job_definition"]]
+    for name in names:
+        found = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
+        assert [definition["platformCapabilities"] for definition in found] == [["FARGATE"]]
+    queues = batch.describe_job_queues(jobQueues=list(outputs["queues"].values()))["jobQueues"]
+    assert [(queue["state"], queue["status"]) for queue in queues] == [("ENABLED", "VALID")] * 3
+    kinds = {
+        environment["computeEnvironmentArn"]: environment["computeResources"]["type"]
+        for environment in batch.describe_compute_environments()["computeEnvironments"]
+    }
+    by_name = {queue["jobQueueName"]: queue["computeEnvironmentOrder"][0]["computeEnvironment"] for queue in queues}
+    assert {kind: kinds[by_name[name]] for kind, name in outputs["queues"].items()} == {
+        "spot": "FARGATE_SPOT",
+        "ondemand": "FARGATE",
+        "head": "FARGATE",
+    }
+
+
+def test_the_bucket_is_as_it_should_be(first: Deployed, aws: Aws) -> None:
+    s3, bucket = aws.client("s3"), first.outputs["bucket"]
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+    [rule] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    [owner] = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
+    assert owner["ObjectOwnership"] == "BucketOwnerEnforced"
+    rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
+    assert rules["aborted-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    expiring = rules["intermediates"]["Filter"]["And"]
+    assert (expiring["Prefix"], expiring["Tags"]) == (
+        "runs/",
+        [{"Key": "terraflow:lifetime", "Value": "intermediate"}],
+    )
+
+
+def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:
+    """What stands in the account under a stack's name or tag, by kind; kinds without any are left out."""
+    batch, ec2, iam = aws.client("batch"), aws.client("ec2"), aws.client("iam")
+    tagged = [{"Name": "tag:stack", "Values": [stack]}]
+    names = {
+        "bucket": [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]],
+        "repository": [r["repositoryName"] for r in aws.client("ecr").describe_repositories()["repositories"]],
+        "queue": [queue["jobQueueName"] for queue in batch.describe_job_queues()["jobQueues"]],
+        "compute environment": [
+            environment["computeEnvironmentName"]
+            for environment in batch.describe_compute_environments()["computeEnvironments"]
+        ],
+        "job definition": [
+            definition["jobDefinitionName"]
+            for definition in batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+        ],
+        "role": [role["RoleName"] for role in iam.list_roles()["Roles"]],
+        "policy": [policy["PolicyName"] for policy in iam.list_policies(Scope="Local")["Policies"]],
+        "log group": [
+            group["logGroupName"].removeprefix("/terraflow/")
+            for group in aws.client("logs").describe_log_groups()["logGroups"]
+        ],
+    }
+    found = {
+        kind: sorted(name for name in given if name == stack or name.startswith(f"{stack}-"))
+        for kind, given in names.items()
+    }
+    found["network"] = [
+        *[vpc["VpcId"] for vpc in ec2.describe_vpcs(Filters=tagged)["Vpcs"]],
+        *[subnet["SubnetId"] for subnet in ec2.describe_subnets(Filters=tagged)["Subnets"]],
+        *[group["GroupId"] for group in ec2.describe_security_groups(Filters=tagged)["SecurityGroups"]],
+        *[table["RouteTableId"] for table in ec2.describe_route_tables(Filters=tagged)["RouteTables"]],
+        *[
+            gateway["InternetGatewayId"]
+            for gateway in ec2.describe_internet_gateways(Filters=tagged)["InternetGateways"]
+        ],
+        *[
+            endpoint["VpcEndpointId"]
+            for endpoint in ec2.describe_vpc_endpoints(Filters=tagged)["VpcEndpoints"]
+            if endpoint["State"] != "deleted"
+        ],
+    ]
+    return {kind: given for kind, given in found.items() if given}
+
+
+def test_two_stacks_stand_side_by_side_and_one_goes_alone(
+    first: Deployed, second: subprocess.Popen[str], aws: Aws
+) -> None:
+    output, _ = second.communicate(timeout=300)
+    assert second.returncode == 0, output
+    stack: Stack = second.stack  # type: ignore[attr-defined]
+    before, others = in_account(aws, "terraflow"), in_account(aws, "second")
+    assert before.keys() == others.keys()
+    assert len(before) == 9
+
+    # Data are not lost by accident: everything else goes, the bucket and what is in it stays.
+    s3, bucket = aws.client("s3"), stack.outputs["bucket"]
+    version = s3.put_object(Bucket=bucket, Key="raw/reads.fastq.gz", Body=b"reads")["VersionId"]
+    destroy = ["destroy", "-auto-approve", "-no-color", *as_arguments(SECOND)]
+    refused = stack.terraform(*destroy, check=False)
+    assert refused.returncode == 1
+    assert "BucketNotEmpty" in refused.stderr
+    assert s3.get_object(Bucket=bucket, Key="raw/reads.fastq.gz")["Body"].read() == b"reads"
+    s3.delete_object(Bucket=bucket, Key="raw/reads.fastq.gz", VersionId=version)
+    stack.terraform(*destroy)
+    assert in_account(aws, "second") == {}
+    assert in_account(aws, "terraflow") == before
