@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from terraflow.errors import UserError
+from terraflow.errors import UserError, words_of_aws
 
 # Command: what it does, and an example. Each is a module with add_arguments and run.
 COMMANDS = {
@@ -44,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(import_module(f"terraflow.{options.command}").run(options))
     except UserError as error:
         print(f"terraflow {options.command}: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        reason = words_of_aws(error)
+        if reason is None:
+            raise
+        print(f"terraflow {options.command}: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"terraflow {options.command}: interrupted", file=sys.stderr)

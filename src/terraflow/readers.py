@@ -1,0 +1,109 @@
+"""The workflow's own readers of sheet and configuration: what it refuses is refused here too, in the same words."""
+
+import copy
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from terraflow import stack
+from terraflow.errors import UserError
+
+if TYPE_CHECKING:
+    from samples import Unit
+
+# What the Snakefile reads before any --configfile, below the working directory.
+WORKFLOW_CONFIG = Path("config/config.yaml")
+SCHEMAS = stack.ROOT / "workflow" / "schemas"
+
+
+def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration as the workflow sees it with `--configfile path` and this sheet, and what to write anew of it.
+
+    The second is the file's own content, or nothing where the workflow reads the file in any case. Raises UserError
+    with all that the workflow would refuse.
+    """
+    settings = _script("settings")
+    whole = _load(WORKFLOW_CONFIG) if WORKFLOW_CONFIG.is_file() else {}
+    own: dict[str, Any] = {}
+    if not (WORKFLOW_CONFIG.is_file() and path.resolve() == WORKFLOW_CONFIG.resolve()):
+        own = _load(path)
+        _merge(whole, copy.deepcopy(own))
+    whole["samples"] = sheet
+    settings.tidy(whole)
+    if problems := settings.problems_of_config(whole):
+        raise UserError(f"Problems in the configuration ({path}), nothing was sent:", *problems)
+    # Imported late: Snakemake takes a while.
+    from snakemake.utils import validate
+
+    validate(whole, str(SCHEMAS / "config.schema.yaml"))
+    return whole, own
+
+
+def read_sheet(path: str) -> "list[Unit]":
+    """The units of the sheet. Raises UserError with all that the workflow would refuse."""
+    samples = _script("samples")
+    try:
+        units: list[Unit] = samples.read_sheet(path)
+    except samples.SheetError as error:
+        raise UserError("Problems in the sample sheet, nothing was sent:", *error.problems) from None
+    return units
+
+
+def refuse_unreadable(sheet: str, units: "Sequence[Unit]", config: dict[str, Any]) -> None:
+    """Raises UserError that lists every local file that is missing, empty or can't be read."""
+    problems = _script("settings").problems_of_files(config)
+    problems += _script("samples").problems_of_fastqs(sheet, list(units))
+    ploidy = config["calling"]["ploidy"]
+    if isinstance(ploidy, str) and (problem := _script("settings").problem_of_local_file(ploidy)):
+        problems.append(f"calling.ploidy: {ploidy}: {problem}; expected a ploidy file, 1 or 2")
+    if problems:
+        raise UserError(f"Files can't be read (relative paths start from {Path.cwd()}), nothing was sent:", *problems)
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path of sheet or configuration is an address already."""
+    return bool(_script("settings").is_remote(path))
+
+
+def bwa_index_suffixes() -> tuple[str, ...]:
+    """Endings of the files of a prebuilt BWA index."""
+    suffixes: tuple[str, ...] = _script("settings").BWA_INDEX_SUFFIXES
+    return suffixes
+
+
+def _script(name: str) -> ModuleType:
+    """A module of workflow/scripts, which is no package: rules run its files by themselves."""
+    folder = stack.ROOT / "workflow" / "scripts"
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder} is missing: terraflow stage works in a checkout of the project (make setup makes it)."
+        )
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return importlib.import_module(name)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; expected a configuration (--configfile)") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} can't be read as YAML: {error}") from None
+    if not isinstance(content, dict | None):
+        raise UserError(f"{path}: found {type(content).__name__}; expected keys and values, such as samples: {path}")
+    return content or {}
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> None:
+    """Puts `above` over `below`, section by section, as Snakemake does with its configuration files."""
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _merge(below[key], value)
+        else:
+            below[key] = value

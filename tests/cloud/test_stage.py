@@ -1,0 +1,312 @@
+"""`terraflow stage` against S3: what arrives, what is never sent twice, and what an interruption leaves."""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aws.process import Aws
+from shared import ROOT
+
+from terraflow.errors import UserError
+from terraflow.staging import Item
+from terraflow.upload import State, Uploads
+
+MIB = 1 << 20
+SENDING = ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
+Stage = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass
+class Lab:
+    """A working directory with reads and a reference, and a bucket of its own."""
+
+    folder: Path
+    bucket: str
+    env: dict[str, str]
+    aws: Aws
+
+    def stage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "terraflow.cli", "stage", *arguments]
+        return subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
+
+    def sheet(self, *rows: str, name: str = "config/samples.tsv") -> str:
+        (self.folder / name).write_text("\n".join(["sample\tunit\tfq1\tfq2", *rows]) + "\n")
+        return name
+
+    def objects(self) -> dict[str, bytes]:
+        s3 = self.aws.client("s3")
+        keys = [item["Key"] for item in s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+        return {key: s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+
+    def sent(self) -> list[str]:
+        """Keys of the requests that send something, and forgets them."""
+        requests = self.aws.requests(forget=True)
+        return [r["key"] for r in requests if r["bucket"] == self.bucket and r["operation"] in SENDING]
+
+
+@pytest.fixture
+def lab(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Lab:
+    bucket = "stage-" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:50].strip("-")
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    (tmp_path / "config").mkdir()
+    (tmp_path / "reads").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text("samples: config/samples.tsv\nreference: {fasta: genome.fa}\n")
+    (tmp_path / "genome.fa").write_text(">chr\nACGT\n")
+    for name in ("a", "b"):
+        (tmp_path / "reads" / f"{name}.fastq.gz").write_bytes(gzip.compress(f"@{name}\nACGT\n+\nIIII\n".encode()))
+    keep = tmp_path / "stack.json"
+    keep.write_text(json.dumps(stack_outputs(bucket)))
+    aws.requests(forget=True)
+    return Lab(tmp_path, bucket, aws.env | {"TERRAFLOW_STACK": str(keep), "COLUMNS": "200"}, aws)
+
+
+def stack_outputs(bucket: str) -> dict[str, Any]:
+    names = "execution_role_arn job_role_arn head_role_arn submit_policy_arn report_job_definition head_job_definition"
+    return dict.fromkeys(names.split(), "x") | {
+        "region": "us-east-1",
+        "account_id": "123456789012",
+        "stack": "terraflow",
+        "architecture": "X86_64",
+        "bucket": bucket,
+        "repository_url": "x/terraflow",
+        "image_tag": "x",
+        "images": {},
+        "queues": {},
+        "job_definitions": {},
+        "log_group": "/terraflow/terraflow",
+        "tags": {},
+    }
+
+
+def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
+    odd = lab.folder / "reads" / "Blüte #1 ?.fastq.gz"
+    odd.write_bytes(b"\x1f\x8b odd")
+    (lab.folder / "reads" / "link.fastq.gz").symlink_to(lab.folder / "reads" / "b.fastq.gz")
+    (lab.folder / "other").mkdir()
+    (lab.folder / "other" / "a.fastq.gz").write_bytes(b"mate of a")
+    sheet = lab.sheet(
+        "S1\tL1\treads/a.fastq.gz\tother/a.fastq.gz",
+        f"S2\tL1\t{odd}",
+        "# a comment",
+        "",
+        "S2\tL2\treads/link.fastq.gz\t",
+        "S3\tL1\ts3://elsewhere/c.fastq.gz\thttps://example.org/c_2.fastq.gz",
+    )
+    done = lab.stage(sheet)
+    assert done.returncode == 0, done.stderr
+    reads = lab.folder / "reads"
+    expected = {
+        "raw/S1/L1/fq1/a.fastq.gz": (reads / "a.fastq.gz").read_bytes(),
+        "raw/S1/L1/fq2/a.fastq.gz": b"mate of a",
+        "raw/S2/L1/Blüte #1 ?.fastq.gz": odd.read_bytes(),
+        "raw/S2/L2/link.fastq.gz": (reads / "b.fastq.gz").read_bytes(),
+        "reference/genome.fa": b">chr\nACGT\n",
+    }
+    assert lab.objects() == expected
+    assert sorted(lab.sent()) == sorted(expected)
+    assert "sent        5 files" in done.stdout
+    at = f"s3://{lab.bucket}/raw"
+    assert (lab.folder / "config" / "samples.s3.tsv").read_text().splitlines()[1:] == [
+        "sample\tunit\tfq1\tfq2",
+        f"S1\tL1\t{at}/S1/L1/fq1/a.fastq.gz\t{at}/S1/L1/fq2/a.fastq.gz",
+        f"S2\tL1\t{at}/S2/L1/Blüte #1 ?.fastq.gz\t",
+        "# a comment",
+        "",
+        f"S2\tL2\t{at}/S2/L2/link.fastq.gz\t",
+        "S3\tL1\ts3://elsewhere/c.fastq.gz\thttps://example.org/c_2.fastq.gz",
+    ]
+    assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
+        "samples": "config/samples.s3.tsv",
+        "reference": {"fasta": f"s3://{lab.bucket}/reference/genome.fa"},
+    }
+    assert "s3://elsewhere/c.fastq.gz" in done.stdout and "https://example.org/c_2.fastq.gz" in done.stdout
+    assert "snakemake --profile aws --configfile config/aws.yaml" in done.stdout
+
+    again = lab.stage(sheet)
+    assert again.returncode == 0, again.stderr
+    assert lab.sent() == []
+    assert "sent        0 files" in again.stdout and "passed over 5 files" in again.stdout
+
+    # What was written can itself be staged: there is nothing left to send.
+    remote = lab.stage("config/samples.s3.tsv", "--configfile", "config/aws.yaml", "--out-config", "config/again.yaml")
+    assert remote.returncode == 0, remote.stderr
+    assert lab.sent() == []
+    assert yaml.safe_load((lab.folder / "config" / "again.yaml").read_text())["reference"] == {
+        "fasta": f"s3://{lab.bucket}/reference/genome.fa"
+    }
+
+
+def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
+    (lab.folder / "ploidy.txt").write_text("* * * * 2\n")
+    (lab.folder / "my.yaml").write_text(
+        "reference:\n  fasta: genome.fa\n  bwa_index: prebuilt\ncalling: {ploidy: ploidy.txt, windows: 3}\n"
+        "annotation:\n  gff: genes.gff\n"
+    )
+    suffixes = (".amb", ".ann", ".bwt", ".pac", ".sa")
+    for name in ["genes.gff", *(f"genome.fa{suffix}" for suffix in suffixes)]:
+        (lab.folder / name).write_text(name)
+    done = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz"), "--configfile", "my.yaml")
+    assert done.returncode == 0, done.stderr
+    at = f"s3://{lab.bucket}/reference"
+    assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
+        "reference": {"fasta": f"{at}/genome.fa", "bwa_index": "prebuilt"},
+        "calling": {"ploidy": "ploidy.txt", "windows": 3},
+        "annotation": {"gff": f"{at}/genes.gff"},
+        "samples": "config/samples.s3.tsv",
+    }
+    names = {"genes.gff", "genome.fa", *(f"genome.fa{suffix}" for suffix in suffixes)}
+    assert {key for key in lab.objects() if key.startswith("reference/")} == {f"reference/{name}" for name in names}
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
+    command += ["--configfile", "config/aws.yaml", "--dry-run", "--workflow-profile", "none", "--nocolor"]
+    dry = subprocess.run(command, cwd=lab.folder, env=lab.env, capture_output=True, text=True, check=False)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert re.search(r"^bcftools_call +3$", dry.stdout + dry.stderr, re.MULTILINE)
+
+
+def test_another_content_under_the_same_name_is_refused_or_replaced(lab: Lab) -> None:
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz")
+    assert lab.stage(sheet).returncode == 0
+    changed = lab.folder / "reads" / "a.fastq.gz"
+    before = changed.read_bytes()
+    changed.write_bytes(before[:-1] + b"X")
+    lab.sent()
+    refused = lab.stage(sheet)
+    assert refused.returncode == 1
+    assert "line 2, fq1: reads/a.fastq.gz is not what" in refused.stderr and "--replace" in refused.stderr
+    assert lab.sent() == []
+    replaced = lab.stage(sheet, "--replace")
+    assert replaced.returncode == 0, replaced.stderr
+    assert lab.sent() == ["raw/S1/L1/a.fastq.gz"]
+    assert lab.objects()["raw/S1/L1/a.fastq.gz"] == changed.read_bytes()
+    versions = lab.aws.client("s3").list_object_versions(Bucket=lab.bucket, Prefix="raw/S1/L1/a")["Versions"]
+    assert len(versions) == 2
+
+
+def test_an_object_that_came_another_way_is_known_by_its_checksum(lab: Lab) -> None:
+    s3 = lab.aws.client("s3")
+    s3.put_object(Bucket=lab.bucket, Key="reference/genome.fa", Body=b">chr\nACGT\n")
+    item = Item(lab.folder / "genome.fa", "reference/genome.fa", "reference.fasta")
+    other = Item(lab.folder / "reads" / "b.fastq.gz", "raw/S1/L1/b.fastq.gz", "line 2, fq1")
+    s3.put_object(Bucket=lab.bucket, Key=other.key, Body=b"?" * other.path.stat().st_size)
+    found = Uploads(s3, lab.bucket).compare([item, other])
+    assert found == {item: State.SAME, other: State.OTHER}
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_sent(lab: Lab) -> None:
+    (lab.folder / "reads" / "empty.fastq.gz").write_bytes(b"")
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/missing.fastq.gz", "S1\tL2\treads/empty.fastq.gz")
+    (lab.folder / "genome.fa").unlink()
+    done = lab.stage(sheet)
+    assert done.returncode == 1
+    for words in (
+        "genome.fa: no such file",
+        "line 2: reads/missing.fastq.gz: no such file",
+        "line 3: reads/empty.fastq",
+    ):
+        assert words in done.stderr
+    assert lab.aws.requests() == []
+    assert not (lab.folder / "config" / "samples.s3.tsv").exists()
+
+    wrong = lab.stage(lab.sheet("S 1\tL1\treads/a.fastq.gz"))
+    assert wrong.returncode == 1 and "line 2: sample: found 'S 1'" in wrong.stderr
+    (lab.folder / "config" / "config.yaml").write_text("reference: {fasta: genome.fa}\nreads: {shard: 2}\n")
+    wrong = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz"))
+    assert wrong.returncode == 1 and "reads.shard: is not a key of the configuration" in wrong.stderr
+    assert "Traceback" not in done.stderr + wrong.stderr
+
+
+def test_what_aws_refuses_is_told_in_words(lab: Lab) -> None:
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz")
+    lab.aws.fault(call="error", service="s3", operation="PutObject", key="raw/*", status=403, code="AccessDenied")
+    denied = lab.stage(sheet)
+    assert denied.returncode == 1
+    assert "AWS refuses" in denied.stderr and "Traceback" not in denied.stderr
+    lab.env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+    away = lab.stage(sheet)
+    assert away.returncode == 1 and "AWS does not answer" in away.stderr
+    lab.env["TERRAFLOW_STACK"] = str(lab.folder / "none.json")
+    none = lab.stage(sheet)
+    assert none.returncode == 1 and "make deploy" in none.stderr
+
+
+def test_a_large_file_goes_in_parts_and_is_tried_again(lab: Lab) -> None:
+    large = lab.folder / "large.fastq"
+    large.write_bytes(os.urandom(12 * MIB))
+    item = Item(large, "raw/S1/L1/large.fastq", "line 2, fq1")
+    lab.aws.fault(call="error", service="s3", operation="UploadPart", status=503, code="SlowDown", times=2)
+    moved: list[int] = []
+    whole: list[Item] = []
+    uploads = Uploads(lab.aws.client("s3"), lab.bucket, parts_above=5 * MIB, part=5 * MIB)
+    uploads.send([item], moved.append, whole.append)
+    assert lab.objects() == {item.key: large.read_bytes()}
+    assert sum(moved) == 12 * MIB and whole == [item]
+    head = lab.aws.client("s3").head_object(Bucket=lab.bucket, Key=item.key, ChecksumMode="ENABLED")
+    assert head["ChecksumType"] == "FULL_OBJECT"
+    assert uploads.compare([item]) == {item: State.SAME}
+
+
+def test_an_error_in_the_middle_leaves_nothing_that_looks_whole(lab: Lab) -> None:
+    large = lab.folder / "large.fastq"
+    large.write_bytes(os.urandom(12 * MIB))
+    item = Item(large, "raw/S1/L1/large.fastq", "line 2, fq1")
+    client = lab.aws.client("s3")
+    lab.aws.fault(call="error", service="s3", operation="UploadPart", status=403, code="AccessDenied", skip=1)
+    with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
+        Uploads(client, lab.bucket, parts_above=5 * MIB, part=5 * MIB).send([item], lambda _: None, lambda _: None)
+    assert lab.objects() == {}
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=lab.bucket)
+
+
+def test_a_file_that_changes_while_it_is_sent_is_noticed(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = lab.folder / "growing.fastq"
+    growing.write_bytes(b"@a\n")
+    client = lab.aws.client("s3")
+    uploads = Uploads(client, lab.bucket)
+    from terraflow import upload
+
+    read = upload.fingerprint
+
+    def grows(path: Path, stopped: Any = None) -> upload.Fingerprint:
+        found = read(path, stopped)
+        path.write_bytes(b"@a\nACGT\n")
+        return found
+
+    monkeypatch.setattr(upload, "fingerprint", grows)
+    with pytest.raises(UserError, match=r"growing\.fastq"):
+        uploads.send([Item(growing, "raw/S1/L1/growing.fastq", "line 2")], lambda _: None, lambda _: None)
+
+
+def test_an_interrupted_upload_is_aborted(lab: Lab) -> None:
+    (lab.folder / "reads" / "a.fastq.gz").write_bytes(os.urandom(100 * MIB))
+    sheet = lab.sheet("Interrupted\tL1\treads/a.fastq.gz")
+    # Two parts arrive, the others never: the upload is under way for as long as the test needs.
+    lab.aws.fault(
+        call="error", service="s3", operation="UploadPart", key="raw/Interrupted/*", status=503, skip=2, times=10_000
+    )
+    command = [sys.executable, "-m", "terraflow.cli", "stage", sheet]
+    process = subprocess.Popen(command, cwd=lab.folder, env=lab.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    client = lab.aws.client("s3")
+    for _ in range(300):
+        if "Uploads" in client.list_multipart_uploads(Bucket=lab.bucket):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors.decode()
+    assert errors.decode().strip().endswith("interrupted") and "Traceback" not in errors.decode()
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=lab.bucket)
+    assert not [key for key in lab.objects() if key.startswith("raw/")]
+    assert not (lab.folder / "config" / "samples.s3.tsv").exists()
