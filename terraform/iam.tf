@@ -96,13 +96,15 @@ data "aws_iam_policy_document" "data" {
     resources = [local.bucket_arn]
   }
 
+  # Without a prefix too: HeadBucket has none, and of an object that is not there S3 says so (404) only to those who
+  # may list the bucket; to others it is forbidden (403).
   statement {
     sid       = "ListData"
     actions   = ["s3:ListBucket"]
     resources = [local.bucket_arn]
 
     condition {
-      test     = "StringLike"
+      test     = "StringLikeIfExists"
       variable = "s3:prefix"
       values   = ["raw/*", "reference/*", "runs/*"]
     }

@@ -78,6 +78,12 @@ run "policies" {
     error_message = "Other buckets are only read."
   }
   assert {
+    condition = [for statement in data.aws_iam_policy_document.data.statement : one(statement.condition).test if statement.sid == "ListData"] == [
+      "StringLikeIfExists"
+    ]
+    error_message = "A missing object is missing, not forbidden: that takes s3:ListBucket without a prefix."
+  }
+  assert {
     condition     = one(data.aws_iam_policy_document.bucket.statement).effect == "Deny" && one(one(data.aws_iam_policy_document.bucket.statement).condition).variable == "aws:SecureTransport"
     error_message = "The bucket answers over TLS only."
   }
