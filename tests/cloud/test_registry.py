@@ -1,0 +1,160 @@
+"""Pushing images to a real registry: who may, what is passed over, and what is told when it does not work."""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import needs
+import pytest
+import registry as loopback
+import requests
+from aws.process import Aws
+from registry import PASSWORD, USER, Registry
+
+from terraflow import registry
+from terraflow.errors import UserError
+from terraflow.registry import Authorisation
+
+BY = Authorisation(USER, PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    needs.need_docker()
+    with loopback.running(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def image() -> Iterator[str]:
+    """A local image of a few bytes that nobody has seen before."""
+    name = f"terraflow-tests:{uuid.uuid4().hex}"
+    with io.BytesIO() as layer:
+        with tarfile.open(fileobj=layer, mode="w") as archive:
+            content = uuid.uuid4().bytes
+            member = tarfile.TarInfo("hello")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        subprocess.run(["docker", "import", "-", name], input=layer.getvalue(), check=True, capture_output=True)
+    yield name
+    subprocess.run(["docker", "rmi", "--force", name], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(there: Registry, image: str) -> Iterator[str]:
+    """A repository of the test's own, whose local names go away again."""
+    url = f"{there.host}/repo-{uuid.uuid4().hex[:8]}"
+    yield url
+    names = subprocess.run(
+        ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", url], capture_output=True, text=True, check=True
+    ).stdout.split()
+    if names:
+        subprocess.run(["docker", "rmi", *names], check=True, capture_output=True)
+
+
+def manifest(repository: str, tag: str) -> dict[str, Any]:
+    """What the registry itself has under a tag."""
+    host, _, name = repository.partition("/")
+    headers = {"Accept": registry.MANIFESTS[0]}
+    url = f"http://{host}/v2/{name}/manifests/{tag}"
+    answer = requests.get(url, auth=(USER, PASSWORD), headers=headers, timeout=10)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_pushed_image_is_there_and_what_is_there_is_not_missing(there: Registry, repository: str, image: str) -> None:
+    tags = ["worker-1", "report-1"]
+    assert registry.missing(repository, tags, BY) == tags
+    registry.push(image, repository, "worker-1", BY)
+    assert registry.missing(repository, tags, BY) == ["report-1"]
+    local = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=True)
+    assert manifest(repository, "worker-1")["config"]["digest"] == json.loads(local.stdout)[0]["Id"]
+    # Layers that the registry has are not sent again under another tag: only the manifest is.
+    before = len(there.uploads())
+    registry.push(image, repository, "report-1", BY)
+    name = repository.partition("/")[2]
+    assert there.uploads()[before:] == [f"/v2/{name}/manifests/report-1"]
+
+
+def test_ecr_gives_the_authorisation(
+    there: Registry, aws: Aws, settings: Callable[..., AbstractContextManager[None]]
+) -> None:
+    with settings(registry=there.host, registry_password=PASSWORD):
+        by = registry.authorisation(aws.client("ecr"))
+    assert by == BY
+    assert PASSWORD not in repr(by)
+
+
+def test_no_password_stays_anywhere(
+    repository: str, image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config, temporary = tmp_path / "docker", tmp_path / "tmp"
+    config.mkdir()
+    temporary.mkdir()
+    own = {"auths": {"example.org": {"auth": "bWU6bWU="}}, "credsStore": "not-there", "HttpHeaders": {"X-A": "b"}}
+    (config / "config.json").write_text(json.dumps(own))
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    registry.push(image, repository, "worker-1", BY)
+    assert json.loads((config / "config.json").read_text()) == own
+    assert list(temporary.iterdir()) == []
+    printed = capfd.readouterr()
+    assert PASSWORD not in printed.out + printed.err
+
+
+def test_a_wrong_password_is_told_and_nothing_is_pushed(there: Registry, repository: str, image: str) -> None:
+    wrong = Authorisation(USER, "wrong-password")
+    with pytest.raises(UserError, match=r"refuses to say whether .*worker-1 is there \(401\)"):
+        registry.missing(repository, ["worker-1"], wrong)
+    before = there.uploads()
+    with pytest.raises(UserError, match="docker login failed") as error:
+        registry.push(image, repository, "worker-1", wrong)
+    assert "wrong-password" not in str(error.value)
+    assert there.uploads() == before
+
+
+def test_a_registry_that_is_away_is_told(tmp_path: Path, image: str) -> None:
+    with loopback.running(tmp_path / "short") as short:
+        url = f"{short.host}/terraflow"
+    with pytest.raises(UserError, match=f"Registry {short.host} does not answer"):
+        registry.missing(url, ["worker-1"], BY)
+    with pytest.raises(UserError, match="docker login failed"):
+        registry.push(image, url, "worker-1", BY)
+    subprocess.run(["docker", "rmi", f"{url}:worker-1"], check=True, capture_output=True)
+
+
+def test_a_registry_in_trouble_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    """Where a registry can't read its own disk it answers 500: the image is neither there nor missing."""
+    with loopback.running(tmp_path / "broken") as broken:
+        manifests = tmp_path / "broken/images/docker/registry/v2/repositories/x/_manifests/tags/worker-1/current"
+        (manifests / "link").mkdir(parents=True)
+        with pytest.raises(UserError, match="answers 500"):
+            registry.missing(f"{broken.host}/x", ["worker-1"], BY)
+
+
+def test_an_image_that_was_never_built_is_told(repository: str) -> None:
+    with pytest.raises(UserError, match=r"docker tag failed: .*No such image"):
+        registry.push("terraflow-tests:never-built", repository, "worker-1", BY)
+
+
+def test_the_engine_of_the_users_context_is_used(
+    repository: str, image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With Docker Desktop and the like the engine's address stands in the user's own configuration only."""
+    socket = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    for command in (["create", "elsewhere", "--docker", f"host={socket}"], ["use", "elsewhere"]):
+        subprocess.run(["docker", "context", *command], check=True, capture_output=True)
+    moved = json.loads(next(tmp_path.glob("contexts/meta/*/meta.json")).read_text())
+    assert moved["Name"] == "elsewhere"
+    registry.push(image, repository, "worker-1", BY)
+    assert registry.missing(repository, ["worker-1"], BY) == []
