@@ -201,6 +201,6 @@ rule multiqc:
         stage {output}
         printf '%s\n' {input} >$SCRATCH/files.txt
         multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \
-            --zip-data-dir --outdir $SCRATCH/results/qc --filename multiqc.html
+            --zip-data-dir --outdir $SCRATCH/$(dirname {output[0]}) --filename multiqc.html
         publish {output}
         """

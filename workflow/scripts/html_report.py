@@ -8,17 +8,26 @@ if TYPE_CHECKING:
 
 
 def write_report(workflow: "Workflow", path: Path) -> None:
-    """Writes the report to `path`, whole or not at all. Raises WorkflowError when a result of the report is missing."""
+    """Writes the report to `path`, whole or not at all, and to where the other results are, if that is a storage.
+
+    Raises WorkflowError when a result of the report is missing.
+    """
     # Imported here, since only the end of a run needs them, and every worker parses the workflow.
     from snakemake.report import auto_report
     from snakemake.settings.types import GlobalReportSettings
     from snakemake_interface_report_plugins.registry import ReportPluginRegistry
 
     plugin = ReportPluginRegistry().get_plugin("html")
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.html")
     settings = plugin.settings_cls(path=part)
     try:
         workflow.async_run(auto_report(workflow.dag, plugin, settings, GlobalReportSettings()))
+        storage = workflow.storage_registry.default_storage_provider
+        if storage is not None:
+            copy = storage.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/{path}")
+            copy.set_local_path(part)
+            workflow.async_run(copy.managed_store())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
