@@ -301,8 +301,8 @@ def test_page_is_what_the_whole_multiqc_makes(whole: Whole, tmp_path: Path) -> N
 
 
 def rounded(text: str) -> str:
-    """The text with its long decimals cut: Python sums them up with other last digits from version to version."""
-    return re.sub(r"\d+\.\d{9,}(e-\d+)?", lambda number: f"{float(number[0]):.9g}", text)
+    """The text with decimals to nine digits: Python sums them up with other last digits from version to version."""
+    return re.sub(r"\d+\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.9g}", text)
 
 
 def tables(archive: Path) -> dict[str, str]:

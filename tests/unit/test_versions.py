@@ -105,13 +105,20 @@ def test_python_range_is_the_same_everywhere() -> None:
     assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (ROOT / "tools" / "setup.sh").read_text()
 
 
+def image_pins() -> dict[str, str]:
+    """The versions that envs/Dockerfile asks for: {Debian's or PyPI's name: version}."""
+    text = (ROOT / "envs" / "Dockerfile").read_text()
+    return dict(re.findall(r"(?<![\w.+-])([a-z][\w.+-]*[a-z0-9])==?(\d+(?:\.\d+)+)", text))
+
+
 def test_image_has_the_versions_of_the_environments() -> None:
-    dockerfile = ROOT / "envs" / "Dockerfile"
-    if not dockerfile.exists():
-        pytest.skip("there is no envs/Dockerfile")
-    text = dockerfile.read_text()
     together = {name: version for path in ENV_FILES for name, version in pins(path).items()}
-    together["tabix"] = together["htslib"]  # Debian's package with bgzip and tabix
-    for name, version in together.items():
-        for found in re.findall(rf"(?<![\w.-]){re.escape(name)}==?(\d+(?:\.\d+)*)", text):
-            assert found == version, f"envs/Dockerfile has {name} {found}, envs/*.yaml {version}"
+    together["tabix"] = together.pop("htslib")  # Debian's package with bgzip and tabix
+    found = image_pins()
+    for name in ("bwa", "samtools", "bcftools", "tabix", "zstd", "fastqc"):
+        assert name in found, f"envs/Dockerfile asks for no version of {name}"
+        assert found[name] == together[name], f"envs/Dockerfile has {name} {found[name]}, envs/*.yaml {together[name]}"
+
+
+def test_image_is_built_with_the_uv_of_set_up() -> None:
+    assert f"uv_pin={image_pins()['uv']} " in (ROOT / "tools" / "setup.sh").read_text().replace("\n", " ")
