@@ -1,0 +1,300 @@
+"""`make deploy` and `make destroy` from a copy of the project, with Terraform, a Docker engine and a real registry.
+
+The tests tell one story, in this order: they share the copy and its account.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import needs
+import pytest
+import registry as loopback
+from aws.process import Aws, running
+from conftest import terraform_environment
+from registry import Registry
+from shared import ROOT
+
+from terraflow.image import TARGETS, content_tag
+
+PROJECT = ("src", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore")
+LEFT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf", "__pycache__")
+# Calls that only look, as their names begin.
+READING = ("Get", "List", "Describe", "Head", "Batch")
+QUICK = 30
+
+
+@dataclass
+class Site:
+    """A copy of the project, and the account and registry that it is deployed to."""
+
+    root: Path
+    env: dict[str, str]
+    aws: Aws
+    registry: Registry
+
+    def start(self, *arguments: str, **env: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "terraflow.cli", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.env | env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """Exit code and all that was printed."""
+        process = self.start(*arguments, **env)
+        printed, _ = process.communicate(timeout=300)
+        assert "Traceback" not in printed, printed
+        return process.returncode, printed
+
+    def make_images(self) -> str:
+        """Tiny images under the names that a build of the copy would give; their tag."""
+        tag = content_tag(self.root)
+        for target in TARGETS:
+            with io.BytesIO() as layer:
+                with tarfile.open(fileobj=layer, mode="w") as archive:
+                    archive.addfile(tarfile.TarInfo(f"{target}-{tag}"))
+                command = ["docker", "import", "-", f"terraflow:{target}-{tag}"]
+                subprocess.run(command, input=layer.getvalue(), check=True, capture_output=True)
+        return tag
+
+    def images_in_use(self) -> set[str]:
+        """Images of all active job definitions."""
+        definitions = self.aws.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"]
+        return {definition["containerProperties"]["image"] for definition in definitions}
+
+    def writes(self) -> set[tuple[str, str]]:
+        """Services and operations that changed something since this was last asked."""
+        requests = self.aws.requests(forget=True)
+        return {(r["service"], r["operation"]) for r in requests if not r["operation"].startswith(READING)}
+
+    @property
+    def stack_json(self) -> Path:
+        return self.root / ".terraflow" / "stack.json"
+
+    @property
+    def link(self) -> Path:
+        return Path(self.env["HOME"]) / ".config" / "snakemake" / "aws"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    needs.need_terraform()
+    needs.need_docker()
+    folder = tmp_path_factory.mktemp("site")
+    root = folder / "project"
+    root.mkdir()
+    for name in PROJECT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, root / name, ignore=LEFT)
+        else:
+            shutil.copy(ROOT / name, root)
+    (root / "terraform" / "terraform.tfvars").write_text('stack = "lab"\nnetwork = "public"\nzones = 1\n')
+    (folder / "home").mkdir()
+    with running(folder / "aws.log") as aws, loopback.running(folder / "registry", PASSWORD) as registry:
+        aws.set(registry=registry.host, registry_password=PASSWORD, containers=0)
+        env = {name: value for name, value in terraform_environment(aws).items() if name not in ("CI", "YES")}
+        env |= {"PYTHONPATH": str(root / "src"), "HOME": str(folder / "home"), "COLUMNS": "200"}
+        for name in ("XDG_CONFIG_HOME", "TERRAFLOW_STACK", "DOCKER_CONFIG"):
+            env.pop(name, None)
+        yield Site(root, env, aws, registry)
+        command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"{registry.host}/lab"]
+        pushed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        tags = {name.rpartition("-")[2] for name in pushed}
+        local = [f"terraflow:{target}-{tag}" for target in TARGETS for tag in tags]
+        if pushed:
+            subprocess.run(["docker", "rmi", *pushed, *local], capture_output=True, check=False)
+
+
+def test_all_that_is_missing_is_told_in_one_list(site: Site, tmp_path: Path) -> None:
+    env = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": site.env["PYTHONPATH"]}
+    env |= {name: site.env[name] for name in ("AWS_EC2_METADATA_DISABLED", "AWS_CONFIG_FILE")}
+    command = [sys.executable, "-m", "terraflow.cli", "deploy"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.findall(r"^  - (.*?)[:(]", done.stderr, re.MULTILINE) == [
+        "Terraform is missing",
+        "Docker is missing",
+        "No region",
+        "No AWS credentials",
+    ]
+
+
+def test_what_is_there_and_does_not_fit_is_told(site: Site, tmp_path: Path) -> None:
+    site.aws.set(fargate_ondemand_vcpus=2)
+    try:
+        code, printed = site.run("deploy", TF_VAR_spot_max_vcpus="8", TF_VAR_architecture="ARM64")
+    finally:
+        site.aws.set(fargate_ondemand_vcpus=6)
+    assert code == 1
+    assert "architecture is ARM64, but this Docker engine builds images for amd64" in printed
+    assert "quota of Fargate On-Demand vCPU resource count in us-east-1 is 2, and the largest job takes 4" in printed
+
+    code, printed = site.run(
+        "deploy", DOCKER_HOST="tcp://127.0.0.1:9", TF_VAR_disk_gib="[5]", AWS_ENDPOINT_URL="http://127.0.0.1:9"
+    )
+    assert code == 1
+    assert "No Docker engine answers" in printed
+    assert "disk_gib has to hold whole numbers from 20 to 200" in printed
+    assert "No AWS credentials that work in us-east-1" in printed
+
+    old = tmp_path / "terraform"
+    old.write_text('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n')
+    old.chmod(old.stat().st_mode | stat.S_IXUSR)
+    code, printed = site.run("deploy", PATH=f"{tmp_path}:{site.env['PATH']}")
+    assert code == 1
+    assert "Terraform is 1.5.7, needed is 1.9 or newer" in printed
+    assert site.writes() == set()
+
+
+def test_an_interrupted_first_deployment_says_how_to_go_on(site: Site) -> None:
+    site.make_images()
+    process = site.start("deploy", "--auto-approve")
+    assert process.stdout is not None
+    printed = ""
+    for line in process.stdout:
+        printed += line
+        if "aws_ecr_repository.this: Creation complete" in line:
+            # As a terminal does on Ctrl-C: to everything that runs in it.
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    rest, _ = process.communicate(timeout=120)
+    printed += rest
+    assert process.returncode == 1, printed
+    assert "Gracefully shutting down" in printed or "Interrupt received" in printed
+    assert "`make deploy` goes on from there" in printed
+    assert not site.stack_json.exists()
+    assert not site.link.is_symlink()
+    # Terraform wrote down what it had made by then.
+    state = json.loads((site.root / "terraform" / "terraform.tfstate").read_text())
+    assert "aws_ecr_repository" in {resource["type"] for resource in state["resources"]}
+
+
+def test_it_goes_on_and_everything_is_there(site: Site) -> None:
+    tag = content_tag(site.root)
+    code, printed = site.run("deploy", "--auto-approve")
+    assert code == 0, printed
+    kept: dict[str, Any] = json.loads(site.stack_json.read_text())
+    assert kept["bucket"] == "lab-123456789012-us-east-1"
+    assert kept["repository_url"] == f"{site.registry.host}/lab"
+    assert site.images_in_use() == {f"{kept['repository_url']}:{target}-{tag}" for target in TARGETS}
+    assert {path for path in site.registry.uploads() if "manifests" in path} == {
+        f"/v2/lab/manifests/{target}-{tag}" for target in TARGETS
+    }
+    assert site.link.resolve() == site.root / "profiles" / "aws"
+    for words in ("terraflow stage", "snakemake --profile aws", kept["log_group"], "Idle it costs nothing but"):
+        assert words in printed
+    assert "Note: spot_max_vcpus is 256, but the account's quota" in printed
+    assert PASSWORD not in printed
+
+
+def test_deployed_again_nothing_changes_and_quickly(site: Site) -> None:
+    site.writes()
+    uploads = len(site.registry.uploads())
+    kept = site.stack_json.read_text()
+    begun = time.monotonic()
+    code, printed = site.run("deploy")
+    took = time.monotonic() - begun
+    assert code == 0, printed
+    assert "No changes" in printed and "are there already" in printed
+    assert site.writes() == set()
+    assert len(site.registry.uploads()) == uploads
+    assert site.stack_json.read_text() == kept
+    assert took < QUICK
+
+
+def test_without_a_terminal_or_a_word_nothing_is_changed(site: Site) -> None:
+    code, printed = site.run("deploy", TF_VAR_log_retention_days="30")
+    assert code == 1
+    assert "Plan: 0 to add, 1 to change, 0 to destroy" in printed
+    assert "no terminal to ask on" in printed and "--auto-approve" in printed
+    assert site.writes() == set()
+
+
+def test_credentials_of_another_account_are_refused(site: Site) -> None:
+    code, printed = site.run("deploy", "--auto-approve", AWS_DEFAULT_REGION="eu-central-1")
+    assert code == 1
+    assert "is in account 123456789012, us-east-1; the credentials and settings are for" in printed
+    assert site.writes() == set()
+
+
+def test_definitions_change_only_when_their_images_are_there(site: Site) -> None:
+    before = site.images_in_use()
+    with (site.root / "src" / "terraflow" / "__init__.py").open("a") as file:
+        file.write("# Another content.\n")
+    tag = site.make_images()
+    site.aws.set(registry_password="changed")
+    try:
+        code, printed = site.run("deploy", "--auto-approve")
+    finally:
+        site.aws.set(registry_password=PASSWORD)
+    assert code == 1
+    assert "refuses to say whether" in printed
+    assert site.images_in_use() == before
+
+    site.writes()
+    code, printed = site.run("deploy", "--auto-approve")
+    assert code == 0, printed
+    assert site.images_in_use() == {f"{site.registry.host}/lab:{target}-{tag}" for target in TARGETS}
+    assert site.writes() == {("batch", "RegisterJobDefinition"), ("batch", "DeregisterJobDefinition")}
+    assert json.loads(site.stack_json.read_text())["image_tag"] == tag
+
+
+def test_data_and_jobs_are_not_destroyed_by_accident(site: Site) -> None:
+    kept = json.loads(site.stack_json.read_text())
+    s3, batch = site.aws.client("s3"), site.aws.client("batch")
+    for body in (b"first", b"second"):
+        s3.put_object(Bucket=kept["bucket"], Key="raw/S1/L1/a.fastq.gz", Body=body)
+    s3.delete_object(Bucket=kept["bucket"], Key="raw/S1/L1/a.fastq.gz")
+    job = batch.submit_job(
+        jobName="main-bwa_mem", jobQueue=kept["queues"]["spot"], jobDefinition=kept["job_definitions"]["20"]
+    )["jobId"]
+    code, printed = site.run("destroy", "--auto-approve")
+    assert code == 1
+    assert f"{job} main-bwa_mem" in printed and "aws batch terminate-job" in printed
+    batch.terminate_job(jobId=job, reason="test")
+    for _ in range(100):
+        if batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED":
+            break
+        time.sleep(0.1)
+
+    site.writes()
+    code, printed = site.run("destroy", "--auto-approve")
+    assert code == 1
+    assert "holds 3 objects and old versions" in printed and f"make destroy BUCKET={kept['bucket']}" in printed
+    code, printed = site.run("destroy", "--auto-approve", "--delete-data", "another-bucket")
+    assert code == 1 and f"The stack's bucket is {kept['bucket']}, not another-bucket" in printed
+    code, printed = site.run("destroy", "--delete-data", kept["bucket"])
+    assert code == 1 and "no terminal to ask on" in printed
+    assert site.writes() == set()
+    assert len(s3.list_object_versions(Bucket=kept["bucket"])["Versions"]) == 2
+
+
+def test_destroyed_by_name_nothing_is_left(site: Site) -> None:
+    bucket = json.loads(site.stack_json.read_text())["bucket"]
+    code, printed = site.run("destroy", "--auto-approve", "--delete-data", bucket)
+    assert code == 0, printed
+    assert site.aws.client("s3").list_buckets()["Buckets"] == []
+    assert site.aws.client("ecr").describe_repositories()["repositories"] == []
+    assert site.aws.client("batch").describe_job_queues()["jobQueues"] == []
+    assert not site.stack_json.exists() and not site.link.is_symlink()
+    code, printed = site.run("destroy")
+    assert code == 0 and "no stack" in printed
