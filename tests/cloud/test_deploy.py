@@ -29,6 +29,7 @@ from shared import ROOT
 
 from terraflow.image import TARGETS, content_tag
 
+PASSWORD = "correct-horse-battery"
 PROJECT = ("src", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore")
 LEFT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf", "__pycache__")
 # Calls that only look, as their names begin.
@@ -149,11 +150,11 @@ def test_what_is_there_and_does_not_fit_is_told(site: Site, tmp_path: Path) -> N
     assert "quota of Fargate On-Demand vCPU resource count in us-east-1 is 2, and the largest job takes 4" in printed
 
     code, printed = site.run(
-        "deploy", DOCKER_HOST="tcp://127.0.0.1:9", TF_VAR_disk_gib="[5]", AWS_ENDPOINT_URL="http://127.0.0.1:9"
+        "deploy", DOCKER_HOST="tcp://127.0.0.1:9", TF_VAR_spot_max_vcpus="0", AWS_ENDPOINT_URL="http://127.0.0.1:9"
     )
     assert code == 1
     assert "No Docker engine answers" in printed
-    assert "disk_gib has to hold whole numbers from 20 to 200" in printed
+    assert "spot_max_vcpus has to be a whole number from 1" in printed
     assert "No AWS credentials that work in us-east-1" in printed
 
     old = tmp_path / "terraform"
