@@ -1,7 +1,9 @@
 """What all objects of a run share: the connection, the memory, and the inventories of prefixes."""
 
+import functools
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
@@ -14,6 +16,7 @@ from .inventory import Inventory
 from .listing import ask, seen
 from .location import Location, problem
 from .memory import Memory, Seen
+from .storage_object import StorageObject
 from .transfer import Transfer
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self._unlistable: set[str] = set()
         self._asked: dict[tuple[str, str], int] = {}
         self._prefix = str(self.local_prefix)
+        # Snakemake asks for so many paths that to take them apart would need more time than all else here.
+        self._folder = functools.lru_cache(maxsize=10_000)(Path)
 
     @property
     def client(self) -> "S3Client":
@@ -57,6 +62,11 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             return self._transfer
 
     @classmethod
+    def get_storage_object_cls(cls) -> type[StorageObject]:
+        """Snakemake looks for it in the module of this class otherwise."""
+        return StorageObject
+
+    @classmethod
     def example_queries(cls) -> list[ExampleQuery]:
         """Shown in Snakemake's plugin catalogue."""
         return [
@@ -72,6 +82,11 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         """Whether a query names an object, also while it still has wildcards."""
         reason = problem(query)
         return StorageQueryValidationResult(query=query, valid=reason is None, reason=reason)
+
+    def local_path(self, bucket: str, key: str) -> Path:
+        """Where the local copy of an object lies."""
+        folder, _, name = key.rpartition("/")
+        return self._folder(f"{self._prefix}/{bucket}/{folder}") / name
 
     def cache_key(self, location: Location) -> str:
         """The name of an object in Snakemake's cache: its local path."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, get_constant_prefix
 from snakemake_interface_storage_plugins.storage_object import StorageObjectTouch
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
@@ -30,12 +31,23 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         """Asks S3 nothing: Snakemake makes thousands of these while it looks for producers of files."""
-        self.location: Location = locate(self.query)
-        self.bucket, self.key = self.location
+        self.bucket, self.key = locate(self.query)
+
+    @property
+    def location(self) -> Location:
+        """Bucket and key."""
+        return Location(self.bucket, self.key)
 
     def local_suffix(self) -> str:
         """Where a local copy lies below the plugin's folder."""
         return f"{self.bucket}/{self.key}"
+
+    def local_path(self) -> Path:
+        """Where a local copy lies."""
+        if self._overwrite_local_path:
+            return Path(self._overwrite_local_path)
+        path: Path = self.provider.local_path(self.bucket, self.key)
+        return path
 
     def cache_key(self, local_suffix: str | None = None) -> str:
         """Name in Snakemake's cache."""
@@ -74,7 +86,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
     def _existing(self, ask_for_time: bool = False) -> Seen:
         seen = self._look(ask_for_time)
         if seen is None:
-            raise WorkflowError(f"{self.print_query} does not exist.")
+            # Snakemake waits for files that it misses by this error, while a job's resources depend on their sizes.
+            raise FileOrDirectoryNotFoundError(self.local_path(), self.print_query)
         return seen
 
     def mtime(self) -> float:
