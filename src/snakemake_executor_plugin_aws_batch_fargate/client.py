@@ -76,7 +76,7 @@ def patient() -> Config:
         retries={"mode": "adaptive", "total_max_attempts": 10},
         max_pool_connections=CONNECTIONS,
         connect_timeout=10,
-        read_timeout=60,
+        read_timeout=20,
     )
 
 

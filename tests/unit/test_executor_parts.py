@@ -88,7 +88,7 @@ def test_the_identity_is_the_same_in_another_process() -> None:
         "print(names.identity('main', FakeJob(non_derived_params=[{'b', 'a', 'c'}, {'x': {3, 2, 1}}, print])).suffix)"
     )
     run = [sys.executable, "-c", code]
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     found = {
         subprocess.run(run, cwd=folder, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
         for seed in ("1", "2")
