@@ -13,6 +13,7 @@ container has started it strikes.
 """
 
 import json
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator
@@ -102,8 +103,9 @@ def _half(environ: Environ, body: Iterable[bytes]) -> Iterator[bytes]:
 def cut(environ: Environ, *, politely: bool = False) -> None:
     """Ends the connection: with a reset, or as if all had been said."""
     connection = environ["werkzeug.socket"]
-    if not politely:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
-    else:
+    if politely:
         connection.shutdown(socket.SHUT_RDWR)
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    # Files that the server has made of the socket would keep it open.
+    os.close(connection.detach())

@@ -4,6 +4,7 @@ Fields: time, service, operation (AWS's names), bucket, key (also of the prefix 
 sent (bytes of bodies, without framing), caller (access key: a test's own, or a role's), fault.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -82,7 +83,16 @@ class Log:
             record["status"] = int(status.split(" ", 1)[0])
             return start_response(status, headers, *rest)
 
-        body = self.application(environ, start)
+        try:
+            body = self.application(environ, start)
+        except ConnectionAbortedError:
+            raise
+        except Exception:
+            # An answer at any rate: a client that still sends would wait for ever.
+            logging.getLogger("aws").exception("%s %s", record["service"], record["operation"])
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start("500 InternalError", [("Content-Length", "0")])
+            body = []
         try:
             for part in body:
                 record["sent"] += len(part)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import policies
-from moto.iam.models import iam_backends
+from moto.iam.models import ManagedPolicy, iam_backends
 from moto.s3.models import s3_backends
 
 from aws import jobs
@@ -41,10 +41,15 @@ def documents(arn: str) -> list[policies.Policy]:
     """All policies of a role, or the one policy that the ARN names."""
     iam = iam_backends[ACCOUNT]["aws"]
     if ":policy/" in arn:
-        return [policies.parse(unquote(iam.managed_policies[arn].document))]
+        return [_document(iam.managed_policies[arn])]
     role = iam.get_role_by_arn(arn)
-    attached = [policy.document for policy in role.managed_policies.values()]
-    return [policies.parse(unquote(document)) for document in [*role.policies.values(), *attached]]
+    inline = [policies.parse(unquote(document)) for document in role.policies.values()]
+    return inline + [_document(policy) for policy in role.managed_policies.values()]
+
+
+def _document(policy: ManagedPolicy) -> policies.Policy:
+    [current] = [version for version in policy.versions if version.version_id == policy.default_version_id]
+    return policies.parse(unquote(current.document))
 
 
 def bucket_policies(bucket: str) -> list[policies.Policy]:

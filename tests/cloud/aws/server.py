@@ -8,7 +8,7 @@ from moto.backends import list_of_moto_modules  # noqa: F401  (loads moto's inde
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from aws import batch, compute, ecr, jobs, quotas, roles, s3
+from aws import batch, compute, ecr, jobs, network, quotas, roles, s3
 from aws.faults import Faults
 from aws.log import Log
 from aws.state import ADMIN, DEFAULTS, STATE
@@ -112,7 +112,7 @@ class Handler(MotoRequestHandler):
 
 def serve(port: int) -> None:
     """Serves until the process is told to stop; leaves no container behind."""
-    for patched in (s3, ecr, quotas, compute, batch):
+    for patched in (s3, ecr, quotas, network, compute, batch):
         patched.patch()
     application = Orders(Log(Faults(roles.Roles(DomainDispatcherApplication(create_backend_app)))))
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)

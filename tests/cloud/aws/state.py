@@ -43,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
     # Length of a job's second, for time limits, which are of 60 s at least.
     "job_second": 1.0,
     # Whether calls with a role's credentials are held against the role's policies.
-    "enforce_roles": False,
+    "enforce_roles": True,
 }
 
 STATE = State()

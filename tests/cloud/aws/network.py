@@ -1,0 +1,33 @@
+"""EC2: a security group rule's description is told whatever the rule points to. moto tells it for addresses only."""
+
+from moto.ec2.models.security_groups import SecurityGroupRule
+
+Target = dict[str, str] | None
+
+
+def patch() -> None:
+    """Descriptions of rules that point to a group or a prefix list."""
+    original = SecurityGroupRule.__init__
+
+    def __init__(
+        self: SecurityGroupRule,
+        ec2_backend: object,
+        ip_protocol: str,
+        group_id: str,
+        from_port: str | None,
+        to_port: str | None,
+        ip_range: Target,
+        source_group: Target = None,
+        prefix_list_id: Target = None,
+        **rest: object,
+    ) -> None:
+        target = (ip_range, source_group, prefix_list_id)
+        original(self, ec2_backend, ip_protocol, group_id, from_port, to_port, *target, **rest)  # type: ignore[arg-type]
+        self.said = next((given["Description"] for given in target if given and "Description" in given), None)  # type: ignore[attr-defined]
+
+    def description(self: SecurityGroupRule) -> str | None:
+        changed: str | None = self.ip_range.get("Description")
+        return changed or self.said  # type: ignore[attr-defined,no-any-return]
+
+    SecurityGroupRule.__init__ = __init__  # type: ignore[method-assign,assignment]
+    SecurityGroupRule.description = property(description)  # type: ignore[assignment,method-assign]
