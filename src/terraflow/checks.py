@@ -14,9 +14,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from terraflow.errors import UserError
 from terraflow.terraform import Terraform
 
-VARIABLES = ("architecture", "existing_network", "network", "ondemand_max_vcpus", "region", "spot_max_vcpus", "zones")
+VARIABLES = (
+    "architecture",
+    "existing_network",
+    "network",
+    "ondemand_max_vcpus",
+    "region",
+    "spot_max_vcpus",
+    "stack",
+    "zones",
+)
 # Docker's names of what Fargate calls X86_64 and ARM64.
 ENGINES = {"X86_64": "amd64", "ARM64": "arm64"}
+CREDENTIALS = "`aws configure sso` and AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give some."
 # AWS Service Quotas, service `fargate`: what a quota limits, and the variable that asks for as much.
 QUOTAS = {
     "L-3032A538": ("Fargate On-Demand vCPU resource count", "ondemand_max_vcpus"),
@@ -43,6 +53,8 @@ def check(terraform: Terraform, profile: Path) -> Ready:
     account, warnings = "", []
     if region:
         account = _account(region, problems)
+    elif boto3.session.Session().get_credentials() is None:
+        problems.append(f"No AWS credentials: {CREDENTIALS}")
     if account:
         warnings = _quotas(region, variables, largest_job(profile), problems)
     if problems:
@@ -102,10 +114,7 @@ def _account(region: str, problems: list[str]) -> str:
     try:
         return str(boto3.client("sts", region_name=region).get_caller_identity()["Account"])
     except (BotoCoreError, ClientError) as error:
-        problems.append(
-            f"No AWS credentials that work in {region}: {error} `aws configure sso`, AWS_PROFILE or "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY give some."
-        )
+        problems.append(f"No AWS credentials that work in {region} ({error}): {CREDENTIALS}")
         return ""
 
 

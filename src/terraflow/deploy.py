@@ -1,14 +1,18 @@
 """`terraflow deploy`: everything in the AWS account that `snakemake --profile aws` needs."""
 
 import argparse
-import sys
+import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import boto3
 from rich.console import Console
 
 from terraflow import checks, image, profile, registry, stack
+from terraflow.approval import confirm
+from terraflow.errors import UserError
 from terraflow.terraform import Terraform
 
 # us-east-1: an interface endpoint, an hour and zone.
@@ -24,39 +28,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auto-approve",
         action="store_true",
-        help="change the account without a question; without a terminal nothing is asked either",
+        help="change the account without a question; so do YES=1 and CI. Without a terminal one of them is needed",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks, images, Terraform, profile.
+    """Checks, plan, question, images, Terraform, profile.
 
     A definition must never name an image that is not there while jobs may start. So where a repository exists, images
     go there before the definitions change; in a new account Terraform has to make the repository first.
     """
     terraform = Terraform(stack.ROOT / "terraform")
-    folder = stack.ROOT / "profiles" / profile.NAME
+    snakemake = stack.ROOT / "profiles" / profile.NAME
     say("Checking credentials, region, Terraform, Docker and quotas")
-    ready = checks.check(terraform, folder / "config.yaml")
+    ready = checks.check(terraform, snakemake / "config.yaml")
     say(f"Account {ready.account}, region {ready.region}")
     for warning in ready.warnings:
         console.print(f"[yellow]Note:[/] {warning}")
 
-    tag = image.content_tag(stack.ROOT)
-    ask = sys.stdin.isatty() and not options.auto_approve
-    before = terraform.outputs().get("repository_url")
-    if before:
-        push_images(before, tag, ready.region)
-    else:
-        image.build(stack.ROOT, tag)
-    terraform.apply(tag, ask=ask)
+    _refuse_other_place(terraform.outputs(), ready)
+    tag = image_tag(ready.variables["architecture"])
+    repository = registry.repository(boto3.client("ecr", region_name=ready.region), ready.variables["stack"])
+    with tempfile.TemporaryDirectory(prefix="terraflow-plan-") as folder:
+        plan = Path(folder) / "plan"
+        changes = terraform.plan(tag, plan)
+        if changes:
+            approved = options.auto_approve or bool(os.environ.get("CI"))
+            confirm(f"Do this in account {ready.account}, {ready.region}?", "yes", approved=approved)
+        if repository:
+            push_images(repository, tag, ready.region)
+        else:
+            image.build(stack.ROOT, tag)
+        if changes:
+            terraform.apply(plan)
     outputs = terraform.outputs()
     deployed = stack.of_outputs(outputs, "Terraform's outputs are not whole")
-    if deployed.repository_url != before:
+    if not repository:
         push_images(deployed.repository_url, tag, deployed.region)
 
     file = stack.keep(outputs)
-    left_alone = profile.install(folder)
+    left_alone = profile.install(snakemake)
     if left_alone:
         console.print(f"[yellow]Note:[/] {left_alone}")
     say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
@@ -75,6 +86,23 @@ Next:
         markup=False,
     )
     return 0
+
+
+def image_tag(architecture: str) -> str:
+    """Tag of the checkout's images: their content, and what processor they are for unless it is the usual one."""
+    suffix = "" if architecture == "X86_64" else f"-{architecture.lower()}"
+    return image.content_tag(stack.ROOT) + suffix
+
+
+def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None:
+    """Elsewhere Terraform would find nothing of what it made, forget it, and make it all anew."""
+    known = (outputs.get("account_id", ready.account), outputs.get("region", ready.region))
+    if known != (ready.account, ready.region):
+        raise UserError(
+            f"The stack that Terraform knows is in account {known[0]}, {known[1]}; the credentials and settings are "
+            f"for account {ready.account}, {ready.region}. Set AWS_PROFILE and region right; or, for a stack there, "
+            "use another copy of the project."
+        )
 
 
 def push_images(repository_url: str, tag: str, region: str) -> None:

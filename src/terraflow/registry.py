@@ -53,6 +53,14 @@ def authorisation(ecr: "ECRClient") -> Authorisation:
     return Authorisation(user, password)
 
 
+def repository(ecr: "ECRClient", name: str) -> str | None:
+    """Address of a repository, without a tag; None if there is none of this name."""
+    try:
+        return ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"]
+    except ecr.exceptions.RepositoryNotFoundException:
+        return None
+
+
 def missing(repository_url: str, tags: Iterable[str], by: Authorisation) -> list[str]:
     """Tags that the repository lacks, asked of the registry itself. Raises UserError when it gives no answer."""
     host, _, name = repository_url.partition("/")

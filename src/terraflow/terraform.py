@@ -5,11 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from terraflow.errors import UserError
 
+# Exit code of `plan -detailed-exitcode` when there is something to change.
+CHANGES = 2
 INSTALL = "install it from https://developer.hashicorp.com/terraform/install"
 
 
@@ -51,23 +54,51 @@ class Terraform:
         shown = json.loads(self._need("output", "-json").stdout)
         return {name: output["value"] for name, output in shown.items()}
 
-    def apply(self, image_tag: str, *, ask: bool) -> None:
-        """Brings the account to what the stack says; `ask` shows what would change and waits for a yes."""
-        self._loudly("apply", f"-var=image_tag={image_tag}", ask=ask)
+    def resources(self) -> list[str]:
+        """Addresses of everything that Terraform has made and not taken away; empty when there is no stack."""
+        done = self._quietly("state", "list")
+        if done.returncode and "No state file was found" not in done.stderr:
+            raise UserError(f"terraform can't read its state of {self.folder}:", _words(done))
+        return done.stdout.split()
+
+    def plan(self, image_tag: str, file: Path) -> bool:
+        """Shows what would change, and keeps it in the file for `apply`; False when nothing would."""
+        code = self._loudly("plan", "-input=false", "-detailed-exitcode", f"-var=image_tag={image_tag}", f"-out={file}")
+        if code not in (0, CHANGES):
+            raise UserError(f"terraform plan ended with exit code {code}; its reason is above. Nothing was changed.")
+        return code == CHANGES
+
+    def apply(self, plan: Path) -> None:
+        """Changes what the plan says. Raises UserError that tells how to go on."""
+        self._changing("deploy", self._loudly("apply", "-input=false", str(plan)))
 
     def destroy(self, image_tag: str) -> None:
-        """Takes away everything of the stack."""
-        self._loudly("destroy", f"-var=image_tag={image_tag}", ask=False)
+        """Takes away everything of the stack. Raises UserError that tells how to go on."""
+        code = self._loudly("destroy", "-input=false", "-auto-approve", f"-var=image_tag={image_tag}")
+        self._changing("destroy", code)
 
-    def _loudly(self, command: str, *arguments: str, ask: bool) -> None:
-        how = [] if ask else ["-input=false", "-auto-approve"]
-        done = subprocess.run(self._command(command, *how, *arguments), env=self.env, check=False)
-        if done.returncode:
+    def _changing(self, command: str, code: int) -> None:
+        if code:
             raise UserError(
-                f"terraform {command} ended with exit code {done.returncode}; its reason is above. What it had done by "
-                f"then stays, and Terraform knows of it: `make {'deploy' if command == 'apply' else command}` goes on "
-                "from there."
+                f"terraform ended with exit code {code}; its reason is above. What it had done by then stays, and "
+                f"Terraform knows of it: `make {command}` goes on from there."
             )
+
+    def _loudly(self, command: str, *arguments: str) -> int:
+        """Runs to its end. Ctrl-C reaches Terraform as well, which then still has to write down what it has made."""
+        colour = [] if sys.stdout.isatty() else ["-no-color"]
+        sys.stdout.flush()
+        interrupted = False
+        with subprocess.Popen(self._command(command, *colour, *arguments), env=self.env) as process:
+            while True:
+                try:
+                    code = process.wait()
+                    break
+                except KeyboardInterrupt:
+                    interrupted = True
+        if interrupted and code in (0, CHANGES):
+            raise KeyboardInterrupt
+        return code
 
     def _need(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self._quietly(*arguments)

@@ -110,6 +110,21 @@ def test_no_password_stays_anywhere(
     assert PASSWORD not in printed.out + printed.err
 
 
+def test_the_users_keychain_is_left_alone(
+    repository: str, image: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Docker takes a keychain by itself where it finds the program of one and no settings that say otherwise."""
+    asked = tmp_path / "asked"
+    for keychain in ("secretservice", "pass", "osxkeychain"):
+        program = tmp_path / f"docker-credential-{keychain}"
+        program.write_text(f"#!/bin/sh\necho \"$0 $1\" >> {asked}\ncat >> {asked}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+    registry.push(image, repository, "worker-1", BY)
+    assert not asked.exists(), asked.read_text()
+
+
 def test_a_wrong_password_is_told_and_nothing_is_pushed(there: Registry, repository: str, image: str) -> None:
     wrong = Authorisation(USER, "wrong-password")
     with pytest.raises(UserError, match=r"refuses to say whether .*worker-1 is there \(401\)"):

@@ -45,7 +45,7 @@ def names(path: Path) -> list[bytes]:
     return [record[0].split()[0] for record in accuracy.fastq_records(path)]
 
 
-def options(**changes: Any) -> Namespace:  # noqa: ANN401
+def options(**changes: Any) -> Namespace:
     return Namespace(**{"lanes": "separate", "depth": None, "compression": "keep", "seed": 1, **changes})
 
 

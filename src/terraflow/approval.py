@@ -1,0 +1,16 @@
+"""Asking before something changes in an account."""
+
+import os
+import sys
+
+from terraflow.errors import UserError
+
+
+def confirm(question: str, answer: str, *, approved: bool) -> None:
+    """Returns if the user approved in advance (an option, or YES=1) or types the answer. Raises UserError if not."""
+    if approved or os.environ.get("YES") == "1":
+        return
+    if not sys.stdin.isatty():
+        raise UserError("Nothing was changed: there is no terminal to ask on. Say --auto-approve, or set YES=1.")
+    if input(f"{question} Type {answer}: ").strip() != answer:
+        raise UserError("Nothing was changed.")
