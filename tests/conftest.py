@@ -15,12 +15,16 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+# Files whose tests share one applied stack.
+OF_ONE_STACK = ("test_fargate.py", "test_policies.py", "test_stack.py")
+
+
 class ByFile(LoadScopeScheduling):
-    """Tests of one file run in one process, and so do all of tests/cloud: what they need is made once."""
+    """Tests of one file run in one process, and so do all of one stack: what they need is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "cloud" if file.startswith("tests/cloud/") else file
+        return "stack" if file.endswith(OF_ONE_STACK) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

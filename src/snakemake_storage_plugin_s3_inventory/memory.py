@@ -54,6 +54,11 @@ class Memory:
                 for other in [o for o in self._seen if o.bucket == location.bucket and o.key.startswith(inside)]:
                     del self._seen[other]
 
+    def clear(self) -> None:
+        """Forgets all."""
+        with self._lock:
+            self._seen.clear()
+
     def _forget_folders(self, location: Location) -> None:
         """Size and time of the folders above an object change with it; an emptied folder is gone."""
         key = location.key

@@ -4,7 +4,7 @@ import functools
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtime
@@ -37,6 +37,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self._transfer: Transfer | None = None
         # Snakemake's cache while it is in use, that is while the DAG is built, if it wants inventories.
         self._cache: IOCacheStorageInterface | None = None
+        # Told by storage objects, since only the DAG knows which objects are going to change.
+        self.workflow: Any = None
+        self._planned: int | None = None
         self._inventories: dict[tuple[str, str], Inventory] = {}
         self._unlistable: set[str] = set()
         self._asked: dict[tuple[str, str], int] = {}
@@ -117,19 +120,40 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
 
         "Missing" comes from a listing only as long as Snakemake itself keeps such answers; later S3 is asked again.
         """
+        planning = self._is_planning()
         known = self.memory.get(location)
         if known is not None:
             return known
-        if self._cache is not None and self._cache.active:
+        if planning:
             inventory = self._list(location)
             if inventory is not None and inventory.holds(location.key) is False:
                 return None
             known = self.memory.get(location)
             if known is not None:
                 return known
-        else:
-            self._cache = None
         return self.ask(location)
+
+    def _is_planning(self) -> bool:
+        """Whether the DAG is being built; when it stands, or has grown, what its jobs will make is forgotten."""
+        if self._cache is None and self._planned is None:
+            return False
+        if self._cache is not None and self._cache.active:
+            return True
+        planned = None if self.workflow is None else len(self.workflow.dag)
+        if self._cache is not None or planned != self._planned:
+            self._cache, self._planned = None, planned
+            self._forget_what_jobs_make()
+        return False
+
+    def _forget_what_jobs_make(self) -> None:
+        """A worker replaces an object without a word to this process."""
+        if self.workflow is None:
+            self.memory.clear()
+            return
+        for job in self.workflow.dag.needrun_jobs():
+            for file in (*job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
+                if file.is_storage and file.storage_object.provider is self:
+                    self.memory.removed(file.storage_object.location)
 
     def ask(self, location: Location) -> Seen | None:
         """Asks S3 what exists at a location now."""

@@ -6,6 +6,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
@@ -31,22 +32,46 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         """Asks S3 nothing: Snakemake makes thousands of these while it looks for producers of files."""
-        self.bucket, self.key = locate(self.query)
+        self._located = (self.query, locate(self.query))
+
+    @property
+    def _iofile(self) -> Any:  # noqa: ANN401
+        """The file of a rule that this object stands behind; Snakemake sets it."""
+        return self._file
+
+    @_iofile.setter
+    def _iofile(self, file: Any) -> None:  # noqa: ANN401
+        self._file = file
+        if self.provider.workflow is None and file.rule is not None:
+            self.provider.workflow = file.rule.workflow
 
     @property
     def location(self) -> Location:
         """Bucket and key."""
-        return Location(self.bucket, self.key)
+        # Snakemake writes constraints of wildcards into the queries of copies.
+        if self._located[0] is not self.query:
+            self._located = (self.query, locate(self.query))
+        return self._located[1]
+
+    @property
+    def bucket(self) -> str:
+        """Name of the bucket."""
+        return self.location.bucket
+
+    @property
+    def key(self) -> str:
+        """Key in the bucket."""
+        return self.location.key
 
     def local_suffix(self) -> str:
         """Where a local copy lies below the plugin's folder."""
-        return f"{self.bucket}/{self.key}"
+        return "/".join(self.location)
 
     def local_path(self) -> Path:
         """Where a local copy lies."""
         if self._overwrite_local_path:
             return Path(self._overwrite_local_path)
-        path: Path = self.provider.local_path(self.bucket, self.key)
+        path: Path = self.provider.local_path(*self.location)
         return path
 
     def cache_key(self, local_suffix: str | None = None) -> str:

@@ -87,7 +87,7 @@ def missing(repository_url: str, tags: Iterable[str], by: Authorisation) -> list
                     f"Registry {host} refuses to say whether {name}:{tag} is there ({answer.status_code}): the AWS "
                     "credentials need ecr:GetAuthorizationToken, ecr:BatchGetImage and the actions of a push."
                 )
-            elif not answer.ok:
+            elif answer.status_code != requests.codes.ok:
                 raise UserError(
                     f"Registry {host} answers {answer.status_code} {answer.reason} for {name}:{tag}. Try again later."
                 )
@@ -116,10 +116,11 @@ def _logged_in(host: str, by: Authorisation) -> Iterator[Mapping[str, str]]:
     """
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     with tempfile.TemporaryDirectory(prefix="terraflow-docker-") as folder:
-        settings: dict[str, Any] = {}
+        # Where a configuration names no credentials at all, Docker takes the machine's keychain.
+        settings: dict[str, Any] = {"auths": {host: {}}}
         try:
             read = json.loads((own / "config.json").read_text())
-            settings = {key: read[key] for key in KEPT if key in read}
+            settings |= {key: read[key] for key in KEPT if key in read}
         except (OSError, ValueError):
             pass
         (Path(folder) / "config.json").write_text(json.dumps(settings))

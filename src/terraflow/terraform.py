@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from terraflow.errors import UserError
 
 # Exit code of `plan -detailed-exitcode` when there is something to change.
 CHANGES = 2
+STOPPING = (
+    "\nterraflow: Terraform first ends what it has begun, for stopped halfway it could lose track of what it makes; "
+    "nothing else follows. Ctrl-C once more stops it all the same."
+)
 INSTALL = "install it from https://developer.hashicorp.com/terraform/install"
 
 
@@ -85,18 +90,27 @@ class Terraform:
             )
 
     def _loudly(self, command: str, *arguments: str) -> int:
-        """Runs to its end. Ctrl-C reaches Terraform as well, which then still has to write down what it has made."""
+        """Runs to its end, out of reach of the terminal's Ctrl-C.
+
+        What Terraform is making when it is stopped is made in the account and in no state: the next run would find a
+        name taken that nobody knows of. So the first Ctrl-C only keeps what would follow from happening.
+        """
         colour = [] if sys.stdout.isatty() else ["-no-color"]
         sys.stdout.flush()
-        interrupted = False
-        with subprocess.Popen(self._command(command, *colour, *arguments), env=self.env) as process:
+        words = self._command(command, *colour, *arguments)
+        interrupts = 0
+        with subprocess.Popen(words, env=self.env, stdin=subprocess.DEVNULL, process_group=0) as process:
             while True:
                 try:
                     code = process.wait()
                     break
                 except KeyboardInterrupt:
-                    interrupted = True
-        if interrupted and code in (0, CHANGES):
+                    interrupts += 1
+                    if interrupts > 1 or command == "plan":
+                        process.send_signal(signal.SIGINT)
+                    else:
+                        print(STOPPING, file=sys.stderr)
+        if interrupts and code in (0, CHANGES):
             raise KeyboardInterrupt
         return code
 

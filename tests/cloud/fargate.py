@@ -337,6 +337,8 @@ def _compute_environment(values: Mapping[str, Any]) -> Request:
     prefix = values.get("compute_environment_name_prefix")
     name = values.get("compute_environment_name") or values.get("name") or f"{prefix}20000101000000000000000001"
     resources = _request(values["compute_resources"][0]) if values.get("compute_resources") else {}
+    # Terraform's state has 0 for figures that are not set, and does not send them.
+    resources = {key: value for key, value in resources.items() if key == "maxvCpus" or value != 0}
     for key in ("subnets", "securityGroupIds"):
         if isinstance(resources.get(key), str):
             resources[key] = [resources[key]]
