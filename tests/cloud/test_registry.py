@@ -117,7 +117,7 @@ def test_the_users_keychain_is_left_alone(
     asked = tmp_path / "asked"
     for keychain in ("secretservice", "pass", "osxkeychain"):
         program = tmp_path / f"docker-credential-{keychain}"
-        program.write_text(f"#!/bin/sh\necho \"$0 $1\" >> {asked}\ncat >> {asked}\n")
+        program.write_text(f'#!/bin/sh\necho "$0 $1" >> {asked}\ncat >> {asked}\n')
         program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
