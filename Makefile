@@ -42,6 +42,7 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) mypy --strict $(python_dirs)
 	$(RUN) snakefmt --check workflow
 	$(RUN) snakemake --lint --configfile config/example/config.yaml
+	$(RUN) python tools/terraform_tables.py --check
 	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests workflow -name '*.sh' -not -path 'demo/run/*')
 
 accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>

@@ -79,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
   people     attach {deployed.submit_policy_arn} to whoever runs workflows
 
 Next:
-  terraflow stage config/samples.tsv      upload reads and reference, and get a sheet with s3:// paths
-  snakemake --profile aws --dry-run       see what would be done
-  snakemake --profile aws
+  .venv/bin/terraflow stage config/samples.tsv                             upload reads and reference
+  .venv/bin/snakemake --profile aws --configfile config/aws.yaml --dry-run   see what would be done
+  .venv/bin/snakemake --profile aws --configfile config/aws.yaml
 """,
         markup=False,
     )
