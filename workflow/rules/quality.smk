@@ -177,13 +177,13 @@ rule multiqc:
         coverage=collect("results/qc/coverage/{sample}.contigs.tsv", sample=SAMPLES),
         variants=collect("results/qc/bcftools/{callset}.stats.txt", callset=CALLSETS),
     output:
-        report(
+        page=report(
             "results/qc/multiqc.html",
             category="Quality",
             labels={"page": "MultiQC"},
             caption="../report/multiqc.rst",
         ),
-        "results/qc/multiqc_data.zip",
+        data="results/qc/multiqc_data.zip",
     log:
         "logs/multiqc.log",
     conda:
@@ -201,6 +201,6 @@ rule multiqc:
         stage {output}
         printf '%s\n' {input} >$SCRATCH/files.txt
         multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \
-            --zip-data-dir --outdir $SCRATCH/$(dirname {output[0]}) --filename multiqc.html
+            --zip-data-dir --outdir $SCRATCH/$(dirname {output.page}) --filename multiqc.html
         publish {output}
         """

@@ -40,14 +40,9 @@ class Executor(RemoteExecutor):
         """Begins to store, and writes what a worker would have been told to do to $PRETEND_COMMANDS/<rule>."""
         command = self.format_job_exec(job)
         if folder := os.environ.get("PRETEND_COMMANDS"):
-            Path(folder, job.name).write_text(f"set -e\n{self.job_command(command)}")
+            Path(folder, job.name).write_text(command)
         stored: Future[None] = self._threads.submit(self._store, job)
         self.report_job_submission(SubmittedJobInfo(job, external_jobid=str(job.jobid), aux={"stored": stored}))
-
-    def job_command(self, command: str) -> str:
-        """A worker's command: the sources first, if they travel."""
-        precommand = self.workflow.spawned_job_args_factory.precommand(self.common_settings, "python")
-        return f"{precommand}\n{command}\n"
 
     def _store(self, job: Any) -> None:
         files = [*job.output, *job.log, *([job.benchmark] if job.benchmark else [])]
