@@ -62,9 +62,11 @@ class Inventory:
             more = page.more
         self.complete = not more
         self._add(self._prefix, entries, more)
+        objects = {entry["Key"] for entry in entries}
         for folder, total in directories(entries).items():
             # A folder that is not listed to its end has another size and time.
-            if self.complete or (entries and entries[-1]["Key"] >= f"{folder}0"):
+            whole = self.complete or entries[-1]["Key"] >= f"{folder}0"
+            if whole and folder not in objects:
                 self._found(Location(self._bucket, folder), total)
 
     def holds(self, key: str) -> bool | None:

@@ -1,0 +1,145 @@
+"""Listings answer what asking would have answered, with fewer requests; and only what exists is remembered."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from snakemake_storage_plugin_s3_inventory.inventory import Inventory, before
+from snakemake_storage_plugin_s3_inventory.listing import ask, directories
+from snakemake_storage_plugin_s3_inventory.location import Location
+from snakemake_storage_plugin_s3_inventory.memory import Memory, Seen
+
+TIME = datetime(2026, 1, 2, 3, 4, 5, 600_000, UTC)
+
+
+class Bucket:
+    """Answers ListObjectsV2 as S3 does, a few keys at a time, and counts."""
+
+    def __init__(self, keys: Iterable[str], page: int) -> None:
+        self.keys = sorted(set(keys), key=str.encode)
+        self.page = page
+        self.requests = 0
+
+    def list_objects_v2(self, **asked: Any) -> dict[str, Any]:
+        """A page; the token is the last key of the page before."""
+        self.requests += 1
+        after = asked.get("ContinuationToken", asked.get("StartAfter", "")).encode()
+        keys = [k for k in self.keys if k.startswith(asked["Prefix"]) and k.encode() > after]
+        contents = [{"Key": key, "Size": len(key), "LastModified": TIME} for key in keys[: self.page]]
+        answer: dict[str, Any] = {"Contents": contents, "IsTruncated": len(keys) > self.page}
+        if answer["IsTruncated"]:
+            answer["NextContinuationToken"] = keys[self.page - 1]
+        return answer
+
+
+def exists(bucket: Bucket, key: str) -> bool:
+    """What a local folder with the same files would say."""
+    return any(k == key or k.startswith(f"{key}/") for k in bucket.keys)
+
+
+KEYS = st.text("ab./0é~ ", min_size=1, max_size=5).map(lambda text: f"runs/main/{text}")
+Ask = Callable[[Location], bool]
+
+
+@given(st.lists(KEYS, max_size=25), st.lists(KEYS, max_size=10), st.integers(1, 4), st.integers(1, 4))
+def test_an_inventory_says_what_exists(keys: list[str], asked: list[str], page: int, pages: int) -> None:
+    bucket = Bucket(keys, page)
+    found: dict[Location, Seen] = {}
+    inventory = Inventory(bucket, "lab", "runs/main/", pages, found.__setitem__)  # type: ignore[arg-type]
+    inventory.fill()
+    assert bucket.requests <= pages
+    assert inventory.complete == (len(bucket.keys) <= page * pages)
+    for number, key in enumerate([*asked, *keys], 1):
+        answer = inventory.holds(key)
+        # A directory may have to be asked for; nothing else is left open, or said wrongly.
+        assert answer is exists(bucket, key) if answer is not None else (exists(bucket, key) or not inventory.complete)
+        assert bucket.requests <= pages + number
+    for location, seen in found.items():
+        assert exists(bucket, location.key)
+        assert seen.size == sum(len(k) for k in keys_in(bucket, location.key))
+
+
+def keys_in(bucket: Bucket, key: str) -> list[str]:
+    """The object itself, or what lies in the directory."""
+    return [key] if key in bucket.keys else [k for k in bucket.keys if k.startswith(f"{key}/")]
+
+
+@given(st.lists(KEYS, max_size=25), KEYS, st.integers(1, 4))
+def test_asking_finds_objects_and_directories(keys: list[str], key: str, page: int) -> None:
+    bucket = Bucket(keys, page)
+    found = dict(ask(bucket, Location("lab", key)))  # type: ignore[arg-type]
+    seen = found.get(Location("lab", key))
+    assert (seen is not None) is exists(bucket, key)
+    if seen is not None:
+        assert seen == Seen(
+            sum(map(len, keys_in(bucket, key))), int(TIME.timestamp()), is_directory=key not in bucket.keys
+        )
+    assert all(exists(bucket, location.key) for location in found)
+
+
+def test_one_request_is_enough_for_a_file_that_is_missing_or_there() -> None:
+    bucket = Bucket([f"runs/main/S{n}.bam{index}" for n in range(100) for index in ("", ".bai")], 1000)
+    found = dict(ask(bucket, Location("lab", "runs/main/S7.bam")))  # type: ignore[arg-type]
+    assert set(found) == {Location("lab", "runs/main/S7.bam"), Location("lab", "runs/main/S7.bam.bai")}
+    assert not dict(ask(bucket, Location("lab", "runs/main/S100.bam")))  # type: ignore[arg-type]
+    assert bucket.requests == 2
+
+
+def test_a_bucket_with_millions_of_others_is_not_listed_whole() -> None:
+    others = [f"raw/{n:06d}_R{mate}.fq" for n in range(5000) for mate in (1, 2)]
+    bucket = Bucket(others, 100)
+    inventory = Inventory(bucket, "lab", "raw/", 5, lambda *_: None)  # type: ignore[arg-type]
+    inventory.fill()
+    assert bucket.requests == 5
+    for n in (3000, 3001, 3010, 4711):
+        for mate in (1, 2):
+            assert inventory.holds(f"raw/{n:06d}_R{mate}.fq") is True
+            assert inventory.holds(f"raw/{n:06d}_R{mate}.txt") is False
+    assert bucket.requests == 7
+
+
+@given(st.text(min_size=1, max_size=4), st.text(min_size=1, max_size=4))
+def test_a_page_can_begin_just_before_a_key(key: str, other: str) -> None:
+    assert before(key).encode("utf-8", "surrogatepass") < key.encode("utf-8", "surrogatepass")
+
+
+def test_directories_have_the_sizes_of_all_in_them() -> None:
+    keys = ["a/b/c/1", "a/b/2", "a/3", "4"]
+    found = directories({"Key": key, "Size": 10, "LastModified": TIME} for key in keys)
+    assert {key: seen.size for key, seen in found.items()} == {"a": 30, "a/b": 20, "a/b/c": 10}
+    assert all(seen.is_directory and seen.mtime == int(TIME.timestamp()) for seen in found.values())
+
+
+@pytest.fixture
+def memory() -> Memory:
+    memory = Memory()
+    for key in ("run/dir/a", "run/dir/b", "run/dirt"):
+        memory.saw(Location("lab", key), Seen(1, 1.0))
+    for key in ("run/dir", "run"):
+        memory.saw(Location("lab", key), Seen(2, 1.0, is_directory=True))
+    return memory
+
+
+def known(memory: Memory) -> set[str]:
+    """Which of the fixture's keys are remembered."""
+    keys = ("run", "run/dir", "run/dir/a", "run/dir/b", "run/dirt")
+    return {key for key in keys if memory.get(Location("lab", key))}
+
+
+def test_a_removed_object_is_forgotten_and_so_is_what_was_known_of_its_folders(memory: Memory) -> None:
+    memory.removed(Location("lab", "run/dir/a"))
+    assert known(memory) == {"run/dir/b", "run/dirt"}
+
+
+def test_a_removed_directory_is_forgotten_with_all_in_it(memory: Memory) -> None:
+    memory.removed(Location("lab", "run/dir"))
+    assert known(memory) == {"run/dirt"}
+
+
+def test_what_is_stored_is_known_without_its_time(memory: Memory) -> None:
+    memory.stored(Location("lab", "run/dir/c"), Seen(5, None))
+    assert memory.get(Location("lab", "run/dir/c")) == Seen(5, None)
+    assert known(memory) == {"run/dir/a", "run/dir/b", "run/dirt"}
