@@ -96,7 +96,7 @@ class Transfer:
 
         The checksum is that of the whole file also if it goes in parts, so that whoever reads it can compare it.
         """
-        extra: dict[str, Any] = {"ChecksumCRC32": crc32(path)}
+        extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": crc32(path)}
         if tags:
             extra["Tagging"] = urlencode(tags)
         for last in self._attempts():
@@ -179,9 +179,7 @@ class Transfer:
         part_size = 0
         if checksum.parts:
             # A checksum of parts says nothing about how long they are: the first one is asked for its length.
-            first = self._client.head_object(
-                Bucket=location.bucket, Key=location.key, PartNumber=1, IfMatch=response["ETag"]
-            )
+            first = self._client.head_object(Bucket=location.bucket, Key=location.key, PartNumber=1)
             part_size = first["ContentLength"]
             if not part_size or math.ceil(size / part_size) != checksum.parts:
                 return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from snakemake_storage_plugin_s3_inventory.checksums import Expected, crc32, expected, of_file
 
 DATA = bytes(range(256)) * 40_000

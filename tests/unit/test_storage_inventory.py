@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from snakemake_storage_plugin_s3_inventory.inventory import Inventory, before
 from snakemake_storage_plugin_s3_inventory.listing import ask, directories
 from snakemake_storage_plugin_s3_inventory.location import Location

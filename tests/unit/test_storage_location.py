@@ -1,6 +1,7 @@
 """Queries become buckets and keys, and wrong ones are refused with a reason."""
 
 import pytest
+
 from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings
 from snakemake_storage_plugin_s3_inventory.location import Location, locate, problem
 
