@@ -94,3 +94,69 @@ def test_tags_that_are_not_there_are_missing() -> None:
     assert path == "/v2/lab/terraflow/manifests/there"
     assert base64.b64decode(headers["Authorization"].removeprefix("Basic ")).decode() == "AWS:pass:word"
     assert set(headers["Accept"].split(", ")) == set(registry.MANIFESTS)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (401, r"refuses to say whether lab/terraflow:x is there \(401\)"),
+        (403, "need ecr:GetAuthorizationToken, ecr:BatchGetImage"),
+        (302, "answers 302"),
+        (400, "answers 400"),
+    ],
+)
+def test_only_not_found_is_missing(code: int, words: str) -> None:
+    with answering(x=[code]) as server, pytest.raises(UserError, match=words) as error:
+        registry.missing(server.url, ["x"], BY)
+    assert BY.password not in str(error.value)
+
+
+def test_a_registry_that_recovers_is_asked_again() -> None:
+    with answering(x=[503, 429, 200]) as server:
+        assert registry.missing(server.url, ["x"], BY) == []
+    assert len(server.asked) == 3
+
+
+def test_a_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with answering(x=[200]) as server:
+        assert registry.missing(server.url, ["x"], BY) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"),
+    [
+        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/lab", "https"),
+        ("127.0.0.1.example.org:5000/lab", "https"),
+        ("127.0.0.1:5000/lab", "http"),
+        ("localhost:5000/lab", "http"),
+        ("[::1]:5000/lab", "http"),
+    ],
+)
+def test_a_password_goes_in_the_clear_to_this_machine_only(
+    url: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def send(_: object, request: requests.PreparedRequest, **__: Any) -> requests.Response:
+        asked.append(request.url)
+        raise requests.ConnectionError("no network in tests")
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    with pytest.raises(UserError, match="does not answer .no network in tests"):
+        registry.missing(url, ["x"], BY)
+    host, _, name = url.partition("/")
+    assert asked == [f"{scheme}://{host}/v2/{name}/manifests/x"]
+
+
+def test_authorisation_is_user_and_password() -> None:
+    client = boto3.client("ecr", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    token = base64.b64encode(b"AWS:pass:word").decode()
+    with Stubber(client) as ecr:
+        ecr.add_response("get_authorization_token", {"authorizationData": [{"authorizationToken": token}]})
+        by = registry.authorisation(client)
+        assert by == BY
+        assert "word" not in f"{by} {by!r}"
+        ecr.add_client_error("get_authorization_token", "AccessDeniedException", "not for you")
+        with pytest.raises(UserError, match="ECR gives no authorisation to push images: .*not for you"):
+            registry.authorisation(client)
