@@ -121,7 +121,7 @@ def _logged_in(host: str, by: Authorisation) -> Iterator[Mapping[str, str]]:
         try:
             read = json.loads((own / "config.json").read_text())
             settings |= {key: read[key] for key in KEPT if key in read}
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             pass
         (Path(folder) / "config.json").write_text(json.dumps(settings))
         if (own / "contexts").is_dir():

@@ -160,3 +160,73 @@ def test_authorisation_is_user_and_password() -> None:
         ecr.add_client_error("get_authorization_token", "AccessDeniedException", "not for you")
         with pytest.raises(UserError, match="ECR gives no authorisation to push images: .*not for you"):
             registry.authorisation(client)
+
+
+def test_a_push_that_someone_else_was_quicker_with_is_done(docker: Callable[..., Path]) -> None:
+    """A tag that is there can't be written again: ECR refuses the second of two pushes at the same time."""
+    asked = docker(push=1)
+    with answering(x=[200]) as server:
+        registry.push("terraflow:local", server.url, "x", BY)
+    assert f"push {server.url}:x" in asked.read_text()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_push_without_an_image_afterwards_is_told(code: int, docker: Callable[..., Path]) -> None:
+    docker(push=code)
+    with (
+        answering() as server,
+        pytest.raises(UserError, match=rf"docker push of \S+:x ended with exit code {code}, and the image is not"),
+    ):
+        registry.push("terraflow:local", server.url, "x", BY)
+
+
+def test_a_login_that_fails_is_told_without_the_password(docker: Callable[..., Path]) -> None:
+    asked = docker(login='echo "$password is wrong" >&2; exit 1')
+    with answering(x=[200]) as server, pytest.raises(UserError, match="docker login failed:") as error:
+        registry.push("terraflow:local", server.url, "x", BY)
+    assert "*** is wrong" in str(error.value)
+    assert BY.password not in str(error.value) + asked.read_text()
+    assert not any(line.startswith("push") for line in asked.read_text().splitlines())
+
+
+@pytest.mark.parametrize("login", ["exit 0", "exit 1"])
+def test_the_client_gets_a_configuration_of_its_own(
+    login: str, docker: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = docker(login=login)
+    own = tmp_path / "own"
+    own.mkdir()
+    settings = {
+        "auths": {"example.org": {"auth": "bWU6bWU="}},
+        "credsStore": "desktop",
+        "credHelpers": {"example.org": "other"},
+        "currentContext": "elsewhere",
+        "proxies": {"default": {"httpProxy": "http://proxy"}},
+    }
+    (own / "config.json").write_text(json.dumps(settings))
+    monkeypatch.setenv("DOCKER_CONFIG", str(own))
+    with answering(x=[200]) as server:
+        try:
+            registry.push("terraflow:local", server.url, "x", BY)
+        except UserError:
+            assert login == "exit 1"
+    used = json.loads((tmp_path / "config").read_text())
+    # Docker would take a keychain if it found no credentials at all.
+    assert used.pop("auths") == {server.url.partition("/")[0]: {}}
+    assert used == {key: settings[key] for key in ("currentContext", "proxies")}
+    folder = asked.read_text().splitlines()[3]
+    assert folder != str(own)
+    assert not Path(folder).exists()
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "null"])
+def test_a_configuration_that_says_nothing_is_none(
+    text: str | None, docker: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker()
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    with answering(x=[200]) as server:
+        registry.push("terraflow:local", server.url, "x", BY)
+    assert list(json.loads((tmp_path / "config").read_text())) == ["auths"]
