@@ -143,7 +143,7 @@ def test_a_password_goes_in_the_clear_to_this_machine_only(
         raise requests.ConnectionError("no network in tests")
 
     monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
-    with pytest.raises(UserError, match="does not answer .no network in tests"):
+    with pytest.raises(UserError, match=r"does not answer .no network in tests"):
         registry.missing(url, ["x"], BY)
     host, _, name = url.partition("/")
     assert asked == [f"{scheme}://{host}/v2/{name}/manifests/x"]
@@ -158,7 +158,7 @@ def test_authorisation_is_user_and_password() -> None:
         assert by == BY
         assert "word" not in f"{by} {by!r}"
         ecr.add_client_error("get_authorization_token", "AccessDeniedException", "not for you")
-        with pytest.raises(UserError, match="ECR gives no authorisation to push images: .*not for you"):
+        with pytest.raises(UserError, match=r"ECR gives no authorisation to push images: .*not for you"):
             registry.authorisation(client)
 
 
