@@ -15,7 +15,7 @@ import bcrypt
 import needs
 
 USER = "AWS"
-PASSWORD = "secret"
+PASSWORD = "easy-to-find-where-it-leaks"
 CONFIG = """\
 version: 0.1
 log: {{level: warn}}

@@ -1,17 +1,23 @@
 """Pushing images to a real registry: who may, what is passed over, and what is told when it does not work."""
 
+import base64
 import io
 import json
 import os
+import signal
 import subprocess
+import sys
 import tarfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import needs
+import psutil
 import pytest
 import registry as loopback
 import requests
@@ -70,18 +76,37 @@ def manifest(repository: str, tag: str) -> dict[str, Any]:
     return found
 
 
+def image_id(name: str) -> str:
+    """Digest of what a local image is."""
+    command = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_a_pushed_image_is_there_and_what_is_there_is_not_missing(there: Registry, repository: str, image: str) -> None:
     tags = ["worker-1", "report-1"]
     assert registry.missing(repository, tags, BY) == tags
     registry.push(image, repository, "worker-1", BY)
     assert registry.missing(repository, tags, BY) == ["report-1"]
-    local = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=True)
-    assert manifest(repository, "worker-1")["config"]["digest"] == json.loads(local.stdout)[0]["Id"]
     # Layers that the registry has are not sent again under another tag: only the manifest is.
     before = len(there.uploads())
     registry.push(image, repository, "report-1", BY)
     name = repository.partition("/")[2]
     assert there.uploads()[before:] == [f"/v2/{name}/manifests/report-1"]
+
+
+def test_what_is_pulled_is_what_was_pushed(there: Registry, repository: str, image: str, tmp_path: Path) -> None:
+    registry.push(image, repository, "worker-1", BY)
+    pushed = image_id(image)
+    subprocess.run(["docker", "rmi", image, f"{repository}:worker-1"], check=True, capture_output=True)
+    env = dict(os.environ, DOCKER_CONFIG=str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {there.host: {}}}))
+    for command in (
+        ["login", "--username", USER, "--password-stdin", there.host],
+        ["pull", f"{repository}:worker-1"],
+        ["tag", f"{repository}:worker-1", image],
+    ):
+        subprocess.run(["docker", *command], env=env, input=PASSWORD, text=True, check=True, capture_output=True)
+    assert image_id(image) == pushed == manifest(repository, "worker-1")["config"]["digest"]
 
 
 def test_ecr_gives_the_authorisation(
@@ -108,6 +133,82 @@ def test_no_password_stays_anywhere(
     assert list(temporary.iterdir()) == []
     printed = capfd.readouterr()
     assert PASSWORD not in printed.out + printed.err
+
+
+class Stalled(BaseHTTPRequestHandler):
+    """Lets everyone in who has a password, has nothing, and is slow to take the first layer."""
+
+    reached = threading.Event()
+    ended = threading.Event()
+
+    def do_GET(self) -> None:
+        known = "Authorization" in self.headers
+        self.send_response(200 if known else 401)
+        if not known:
+            self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.reached.set()
+        self.ended.wait(60)
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+PUSH = """
+import sys
+from terraflow import registry
+registry.push(sys.argv[1], sys.argv[2], "worker-1", registry.Authorisation("AWS", sys.stdin.read()))
+"""
+
+
+def test_an_interrupted_push_leaves_no_password(image: str, tmp_path: Path) -> None:
+    """Nor is it to be seen while the push runs, in a list of processes or by another user."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (tmp_path / "password").write_text(PASSWORD)
+    env = dict(os.environ, TMPDIR=str(temporary))
+    with (tmp_path / "password").open() as password, ThreadingHTTPServer(("127.0.0.1", 0), Stalled) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"127.0.0.1:{server.server_port}/terraflow"
+        pushing = subprocess.Popen(
+            [sys.executable, "-c", PUSH, image, url],
+            env=env,
+            stdin=password,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            assert Stalled.reached.wait(60)
+            parent = psutil.Process(pushing.pid)
+            family = [parent, *parent.children(recursive=True)]
+            assert len(family) > 1
+            seen = [" ".join([*process.cmdline(), *process.environ().values()]) for process in family]
+            (folder,) = temporary.iterdir()
+            mode = folder.stat().st_mode & 0o777
+        finally:
+            os.killpg(pushing.pid, signal.SIGINT)
+            said = pushing.communicate(timeout=60)[0]
+            Stalled.ended.set()
+            server.shutdown()
+            subprocess.run(["docker", "rmi", f"{url}:worker-1"], check=True, capture_output=True)
+    coded = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    for text in (*seen, said):
+        assert PASSWORD not in text
+        assert coded not in text
+    assert mode == 0o700
+    assert "KeyboardInterrupt" in said
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_users_keychain_is_left_alone(
