@@ -1,0 +1,143 @@
+"""Counts what the storage plugin asks of S3, and times a plan on S3 against one on local files.
+
+plan  plans the workflow for many samples, with nothing done yet
+run   runs the workflow with jobs that only store their outputs, and counts what the head asks beside them
+
+Needs the packages of the tests (moto is the S3). Examples:
+    python benchmarks/storage.py plan --samples 1000
+    python benchmarks/storage.py run --samples 12 120
+"""
+
+import argparse
+import gzip
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests" / "cloud"
+sys.path.append(str(TESTS))
+running = importlib.import_module("aws.process").running
+# The server of the tests, which stand outside the paths of type checks.
+Aws = Any
+
+BUCKET = "lab"
+REFERENCE = ROOT / "config" / "example" / "reference.fa.gz"
+READ = gzip.compress(b"@r\nACGT\n+\nIIII\n")
+
+
+def main() -> None:
+    """Runs what the command line asks for, on a server of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["plan", "run"])
+    parser.add_argument("--samples", type=int, nargs="+", default=[1000])
+    parser.add_argument("--times", type=int, default=1, help="repeat, and take the fastest")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "aws.log") as aws:
+        aws.client("s3").create_bucket(Bucket=BUCKET)
+        for samples in asked.samples:
+            project = make_project(Path(folder) / f"s3-{samples}", samples, f"s3://{BUCKET}/raw/of{samples}")
+            upload(aws, f"raw/of{samples}", samples)
+            storage = ["--default-storage-provider", "s3-inventory"]
+            storage += ["--default-storage-prefix", f"s3://{BUCKET}/runs/of{samples}"]
+            if asked.what == "plan":
+                local = make_project(Path(folder) / f"local-{samples}", samples, "reads")
+                write_reads(local / "reads", samples)
+                plan(aws, local, project, storage, samples, asked.times)
+            else:
+                run(aws, project, storage, samples)
+
+
+def names(samples: int) -> list[str]:
+    """Names of FASTQ files: two lanes of pairs for each sample."""
+    return [f"S{s}_{lane}_R{mate}.fastq.gz" for s in range(samples) for lane in ("L1", "L2") for mate in (1, 2)]
+
+
+def make_project(folder: Path, samples: int, reads: str) -> Path:
+    """A working directory with configuration and sheet."""
+    folder.mkdir()
+    reference = f"s3://{BUCKET}/reference/genome.fa.gz" if reads.startswith("s3:") else str(REFERENCE)
+    settings = {"samples": "samples.tsv", "reference": {"fasta": reference}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    files = iter(f"{reads}/{name}" for name in names(samples))
+    rows = [f"S{s}\t{lane}\t{next(files)}\t{next(files)}" for s in range(samples) for lane in ("L1", "L2")]
+    (folder / "samples.tsv").write_text("\n".join(["sample\tunit\tfq1\tfq2", *rows, ""]))
+    return folder
+
+
+def write_reads(folder: Path, samples: int) -> None:
+    """A read in every file."""
+    folder.mkdir()
+    for name in names(samples):
+        (folder / name).write_bytes(READ)
+
+
+def upload(aws: Aws, prefix: str, samples: int) -> None:
+    """The same in S3, and the reference."""
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=BUCKET, Key="reference/genome.fa.gz", Body=REFERENCE.read_bytes())
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda name: s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=READ), names(samples)))
+
+
+def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, str]:
+    """Runs Snakemake, and gives wall and CPU seconds and what it printed."""
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml")]
+    command += ["--directory", str(folder), *arguments]
+    printed = folder / "printed.txt"
+    env = aws.env | {"PYTHONPATH": os.pathsep.join([str(TESTS / "plugins"), os.environ.get("PYTHONPATH", "")])}
+    start = time.monotonic()
+    with printed.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - start
+    text = printed.read_text()
+    if process.returncode:
+        sys.exit(text[-4000:])
+    return seconds, usage.ru_utime + usage.ru_stime, text
+
+
+def requests(aws: Aws) -> Counter[str]:
+    """Operations on S3 since the last call, without those of the pretended workers."""
+    seen: list[dict[str, Any]] = aws.requests(forget=True)
+    return Counter(call["operation"] for call in seen if call["service"] == "s3" and call["caller"] != "PRETEND")
+
+
+def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, times: int) -> None:
+    """Plans both, in turn."""
+    dry = ["--cores", "2", "--dry-run", "--quiet", "rules"]
+    here, there = [], []
+    for _ in range(times):
+        here.append(snakemake(aws, local, *dry)[:2])
+        requests(aws)
+        there.append(snakemake(aws, remote, *dry, *storage)[:2])
+        asked = requests(aws)
+    (wall, cpu), (wall3, cpu3) = min(here), min(there)
+    print(f"plan of {samples} samples: local {wall:.1f} s ({cpu:.1f} CPU s), S3 {wall3:.1f} s ({cpu3:.1f} CPU s)")
+    print(f"  ratio {wall3 / wall:.2f} ({cpu3 / cpu:.2f} of CPU); {asked.total()} requests {dict(asked)}")
+
+
+def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
+    """Runs all jobs elsewhere; what they store is not what the rules would, so nothing looks into it."""
+    options = ["--executor", "pretend", "--jobs", "200", "--scheduler", "greedy", "--shared-fs-usage", "none"]
+    options += ["--no-hooks", "--seconds-between-status-checks", "1"]
+    requests(aws)
+    wall, cpu, text = snakemake(aws, folder, *options, *storage)
+    asked = requests(aws)
+    jobs = text.count("Finished jobid: ")
+    print(f"run of {samples} samples: {jobs} jobs in {wall:.0f} s ({cpu:.0f} CPU s of the head)")
+    print(f"  {asked.total()} requests, {asked.total() / jobs:.2f} a job {dict(asked)}")
+
+
+if __name__ == "__main__":
+    main()
