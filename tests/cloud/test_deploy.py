@@ -108,6 +108,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             shutil.copytree(ROOT / name, root / name, ignore=LEFT)
         else:
             shutil.copy(ROOT / name, root)
+    # Content of its own: its stand-ins must not have the names of the checkout's real images.
+    with (root / "envs" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write(f"# {folder}\n")
     (root / "terraform" / "terraform.tfvars").write_text('stack = "lab"\nnetwork = "public"\nzones = 1\n')
     (folder / "home").mkdir()
     with running(folder / "aws.log") as aws, loopback.running(folder / "registry", PASSWORD) as registry:
