@@ -43,9 +43,9 @@ def test_the_smallest_shape_that_holds_it(vcpus: float, memory: int, disk: float
     shape = fit(vcpus, memory, disk, DISKS)
     assert shape.memory_mib in MEMORY_MIB[shape.vcpus]
     assert shape.vcpus >= vcpus and shape.memory_mib >= memory and shape.disk_gib >= disk + IMAGE_GIB
-    # No other shape that holds it is smaller in anything.
+    # No other shape that holds it has fewer vCPUs (a GB of memory costs a ninth of one), or as many and less memory.
     for other in ((v, m) for v, m in ALL if v >= vcpus and m >= memory):
-        assert other[0] >= shape.vcpus and other[1] >= shape.memory_mib
+        assert other >= (shape.vcpus, shape.memory_mib)
     assert all(size >= shape.disk_gib for size in DISKS if size >= disk + IMAGE_GIB)
 
 
