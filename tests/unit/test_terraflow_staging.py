@@ -1,0 +1,167 @@
+"""What `terraflow stage` would send where, and how sheet and configuration read afterwards."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from samples import Unit
+
+from terraflow import approval, stage, staging
+from terraflow.errors import UserError, words_of_aws
+from terraflow.staging import Plan
+
+
+def unit(line: int, fq1: str, fq2: str = "", sample: str = "S1", name: str = "L1") -> Unit:
+    return Unit(sample=sample, unit=name, fq1=fq1, fq2=fq2, library="", platform="", sex="", line=line)
+
+
+def config(fasta: str = "genome.fa", gff: str = "", bwa_index: str = "build") -> dict[str, Any]:
+    return {"reference": {"fasta": fasta, "bwa_index": bwa_index}, "annotation": {"gff": gff}}
+
+
+def keys(plan: Plan) -> dict[str, str]:
+    return {item.key: str(item.path) for item in plan.items}
+
+
+def test_units_with_files_of_one_name_have_places_of_their_own() -> None:
+    units = [
+        unit(2, "a/x.fastq.gz", "b/x.fastq.gz"),
+        unit(3, "c/x.fastq.gz", name="L2"),
+        unit(4, "/d/Blüte 1.fastq", sample="S2"),
+    ]
+    assert keys(staging.plan(units, config())) == {
+        "raw/S1/L1/fq1/x.fastq.gz": "a/x.fastq.gz",
+        "raw/S1/L1/fq2/x.fastq.gz": "b/x.fastq.gz",
+        "raw/S1/L2/x.fastq.gz": "c/x.fastq.gz",
+        "raw/S2/L1/Blüte 1.fastq": "/d/Blüte 1.fastq",
+        "reference/genome.fa": "genome.fa",
+    }
+
+
+def test_the_index_comes_along_only_where_it_is_used() -> None:
+    suffixes = (".amb", ".ann", ".bwt", ".pac", ".sa")
+    built = staging.plan([], config("ref/g.fa", "ref/g.gff"))
+    assert set(keys(built)) == {"reference/g.fa", "reference/g.gff"}
+    prebuilt = staging.plan([], config("ref/g.fa", bwa_index="prebuilt"))
+    assert keys(prebuilt) == {f"reference/g.fa{end}": f"ref/g.fa{end}" for end in ("", *suffixes)}
+
+
+def test_addresses_stay() -> None:
+    addresses = ["s3://b/a.fq", "https://example.org/b.fq", "s3://b/g.fa"]
+    plan = staging.plan([unit(2, *addresses[:2])], config(addresses[2], bwa_index="prebuilt"))
+    assert plan.items == () and plan.fastqs == {} and plan.settings == {}
+    assert list(plan.remote) == addresses
+
+
+def test_two_files_never_share_a_place() -> None:
+    with pytest.raises(UserError, match=r"fasta: a/g.gz and annotation.gff: b/g.gz would both be reference/g.gz"):
+        staging.plan([], config("a/g.gz", "b/g.gz"))
+
+
+def test_the_sheet_keeps_everything_else() -> None:
+    text = "\n".join(
+        [
+            "# by hand",
+            "unit\tfq2\tsample\tlibrary\tfq1",
+            "L1\t\tS1\tlib 1\t a.fq ",
+            "",
+            "L2\tc.fq\tS1\t\ts3://else/b.fq",
+            "L3\t\tS2",
+        ]
+    )
+    plan = Plan((), {(3, "fq1"): "raw/S1/L1/a.fq", (5, "fq2"): "raw/S1/L2/c.fq"}, {}, ())
+    assert staging.rewritten_sheet(text, "my.tsv", plan, "data").splitlines() == [
+        f"{staging.WRITTEN_BY} from my.tsv",
+        "# by hand",
+        "unit\tfq2\tsample\tlibrary\tfq1",
+        "L1\t\tS1\tlib 1\ts3://data/raw/S1/L1/a.fq",
+        "",
+        "L2\ts3://data/raw/S1/L2/c.fq\tS1\t\ts3://else/b.fq",
+        "L3\t\tS2\t\t",
+    ]
+
+
+@pytest.mark.parametrize("own", [{}, {"reference": None, "samples": "old.tsv"}, {"reference": {"bwa_index": "build"}}])
+def test_the_configuration_names_the_new_places(own: dict[str, Any]) -> None:
+    before = yaml.safe_dump(own)
+    plan = Plan((), {}, {("reference", "fasta"): "reference/Blüte.fa"}, ())
+    text = staging.rewritten_config(own, Path("my.yaml"), "new.tsv", plan, "data")
+    assert "Blüte" in text
+    written = yaml.safe_load(text)
+    kept = (own.get("reference") or {}) | {"fasta": "s3://data/reference/Blüte.fa"}
+    assert written == {"samples": "new.tsv", "reference": kept}
+    assert yaml.safe_dump(own) == before
+
+
+def test_what_somebody_else_wrote_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "config" / "aws.yaml"
+    staging.write(file, f"{staging.WRITTEN_BY}\na: 1\n")
+    staging.write(file, f"{staging.WRITTEN_BY}\na: 2\n")
+    assert file.read_text().endswith("a: 2\n")
+    file.write_text("mine: true\n")
+    with pytest.raises(UserError, match="was not written by terraflow stage"):
+        staging.write(file, f"{staging.WRITTEN_BY}\n")
+    assert file.read_text() == "mine: true\n"
+    assert [path.name for path in file.parent.iterdir()] == ["aws.yaml"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="can't be written"):
+        staging.write(tmp_path / "file" / "below", "")
+
+
+def test_what_workers_read_lies_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "link").symlink_to(here)
+    monkeypatch.chdir(tmp_path / "link")
+    assert stage._default_out(Path("config/lanes.tsv")) == Path("config/lanes.s3.tsv")
+    assert stage._default_out(here / "lanes.tsv") == here / "lanes.s3.tsv"
+    assert stage._default_out(tmp_path / "lanes.tsv") == Path("config/lanes.s3.tsv")
+    stage._refuse_outside(Path("a.tsv"), Path("config/aws.yaml"), 2)
+    with pytest.raises(UserError, match=r"below the working directory(.|\n)*calling.ploidy: /etc/ploidy"):
+        stage._refuse_outside(Path("a.tsv"), Path("config/aws.yaml"), "/etc/ploidy")
+
+
+@pytest.mark.parametrize(
+    ("environment", "approved", "terminal", "typed", "words"),
+    [
+        ({}, True, False, "", None),
+        ({"YES": "1"}, False, False, "", None),
+        ({"YES": "0"}, False, False, "", "no terminal to ask on"),
+        ({}, False, True, "yes", None),
+        ({}, False, True, "no", "Nothing was changed"),
+        ({}, False, True, "", "Nothing was changed"),
+    ],
+)
+def test_nothing_changes_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    approved: bool,
+    terminal: bool,
+    typed: str,
+    words: str | None,
+) -> None:
+    monkeypatch.delenv("YES", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: terminal))
+    monkeypatch.setattr("builtins.input", lambda question: typed)
+    if words is None:
+        approval.confirm("Do it?", "yes", approved=approved)
+    else:
+        with pytest.raises(UserError, match=words):
+            approval.confirm("Do it?", "yes", approved=approved)
+
+
+def test_errors_of_aws_are_told_in_words() -> None:
+    from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+    assert words_of_aws(ValueError("x")) is None
+    assert "set AWS_PROFILE" in str(words_of_aws(NoCredentialsError()))
+    expired = ClientError({"Error": {"Code": "ExpiredToken", "Message": "late"}}, "PutObject")
+    assert "Sign in anew" in str(words_of_aws(expired))
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
+    assert "submit policy" in str(words_of_aws(denied))
+    assert "does not answer" in str(words_of_aws(EndpointConnectionError(endpoint_url="http://a")))
+    assert words_of_aws(ClientError({"Error": {"Code": "NoSuchBucket", "Message": "gone"}}, "X")) is not None
