@@ -171,6 +171,7 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     assert {key for key in lab.objects() if key.startswith("reference/")} == {f"reference/{name}" for name in names}
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
     command += ["--configfile", "config/aws.yaml", "--dry-run", "--workflow-profile", "none", "--nocolor"]
+    command += ["--default-storage-provider", "s3-inventory", "--default-storage-prefix", f"s3://{lab.bucket}/runs/a"]
     dry = subprocess.run(command, cwd=lab.folder, env=lab.env, capture_output=True, text=True, check=False)
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert re.search(r"^bcftools_call +3$", dry.stdout + dry.stderr, re.MULTILINE)

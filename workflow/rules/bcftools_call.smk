@@ -4,7 +4,7 @@
 rule ploidy:
     """The ploidy file in bcftools' own terms, checked against the reference."""
     input:
-        ploidy=PLOIDY_FILE or [],
+        ploidy=local(PLOIDY_FILE) if PLOIDY_FILE else [],
         fai=GENOME_INDEX,
     output:
         ploidy="results/reference/ploidy/{callset}.ploidy.txt",
