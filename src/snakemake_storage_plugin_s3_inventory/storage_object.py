@@ -12,6 +12,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, get_constant_prefix
 from snakemake_interface_storage_plugins.storage_object import StorageObjectTouch
+from snakemake_interface_storage_plugins.storage_provider import StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
 
 from .client import told
@@ -32,16 +33,15 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     def __post_init__(self) -> None:
         """Asks S3 nothing: Snakemake makes thousands of these while it looks for producers of files."""
-        self._located = (self.query, locate(self.query))
+        self._located = self.query
+        self.bucket, self.key = locate(self.query)
 
     @property
     def _iofile(self) -> Any:  # noqa: ANN401
-        """The file of a rule that this object stands behind; Snakemake sets it."""
-        return self._file
+        """The file of a rule that this object stands behind; Snakemake sets it, and does not read it."""
 
     @_iofile.setter
     def _iofile(self, file: Any) -> None:  # noqa: ANN401
-        self._file = file
         if self.provider.workflow is None and file.rule is not None:
             self.provider.workflow = file.rule.workflow
 
@@ -49,19 +49,13 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
     def location(self) -> Location:
         """Bucket and key."""
         # Snakemake writes constraints of wildcards into the queries of copies.
-        if self._located[0] is not self.query:
-            self._located = (self.query, locate(self.query))
-        return self._located[1]
+        if self._located is not self.query:
+            self.__post_init__()
+        return Location(self.bucket, self.key)
 
-    @property
-    def bucket(self) -> str:
-        """Name of the bucket."""
-        return self.location.bucket
-
-    @property
-    def key(self) -> str:
-        """Key in the bucket."""
-        return self.location.key
+    def is_valid_query(self) -> bool | StorageQueryValidationResult:
+        """Whether the query names an object, and if not, why not."""
+        return problem(self.query) is None or self.provider.is_valid_query(self.query)
 
     def local_suffix(self) -> str:
         """Where a local copy lies below the plugin's folder."""
