@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 SCHEME = "s3://"
 MAX_KEY_BYTES = 1024
-# Part of a key that one listing covers: runs/<run>/, raw/<batch>/.
-LISTED_FOLDERS = 2
 # S3's rules for bucket names, with room for older names and for a wildcard that is filled in later.
 BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]|\{[^{}/]*\})*|\{[^{}/]*\}(?:[A-Za-z0-9._-]|\{[^{}/]*\})*")
 
@@ -31,11 +29,13 @@ class Location(NamedTuple):
 
     @property
     def listed(self) -> str | None:
-        """The prefix that is listed when this object is asked for, or None for a key without a folder."""
-        folders = self.key.split("/", LISTED_FOLDERS)[:LISTED_FOLDERS]
-        if self.key.count("/") < LISTED_FOLDERS:
-            folders = folders[:-1]
-        return "".join(f"{folder}/" for folder in folders) or None
+        """The prefix that is listed when this object is asked for, or None for a key without a folder.
+
+        Two folders at most: runs/<run>/, raw/<batch>/.
+        """
+        first = self.key.find("/") + 1
+        second = self.key.find("/", first) + 1
+        return self.key[: second or first] or None
 
 
 def locate(query: str) -> Location:

@@ -1,6 +1,7 @@
 """What all objects of a run share: the connection, the memory, and the inventories of prefixes."""
 
 import functools
+import gc
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,6 +54,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         with self._lock:
             if self._client is None:
                 self._client = connect(self.settings)
+                # The description of S3 is tens of thousands of objects, and Snakemake has as many by now; none of them
+                # goes away, and Python's collector need not look through them each time while the DAG grows.
+                gc.freeze()
             return self._client
 
     @property
