@@ -63,14 +63,17 @@ warnings.filterwarnings(
 )
 
 
+def size_of(file):
+    """Bytes of an input, wherever it lies."""
+    return file.storage_object.size() if file.is_storage else os.path.getsize(file)
+
+
 def megabytes(files, part=slice(None)):
     """Size of (some of) the inputs.
 
     Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
     """
-    if any(file.is_storage for file in files):
-        return sum(files.size_files_mb[part])
-    return sum(map(os.path.getsize, files[part])) / 2**20
+    return sum(map(size_of, files[part])) / 2**20
 
 
 def growing(base, factor=0.0, inputs=slice(None)):
