@@ -18,8 +18,8 @@ class Inputs(list[SimpleNamespace]):
     """Three inputs in storage, of which only their size is known."""
 
     def __init__(self, megabytes: float) -> None:
-        super().__init__(SimpleNamespace(is_storage=True) for _ in range(3))
-        self.size_files_mb = [megabytes] * 3
+        stored = SimpleNamespace(size=lambda: int(megabytes * 2**20))
+        super().__init__(SimpleNamespace(is_storage=True, storage_object=stored) for _ in range(3))
 
 
 def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:

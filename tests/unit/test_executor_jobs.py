@@ -119,9 +119,10 @@ def test_what_is_asked_of_batch(make: Make, aws: FakeAws) -> None:
 
 
 def test_a_timeout_is_at_least_a_minute_and_absent_without_runtime(make: Make, aws: FakeAws) -> None:
-    make().run_jobs([FakeJob(resources={"runtime": 0.1}), FakeJob(resources={}, output=["b"])])
-    assert aws.batch.submitted()[0]["timeout"] == {"attemptDurationSeconds": 60}
-    assert "timeout" not in aws.batch.submitted()[1]
+    make().run_jobs([FakeJob(name="short", resources={"runtime": 0.1}), FakeJob(name="endless", resources={})])
+    (short,), (endless,) = aws.batch.submitted("short"), aws.batch.submitted("endless")
+    assert short["timeout"] == {"attemptDurationSeconds": 60}
+    assert "timeout" not in endless
 
 
 def test_jobs_get_what_the_workflow_declares_and_no_credentials(make: Make, aws: FakeAws) -> None:
@@ -195,11 +196,10 @@ def test_ten_thousand_active_jobs_are_a_hundred_calls_and_little_memory(make: Ma
 
 def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
     one = make()
-    good, bad = jobs(2)
+    good, bad = FakeJob(name="good"), FakeJob(name="bad")
     one.run_jobs([good, bad])
-    first, second = aws.batch.submitted()
-    aws.batch.end(first, "SUCCEEDED", 0)
-    aws.batch.end(second, "FAILED", 1, "Essential container in task exited")
+    aws.batch.end(*aws.batch.submitted("good"), "SUCCEEDED", 0)
+    aws.batch.end(*aws.batch.submitted("bad"), "FAILED", 1, "Essential container in task exited")
     until(lambda: len(ended(one)) == 2)
     time.sleep(0.5)
     assert sorted(ended(one), key=lambda end: end[1]) == [(bad, False), (good, True)]
