@@ -88,3 +88,8 @@ def hasty() -> Config:
         connect_timeout=3,
         read_timeout=5,
     )
+
+
+def brief() -> Config:
+    """For calls that can be done without: throttled ones are tried again, a service out of reach costs seconds."""
+    return Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)

@@ -3,15 +3,20 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
+from . import client
 from .outside import Client
 from .submission import Stack
 
 DEFAULT_DISK_GIB = 20
+# The services that a run needs, by the names that users know. A head in a private network may reach no other.
+NEEDED = {"batch": "AWS Batch", "s3": "S3"}
+OUT_OF_REACH = (ConnectionError, HTTPClientError)
 T = TypeVar("T")
 ClientOf = Callable[[str], Client]
 
@@ -21,8 +26,10 @@ class Report:
     """What was found."""
 
     problems: list[str] = field(default_factory=list)
-    # What could not be looked at, for want of permission.
+    # What could not be looked at: for want of permission, or of a way to the service.
     unknown: list[str] = field(default_factory=list)
+    # Services that did not answer and are not asked again.
+    unreached: set[str] = field(default_factory=set)
     # Whether a queue has a scheduling policy, and so wants a share identifier with each submission.
     fair_share: dict[str, bool] = field(default_factory=dict)
 
@@ -35,14 +42,22 @@ class Report:
         )
 
 
-def check(client_of: ClientOf, stack: Stack, region: str | None, prefix: str | None) -> Report:
-    """Credentials, queues, definitions, their images and roles, and the bucket of the default storage's prefix."""
+def check(
+    client_of: ClientOf, stack: Stack, region: str | None, prefix: str | None, brief_of: ClientOf | None = None
+) -> Report:
+    """Credentials, queues, definitions, their images and roles, and the bucket of the default storage's prefix.
+
+    `brief_of` makes the clients of services that a run can do without, so that one out of reach costs seconds.
+    """
     report = Report()
     if not region:
         report.problems.append("No AWS region is set. Set --aws-batch-fargate-region or AWS_REGION.")
         return report
+    brief_of = brief_of or cache(lambda service: client.client_of(service, region, client.brief()))
     try:
-        client_of("sts").get_caller_identity()
+        brief_of("sts").get_caller_identity()
+    except OUT_OF_REACH as error:
+        _note_unreached(report, "sts", "credentials", error)
     except (ClientError, BotoCoreError) as error:
         # Without credentials everything else fails for the same reason.
         report.problems.append(
@@ -51,10 +66,10 @@ def check(client_of: ClientOf, stack: Stack, region: str | None, prefix: str | N
         )
         return report
     for queue in filter(None, dict.fromkeys([stack.queue, stack.ondemand_queue])):
-        _asked(report, f"queue {queue}", _check_queue, client_of("batch"), queue, report)
+        _asked(report, "batch", f"queue {queue}", _check_queue, client_of("batch"), queue, report)
     definitions: dict[str, Mapping[str, Any]] = {}
     for disk, name in stack.definitions.items():
-        answer = _asked(report, f"job definition {name}", find_definition, client_of("batch"), name)
+        answer = _asked(report, "batch", f"job definition {name}", find_definition, client_of("batch"), name)
         if answer is None:
             continue
         (found,) = answer
@@ -65,17 +80,17 @@ def check(client_of: ClientOf, stack: Stack, region: str | None, prefix: str | N
         report.problems += definition_problems(name, found, disk)
     images = {_container(definition).get("image", "") for definition in definitions.values()}
     for image in sorted(images):
-        _asked(report, f"image {image}", _check_image, client_of, image, report)
+        _asked(report, "ecr", f"image {image}", _check_image, brief_of, image, report)
     roles = {
         _container(definition).get(role, "")
         for definition in definitions.values()
         for role in ("executionRoleArn", "jobRoleArn")
     }
     for role in sorted(filter(None, roles)):
-        _asked(report, f"role {role}", _check_role, client_of("iam"), role, report)
+        _asked(report, "iam", f"role {role}", _check_role, brief_of("iam"), role, report)
     if prefix and prefix.startswith("s3://"):
         bucket = urlsplit(prefix).netloc
-        _asked(report, f"bucket {bucket}", _check_bucket, client_of("s3"), bucket, region, report)
+        _asked(report, "s3", f"bucket {bucket}", _check_bucket, client_of("s3"), bucket, region, report)
     return report
 
 
@@ -116,8 +131,10 @@ def definition_problems(name: str, definition: Mapping[str, Any], disk: int) -> 
     return problems
 
 
-def _asked(report: Report, what: str, question: Callable[..., T], *arguments: object) -> tuple[T] | None:
+def _asked(report: Report, service: str, what: str, question: Callable[..., T], *arguments: object) -> tuple[T] | None:
     """The answer, in a tuple; without the permission to ask, a note instead of a problem."""
+    if service in report.unreached:
+        return None
     try:
         return (question(*arguments),)
     except ClientError as error:
@@ -126,9 +143,23 @@ def _asked(report: Report, what: str, question: Callable[..., T], *arguments: ob
             report.unknown.append(f"{what}: {error}")
         else:
             report.problems.append(f"AWS would not tell about {what}: {error}")
+    except OUT_OF_REACH as error:
+        _note_unreached(report, service, what, error)
     except BotoCoreError as error:
         report.problems.append(f"AWS could not be asked about {what}: {error}")
     return None
+
+
+def _note_unreached(report: Report, service: str, what: str, error: Exception) -> None:
+    """One note for a service that does not answer; a problem if no run goes without it."""
+    report.unreached.add(service)
+    if service in NEEDED:
+        report.problems.append(
+            f"This machine does not reach {NEEDED[service]} (asked about {what}): {error}. Look at its network and "
+            "proxy settings; in a private network it needs an endpoint for it or a NAT gateway."
+        )
+    else:
+        report.unknown.append(f"{what}: this machine does not reach {service.upper()}: {error}")
 
 
 def _check_queue(batch: Client, queue: str, report: Report) -> None:

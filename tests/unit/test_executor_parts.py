@@ -4,23 +4,32 @@ Names and tags; settings; commands and their limit; failures in plain words; log
 ending jobs; jobs that wait for long; what the package's wheel holds.
 """
 
+import dataclasses
 import datetime
 import io
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
 import tomllib
 import zipfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from botocore.stub import Stubber
 from executor_fakes import REGION, FakeBatch, FakeGroup, FakeJob
 from hypothesis import given
@@ -404,7 +413,8 @@ class Everything:
 
     def __init__(self) -> None:
         self.batch = FakeBatch()
-        self.errors: dict[str, str] = {}
+        self.errors: dict[str, str | Exception] = {}
+        self.asked: list[str] = []
         self.region = REGION
 
     def client_of(self, service: str) -> Any:
@@ -421,8 +431,11 @@ class Everything:
 
     def _call(self, operation: str) -> Callable[..., dict[str, Any]]:
         def call(**given: Any) -> dict[str, Any]:
-            if code := self.errors.get(operation):
-                raise ClientError({"Error": {"Code": code, "Message": "made to fail"}}, operation)
+            self.asked.append(operation)
+            if isinstance(error := self.errors.get(operation), str):
+                raise ClientError({"Error": {"Code": error, "Message": "made to fail"}}, operation)
+            if error:
+                raise error
             if operation.startswith("describe_job") or operation.startswith("describe_compute"):
                 return self.batch.answer(operation.replace("_", ""), given)
             return {"BucketRegion": self.region}
@@ -430,7 +443,7 @@ class Everything:
         return call
 
     def check(self, region: str | None = REGION) -> preflight.Report:
-        return preflight.check(self.client_of, STACK, region, "s3://data/runs/main")
+        return preflight.check(self.client_of, STACK, region, "s3://data/runs/main", self.client_of)
 
 
 def test_nothing_wrong() -> None:
@@ -517,6 +530,53 @@ def test_what_may_not_be_looked_at_is_no_problem(operation: str) -> None:
     site.errors[operation] = "AccessDeniedException"
     report = site.check()
     assert report.problems == [] and len(report.unknown) >= 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://there"),
+        ConnectTimeoutError(endpoint_url="https://there"),
+        ReadTimeoutError(endpoint_url="https://there"),
+        ConnectionClosedError(endpoint_url="https://there"),
+    ],
+)
+def test_services_out_of_reach(error: Exception) -> None:
+    site = Everything()
+    site.errors = dict.fromkeys(["get_caller_identity", "describe_images", "get_role"], error)
+    report = site.check()
+    assert report.problems == []
+    assert [note.partition(f": {error}")[0].rpartition(" ")[2] for note in report.unknown] == ["STS", "ECR", "IAM"]
+    assert site.asked.count("get_role") == 1
+    assert "head_bucket" in site.asked
+
+
+def test_batch_and_the_bucket_out_of_reach() -> None:
+    site = Everything()
+    error = EndpointConnectionError(endpoint_url="https://there")
+    site.errors = dict.fromkeys(["describe_job_queues", "describe_job_definitions", "head_bucket"], error)
+    batch, bucket = site.check().problems
+    assert "does not reach AWS Batch (asked about queue spot)" in batch
+    assert "does not reach S3 (asked about bucket data)" in bucket
+
+
+def test_a_service_out_of_reach_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listener's queue is full: connecting gets no answer, as in a network without a way out."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "tests")
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            knocking = waiting.enter_context(socket.socket())
+            knocking.setblocking(False)
+            knocking.connect_ex(listener.getsockname())
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        start = time.monotonic()
+        site = Everything()
+        report = preflight.check(site.client_of, dataclasses.replace(STACK, definitions={}), REGION, None)
+    assert report.problems == [] and "STS" in report.unknown[0]
+    assert time.monotonic() - start < 15
 
 
 def test_no_region() -> None:
