@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from itertools import pairwise
@@ -10,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 import snakemake
+from shared import ROOT
 from tiny import (
     LENGTHS,
     NASTY,
@@ -260,6 +263,17 @@ def test_page_is_whole(pages: Project) -> None:
         "results/qc/multiqc.html",
         "results/qc/multiqc_data.zip",
     ]
+
+
+def test_page_draws_no_pictures_however_many_lanes(pages: Project, tmp_path: Path) -> None:
+    """As if MultiQC's limit for plots that are drawn in the browser were one lane."""
+    command = [sys.executable, "-m", "multiqc", "--no-version-check", "--no-ansi", "--outdir", str(tmp_path)]
+    command += ["--config", str(ROOT / "workflow/report/multiqc.yaml"), "--cl-config", "plots_flat_numseries: 1"]
+    command += ["--module", "fastqc", "--verbose", str(pages["results/qc/fastqc"])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert f"Found {len(list(pages['results/qc/fastqc'].rglob('*.zip')))} reports" in done.stderr
+    assert "rendering flat" not in done.stderr and "static image" not in done.stderr
 
 
 def table_of(archive: Path, name: str) -> dict[str, dict[str, str]]:
