@@ -2,7 +2,6 @@
 import os
 import shlex
 import sys
-import warnings
 from importlib.util import find_spec
 
 import snakemake
@@ -55,12 +54,6 @@ def source(path):
 def samples_of(callset):
     """The samples that are called together."""
     return list(SAMPLES) if JOINT else [callset]
-
-
-# Snakemake leaves the sizes of inputs for later when it is asked for them while it builds a DAG, and warns about itself.
-warnings.filterwarnings(
-    "ignore", message="coroutine 'InputFiles", category=RuntimeWarning
-)
 
 
 def size_of(file):
