@@ -24,7 +24,7 @@ from isal import igzip
 
 HERE = Path(__file__).resolve().parent
 DECOMPRESS = HERE.parent / "workflow" / "scripts" / "decompress.py"
-REPORT = HERE / "decompress.md"
+REPORT = HERE / "dealing.md"
 LENGTH = 150
 
 ISAL = "import sys; from isal import igzip; f = igzip.open(sys.argv[1], 'rb')"
