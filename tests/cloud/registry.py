@@ -58,24 +58,23 @@ def running(folder: Path, password: str = PASSWORD) -> Iterator[Registry]:
     (folder / "config.yml").write_text(CONFIG.format(folder=folder, host=host))
     log = folder / "registry.log"
     with log.open("w") as output:
-        command = [program, "serve", str(folder / "config.yml")]
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        # It ends when its input does, at the latest with the process that has started it.
+        guard = ["sh", "-c", 'trap : INT TERM; "$@" & read _; kill $!; wait', "sh"]
+        command = [*guard, program, "serve", str(folder / "config.yml")]
+        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.PIPE)
     try:
-        _wait(host, process, log)
+        _wait(host, log)
         yield Registry(host, log)
     finally:
-        process.terminate()
-        process.wait(30)
+        process.communicate(timeout=30)
 
 
-def _wait(host: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(host: str, log: Path) -> None:
     for _ in range(200):
         try:
             urllib.request.urlopen(f"http://{host}/v2/", timeout=5)
         except urllib.error.HTTPError:
             return
         except OSError:
-            if process.poll() is not None:
-                break
             time.sleep(0.1)
     raise RuntimeError(f"docker-registry did not start:\n{log.read_text()}")

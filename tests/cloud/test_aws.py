@@ -2,15 +2,22 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import needs
+import psutil
 import pytest
+from aws.container import LABEL
 from aws.process import Aws, running
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
 ONCE = Config(retries={"total_max_attempts": 1})
 ROLE = "arn:aws:iam::123456789012:role/execution"
@@ -70,12 +77,33 @@ def test_calls_fail_on_order(own: Aws) -> None:
     assert own.faults() == []
 
 
-@pytest.mark.parametrize("fault", ["reset", "truncate"])
-def test_connections_break_on_order(own: Aws, fault: str) -> None:
+def test_connections_are_reset_on_order(own: Aws) -> None:
+    """The client sees a connection that breaks, not an answer; nothing was done."""
+    s3, batch = own.client("s3", config=ONCE), own.client("batch", config=ONCE)
+    s3.put_object(Bucket="data", Key="runs/long", Body=b"x" * 100_000)
+    long = {"Bucket": "data", "Key": "runs/long"}
+    calls: dict[str, Callable[[], Any]] = {
+        "GetObject": lambda: s3.get_object(**long),
+        "HeadObject": lambda: s3.head_object(**long),
+        "PutObject": lambda: s3.put_object(**long, Body=b"y" * 3_000_000),
+        "DescribeJobs": lambda: batch.describe_jobs(jobs=["a"]),
+    }
+    own.requests(forget=True)
+    for operation, call in calls.items():
+        own.fault(call="reset", operation=operation)
+        with pytest.raises(ConnectionClosedError):
+            call()
+        call_seen = own.requests(forget=True)[-1]
+        assert (call_seen["operation"], call_seen["status"], call_seen["fault"]) == (operation, 0, "reset")
+    assert s3.get_object(**long)["Body"].read() == b"x" * 100_000
+    assert "Traceback" not in own.log.read_text()
+
+
+def test_answers_are_cut_short_on_order(own: Aws) -> None:
     s3 = own.client("s3", config=ONCE)
     s3.put_object(Bucket="data", Key="runs/long", Body=b"x" * 100_000)
-    own.fault(call=fault, operation="GetObject")
-    with pytest.raises((BotoCoreError, HTTPError)):
+    own.fault(call="truncate", operation="GetObject")
+    with pytest.raises(ResponseStreamingError, match="IncompleteRead\\(50000 bytes read"):
         s3.get_object(Bucket="data", Key="runs/long")["Body"].read()
     assert len(s3.get_object(Bucket="data", Key="runs/long")["Body"].read()) == 100_000
 
@@ -104,6 +132,44 @@ def test_the_registry_has_the_engine_s_images(own: Aws) -> None:
         assert image["imageTags"] == ["worker-1"]
     finally:
         engine.images.remove(f"{uri}:worker-1")
+
+
+def test_a_killed_test_run_leaves_no_server_container_or_volume(tmp_path: Path) -> None:
+    """Nor does a killed server, once the next one has started; what another host's server runs is not touched."""
+    needs.need_docker()
+    import docker
+
+    engine = docker.from_env()
+    before = {volume.name for volume in engine.volumes.list()}
+    code = "import pathlib, sys, time; from aws.process import running\nwith running(pathlib.Path(sys.argv[1])) as aws:"
+    code += "\n print(aws.endpoint, flush=True)\n time.sleep(600)"
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", code, str(tmp_path / "server.log")]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout and "http" in tests.stdout.readline()
+        [server] = psutil.Process(tests.pid).children()
+        made = [
+            engine.containers.run(
+                *("debian:trixie-slim", ["sleep", "600"]),
+                detach=True,
+                labels={LABEL: owner},
+                volumes=["/work"],
+            )
+            for owner in (f"{gethostname()}:{server.pid}", f"{gethostname()}:{2**22 + 1}", f"elsewhere:{2**22 + 1}")
+        ]
+        volumes = {volume.name for volume in engine.volumes.list()} - before
+        tests.kill()
+    try:
+        psutil.wait_procs([server], 20)
+        assert not server.is_running()
+        with running(tmp_path / "next.log"):
+            left = {one.id for one in engine.containers.list(all=True, filters={"label": LABEL})}
+        assert [one.id in left for one in made] == [False, False, True]
+        assert len(volumes & {volume.name for volume in engine.volumes.list()}) <= len(volumes) - 2
+    finally:
+        for one in made:
+            with suppress(docker.errors.NotFound):
+                one.remove(force=True, v=True)
 
 
 def test_a_registry_can_stand_behind_it(own: Aws) -> None:

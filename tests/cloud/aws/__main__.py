@@ -7,17 +7,11 @@ import sys
 import threading
 import time
 
-port = int(sys.argv[1])
-# moto reads these while it is imported.
-os.environ["MOTO_PORT"] = str(port)
-os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-
-from aws.server import serve  # noqa: E402
-
 
 def stop(*_: object) -> None:
-    """Ends the server as its own end would, so that no container stays behind."""
+    """Ends the server as its own end would, so that no container stays behind; once, as Ctrl-C comes to all at once."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise SystemExit(0)
 
 
@@ -28,9 +22,18 @@ def stop_when_alone(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-threading.Thread(target=stop_when_alone, args=(os.getppid(),), daemon=True).start()
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGINT, stop)
+# Before the imports, which take seconds.
+threading.Thread(target=stop_when_alone, args=(os.getppid(),), daemon=True).start()
+port = int(sys.argv[1])
+# moto reads these while it is imported.
+os.environ["MOTO_PORT"] = str(port)
+os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+from aws.server import serve  # noqa: E402
+
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
 logging.getLogger("werkzeug").setLevel(logging.WARNING)
 serve(port)

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import re
+import socket
 import threading
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import docker
+import psutil
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from aws.reasons import EXITED, MEMORY, NO_IMAGE, RECLAIMED, TIMED_OUT, Ended
@@ -17,7 +19,9 @@ from aws.state import STATE
 if TYPE_CHECKING:
     from aws.jobs import FargateJob
 
+# Its value is the server's host and process.
 LABEL = "terraflow.tests.aws"
+OWNER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 def engine() -> docker.DockerClient:
@@ -28,9 +32,23 @@ def engine() -> docker.DockerClient:
 def remove_all() -> None:
     """Removes every container of this server."""
     with contextlib.suppress(DockerException):
-        for container in engine().containers.list(all=True, filters={"label": f"{LABEL}={os.getpid()}"}):
-            with contextlib.suppress(APIError):
-                container.remove(force=True)
+        for container in engine().containers.list(all=True, filters={"label": f"{LABEL}={OWNER}"}):
+            _remove(container)
+
+
+def remove_orphans() -> None:
+    """Removes the containers of servers of this host that were killed."""
+    with contextlib.suppress(DockerException):
+        for container in engine().containers.list(all=True, filters={"label": LABEL}):
+            host, _, process = container.labels[LABEL].rpartition(":")
+            if host == socket.gethostname() and not psutil.pid_exists(int(process)):
+                _remove(container)
+
+
+def _remove(container: Any) -> None:
+    """With the volumes that its image has made for it."""
+    with contextlib.suppress(APIError):
+        container.remove(force=True, v=True)
 
 
 class Container:
@@ -53,7 +71,7 @@ class Container:
                 name=self.name,
                 detach=True,
                 environment=self.variables,
-                labels={LABEL: str(os.getpid())},
+                labels={LABEL: OWNER},
                 network_mode="host",
                 mem_limit=f"{self.job.memory_mib}m",
                 memswap_limit=f"{self.job.memory_mib}m",
@@ -85,15 +103,14 @@ class Container:
 
     def _remove_unstarted(self, client: docker.DockerClient) -> None:
         with contextlib.suppress(DockerException):
-            client.containers.get(self.name).remove(force=True)
+            _remove(client.containers.get(self.name))
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         # The last of the log comes after the container's end, and goes with the container.
         if self.reader is not None:
             self.reader.join(10)
         if self.container is not None:
-            with contextlib.suppress(APIError):
-                self.container.remove(force=True)
+            _remove(self.container)
 
     def watch(self, fault: dict[str, Any] | None) -> None:
         """Waits for the end, or brings it about: by order, by the time limit, or by a fault."""

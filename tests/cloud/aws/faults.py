@@ -107,5 +107,7 @@ def cut(environ: Environ, *, politely: bool = False) -> None:
         connection.shutdown(socket.SHUT_RDWR)
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Files that the server has made of the socket would keep it open.
-    os.close(connection.detach())
+    # Files that the server has made of the socket would keep it open: they get one at whose other end nobody is.
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        os.dup2(ours.fileno(), connection.fileno())

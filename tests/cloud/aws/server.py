@@ -8,7 +8,7 @@ from moto.backends import list_of_moto_modules  # noqa: F401  (loads moto's inde
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from aws import batch, compute, ecr, jobs, network, quotas, roles, s3
+from aws import batch, compute, container, ecr, jobs, network, quotas, roles, s3
 from aws.faults import Faults
 from aws.log import Log
 from aws.state import ADMIN, DEFAULTS, STATE
@@ -111,10 +111,11 @@ class Handler(MotoRequestHandler):
 
 
 def serve(port: int) -> None:
-    """Serves until the process is told to stop; leaves no container behind."""
+    """Serves until the process is told to stop; leaves no container behind, nor those of servers that were killed."""
     for patched in (s3, ecr, quotas, network, compute, batch):
         patched.patch()
     application = Orders(Log(Faults(roles.Roles(DomainDispatcherApplication(create_backend_app)))))
+    container.remove_orphans()
     server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Handler)
     try:
         server.serve_forever()
