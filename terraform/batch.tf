@@ -77,6 +77,10 @@ resource "aws_batch_job_definition" "this" {
     environment                  = [{ name = "AWS_DEFAULT_REGION", value = local.region }]
     # Passes SIGTERM on to the tool (a reclaimed Spot task has two minutes) and reaps what it leaves behind.
     linuxParameters = { initProcessEnabled = true }
+    # Only the work folder can be written: a volume on the task's disk, which has the owner that the image's VOLUME has.
+    readonlyRootFilesystem = true
+    volumes                = [{ name = "work" }]
+    mountPoints            = [{ sourceVolume = "work", containerPath = "/work", readOnly = false }]
     logConfiguration = {
       logDriver = "awslogs"
       options = {

@@ -140,8 +140,10 @@ run "defaults" {
       && jsondecode(definition.container_properties).runtimePlatform.cpuArchitecture == "X86_64"
       && jsondecode(definition.container_properties).logConfiguration.options["awslogs-group"] == "/terraflow/terraflow"
       && !can(jsondecode(definition.container_properties).privileged)
+      && jsondecode(definition.container_properties).readonlyRootFilesystem
+      && jsondecode(definition.container_properties).mountPoints[0].sourceVolume == jsondecode(definition.container_properties).volumes[0].name
     ])
-    error_message = "Definitions are what Fargate takes, with logs, propagated tags and no public address."
+    error_message = "Definitions are what Fargate takes, with logs, propagated tags, no public address and one folder to write in."
   }
   assert {
     condition = { for kind, definition in aws_batch_job_definition.this : kind => try(jsondecode(definition.container_properties).ephemeralStorage.sizeInGiB, 20) } == {

@@ -162,7 +162,7 @@ DEFINITIONS = [
     (CONTAINER + "ephemeralStorage", {"sizeInGiB": 20}, "ephemeral storage of 20 GiB"),
     (CONTAINER + "ephemeralStorage", {"sizeInGiB": 201}, "ephemeral storage of 201 GiB"),
     (CONTAINER + "volumes", [{"name": "work", "host": {"sourcePath": "/mnt"}}], "volumes.host is not for Fargate"),
-    (CONTAINER + "mountPoints", [{"sourceVolume": "work", "containerPath": "/work"}], "there is no volume 'work'"),
+    (CONTAINER + "mountPoints", [{"sourceVolume": "data", "containerPath": "/work"}], "there is no volume 'data'"),
     (CONTAINER + "executionRoleArn", "execution-role", "is not the ARN of a role"),
     (CONTAINER + "image", "worker image:1", "image 'worker image:1'"),
     (CONTAINER + "fargatePlatformConfiguration", {"platformVersion": "1.3.0"}, "platform version '1.3.0'"),

@@ -186,7 +186,8 @@ def test_labels_say_what_it_is(image: str) -> None:
     assert label["licenses"] == "MIT"
     assert label["title"] == f"TerraFlow Genomics {image.split(':')[1].split('-')[0]}"
     assert config["User"] == "1000:1000"
-    assert list(config["Volumes"]) == ["/work"]
+    mounted = re.findall(r'containerPath = "(.+?)"', (ROOT / "terraform" / "batch.tf").read_text())
+    assert list(config["Volumes"]) == mounted == ["/work"]
 
 
 def test_images_that_are_there_are_not_built_again(images: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,8 @@ class Container:
                 memswap_limit=f"{self.job.memory_mib}m",
                 init=bool((properties.get("linuxParameters") or {}).get("initProcessEnabled")),
                 read_only=bool(properties.get("readonlyRootFilesystem")),
+                # With the owner of the image's folder if that is a VOLUME there, and root's otherwise, as on Fargate.
+                volumes=[mount["containerPath"] for mount in properties.get("mountPoints") or []],
                 user=properties.get("user"),
             )
         except ImageNotFound:
