@@ -1,0 +1,180 @@
+"""A laboratory: the stack, the images behind its names, a folder with the project, and Snakemake as its users call it.
+
+Nobody in it has more rights than in earnest: heads have the submit policy, containers the job role.
+"""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import images
+import yaml
+from aws.process import Aws
+from conftest import Deployed
+from shared import ROOT
+
+# What an archive of the project holds of what a run needs: no tests, no sources of packages, no history.
+PROJECT = ("workflow", "config", "envs", "profiles", "aws")
+# A run on AWS takes less time here than this, whatever else the machine does.
+PATIENCE = 600
+
+
+@dataclass
+class Head:
+    """A Snakemake that runs, or has ended; what it says is in a file."""
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+
+    @property
+    def text(self) -> str:
+        """All that it has said."""
+        return self.output.read_text(errors="replace")
+
+    def end(self, expected: int | None = 0) -> str:
+        """Waits for its end, compares its exit code, and gives what it said."""
+        code = self.process.wait(PATIENCE)
+        assert expected is None or code == expected, f"exit code {code}, not {expected}\n{self.text}"
+        return self.text
+
+    def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Waits until something is so."""
+        limit = time.monotonic() + seconds
+        while not true():
+            assert self.process.poll() is None, f"ended with {self.process.returncode} before its time\n{self.text}"
+            assert time.monotonic() < limit, f"not so after {seconds} s\n{self.text}"
+            time.sleep(0.2)
+
+    def kill(self, how: signal.Signals) -> None:
+        """Sends a signal."""
+        self.process.send_signal(how)
+
+
+@dataclass
+class Laboratory:
+    """One folder with the project in it, on the stack that tests share."""
+
+    aws: Aws
+    deployed: Deployed
+    folder: Path
+    heads: list[Head] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Unpacks the project, and gives the engine's images the names that the stack's definitions have."""
+        left = shutil.ignore_patterns("__pycache__")
+        for name in PROJECT:
+            source = ROOT / name
+            if source.is_symlink():
+                (self.folder / name).symlink_to(source.readlink())
+            else:
+                shutil.copytree(source, self.folder / name, symlinks=True, ignore=left)
+        subprocess.run("git init -q && git add -A", shell=True, cwd=self.folder, check=True)  # TODO
+        for kind, image in images.images().items():
+            subprocess.run(["docker", "tag", image, self.outputs["images"][kind]], check=True)
+        own = {"TERRAFLOW_STACK": str(self.deployed.stack_json), "HOME": str(self.folder)}
+        own["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        self.env = self.aws.env_of(self.outputs["submit_policy_arn"]) | own
+        self.batch = self.aws.client("batch")
+        self.s3 = self.aws.client("s3")
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The stack's."""
+        return self.deployed.outputs
+
+    @property
+    def bucket(self) -> str:
+        """The stack's."""
+        return str(self.outputs["bucket"])
+
+    # What a user does
+
+    def stage(self, sheet: Path, config: Path) -> None:
+        """Brings inputs to the bucket, and writes config/aws.yaml."""
+        command = ["terraflow", "stage", str(sheet), "--configfile", str(config), "--replace"]
+        done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def configure(self, **sections: Any) -> None:
+        """Changes what config/aws.yaml says."""
+        file = self.folder / "config" / "aws.yaml"
+        config = yaml.safe_load(file.read_text())
+        for name, value in sections.items():
+            config[name] = (config.get(name) or {}) | value if isinstance(value, dict) else value
+        file.write_text(yaml.safe_dump(config))
+
+    def start(self, *arguments: str, run: str) -> Head:
+        """Starts `snakemake --profile aws` for a run of that name."""
+        output = self.folder / f"{run}-{len(self.heads)}.log"
+        command = ["snakemake", "--profile", "aws", "--configfile", "config/aws.yaml", "--nocolor", *arguments]
+        command += ["--aws-batch-fargate-poll-seconds", "1"]
+        env = self.env | {"TERRAFLOW_RUN": run}
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self.heads.append(Head(process, output))
+        return self.heads[-1]
+
+    def run(self, *arguments: str, run: str, expected: int = 0) -> str:
+        """Runs `snakemake --profile aws` to its end."""
+        return self.start(*arguments, run=run).end(expected)
+
+    # What there is to see
+
+    def jobs(self, run: str, rule: str = "*") -> list[dict[str, Any]]:
+        """Descriptions of all jobs of a run, or of a rule in it, of both queues, in the order of their submission."""
+        ids = []
+        for queue in self.outputs["queues"].values():
+            named = [{"name": "JOB_NAME", "values": [f"{run}-*" if rule == "*" else f"{run}-{rule}-*"]}]
+            pages = self.batch.get_paginator("list_jobs").paginate(jobQueue=queue, filters=named)
+            ids += [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+        found = []
+        for n in range(0, len(ids), 100):
+            found += self.batch.describe_jobs(jobs=ids[n : n + 100])["jobs"]
+        mine = [job for job in found if rule in ("*", job["tags"]["terraflow:rule"])]
+        return sorted(mine, key=lambda job: job["createdAt"])
+
+    def active(self, run: str) -> list[dict[str, Any]]:
+        """Jobs that have not ended."""
+        return [job for job in self.jobs(run) if job["status"] not in ("SUCCEEDED", "FAILED")]
+
+    def keys(self, prefix: str) -> set[str]:
+        """Keys below a prefix, without it."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        return {entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])}
+
+    def fetch(self, run: str, folder: Path) -> None:
+        """Copies a run's results, as `aws s3 sync` does."""
+        prefix = f"runs/{run}/"
+        for name in self.keys(prefix):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self.s3.download_file(self.bucket, prefix + name, str(target))
+
+    def sheet(self) -> list[dict[str, str]]:
+        """Lines of the sheet that config/aws.yaml names."""
+        config = yaml.safe_load((self.folder / "config" / "aws.yaml").read_text())
+        with (self.folder / config["samples"]).open() as lines:
+            return list(csv.DictReader(lines, delimiter="\t"))
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        for head in self.heads:
+            if head.process.poll() is None:
+                head.process.kill()
+                head.process.wait()
+        for queue in self.outputs["queues"].values():
+            for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"):
+                for job in self.batch.list_jobs(jobQueue=queue, jobStatus=status)["jobSummaryList"]:
+                    with suppress(Exception):
+                        self.batch.terminate_job(jobId=job["jobId"], reason="end of the tests")

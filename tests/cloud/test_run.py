@@ -1,0 +1,280 @@
+"""`snakemake --profile aws` from end to end: Terraform's stack, the real images, and a container for each job.
+
+The demo with what it moves; a real sample; what AWS does to jobs and calls; interruption; what users get wrong.
+"""
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import needs
+import pytest
+from aws.process import Aws
+from conftest import Deployed
+from laboratory import Laboratory
+from shared import ROOT
+
+TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
+# Folders whose objects grow with the reads; all others hold pages, tables, the genome and the workflow.
+OF_READS = ("raw", "reads", "bwa_mem", "alignments", "calls", "variants")
+JOBS_OF_DEMO = {
+    **{"lane": 3, "fastqc": 2, "fastqc_single": 1, "alignment": 2, "calls": 1, "windows": 2},
+    **dict.fromkeys(("reference", "bwa_index", "annotation", "filters", "variants", "consequences"), 1),
+    **dict.fromkeys(("bcftools_stats", "variant_table", "coverage_plot", "versions", "multiqc"), 1),
+}
+
+
+@pytest.fixture
+def lab(aws: Aws, deployed_stack: Deployed, tmp_path: Path) -> Iterator[Laboratory]:
+    """A project folder of its own; the stack and its bucket are shared."""
+    needs.need_docker()
+    made = Laboratory(aws, deployed_stack, tmp_path)
+    yield made
+    made.close()
+
+
+def simulated(lab: Laboratory, *options: str) -> Path:
+    """Made-up data in a folder, staged."""
+    folder = lab.folder / "data"
+    command = [sys.executable, "demo/simulate.py", "--out", str(folder), "--relative-to", str(lab.folder), *options]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    if (packed := folder / "reference.fa.gz").is_file():
+        (folder / "reference.fa").write_bytes(gzip.decompress(packed.read_bytes()))
+    lab.stage(folder / "samples.tsv", folder / "config.yaml")
+    return folder
+
+
+def evaluate(lab: Laboratory, run: str, folder: Path) -> None:
+    """All planted variants and no others are among the run's results."""
+    lab.fetch(run, folder)
+    command = [sys.executable, "-B", "demo/evaluate.py", "--run", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def kind_of(key: str) -> str:
+    """The folder of an object, without the run that it belongs to: `raw`, `reads`, `qc`, `report.html`."""
+    parts = key.removeprefix("runs/").split("/")
+    if not key.startswith("runs/"):
+        return parts[0]
+    return next((part for part in parts[1:] if part != "results"), "").split(".")[0]
+
+
+def bytes_moved(lab: Laboratory, requests: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Bytes to and from the bucket, for each kind of object."""
+    to: Counter[str] = Counter()
+    back: Counter[str] = Counter()
+    for call in requests:
+        if call["service"] == "s3" and call["bucket"] == lab.bucket and call["operation"] != "ListObjectsV2":
+            to[kind_of(call["key"])] += call["received"]
+            back[kind_of(call["key"])] += call["sent"]
+    return {kind: (to[kind], back[kind]) for kind in sorted({*to, *back}, key=lambda kind: -to[kind] - back[kind])}
+
+
+def table(moved: dict[str, tuple[int, int]], reads: int) -> str:
+    """Bytes by kind, and how many times the reads they are."""
+    rows = [f"{kind:<30}{up:>12,}{down:>12,}{(up + down) / reads:>7.2f}" for kind, (up, down) in moved.items()]
+    total = sum(up + down for up, down in moved.values())
+    return "\n".join(
+        [f"{'':<30}{'to S3':>12}{'from S3':>12}", *rows, f"{total / reads:.2f} times the {reads:,} of reads"]
+    )
+
+
+def requirements(job: dict[str, Any]) -> dict[str, float]:
+    """vCPUs and MiB of a job."""
+    return {entry["type"]: float(entry["value"]) for entry in job["container"]["resourceRequirements"]}
+
+
+def test_the_demo(lab: Laboratory) -> None:
+    folder = simulated(lab)
+    reads = sum(path.stat().st_size for path in folder.glob("reads/*"))
+    dry = lab.run("--dry-run", run="demo")
+    assert re.search(r"^total +34$", dry, re.MULTILINE)
+    assert lab.jobs("demo") == []
+    staged = lab.keys("raw/") | lab.keys("reference/")
+    lab.aws.requests(forget=True)
+
+    lab.run(run="demo")
+
+    requests = lab.aws.requests(forget=True)
+    evaluate(lab, "demo", folder)
+    jobs = lab.jobs("demo")
+    assert Counter(job["tags"]["terraflow:rule"] for job in jobs) == JOBS_OF_DEMO
+    assert {(job["status"], len(job["attempts"])) for job in jobs} == {("SUCCEEDED", 1)}
+    assert len({job["container"]["taskArn"] for job in jobs}) == len(jobs), "each has a container of its own"
+    assert {job["jobQueue"].split("/")[-1] for job in jobs} == {lab.outputs["queues"]["spot"]}
+    images = {job["tags"]["terraflow:rule"]: job["container"]["image"] for job in jobs}
+    report = {rule for rule, image in images.items() if image == lab.outputs["images"]["report"]}
+    assert report == {"multiqc", "coverage_plot"}
+    assert all(requirements(job)["VCPU"] <= 4 for job in jobs)
+    left = lab.keys("runs/demo/")
+    assert not [key for key in left if key.startswith(("results/reads/", "results/bwa_mem/"))]
+    assert {"results/report.html", "results/qc/multiqc.html", "results/variants/all.vcf.gz"} <= left
+    assert lab.keys("raw/") | lab.keys("reference/") == staged
+
+    moved = bytes_moved(lab, requests)
+    print(table(moved, reads))
+    assert sum(sum(moved.get(kind, ())) for kind in OF_READS) < 6 * reads
+    callers = Counter(call["caller"] for call in requests if call["service"] == "s3")
+    head, *workers = sorted(callers.values(), reverse=True)
+    print(f"{len(jobs)} jobs; S3 requests: head {head}, workers {sum(workers)}, at most {workers[0]}")
+    assert head <= 8 * len(jobs)
+
+    assert "Nothing to be done" in lab.run(run="demo")
+    assert len(lab.jobs("demo")) == len(jobs)
+
+
+@pytest.mark.skipif(not TRUTH_DATA, reason="TERRAFLOW_TRUTH_DATA does not name a folder with giab_na12878/")
+def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    import accuracy
+
+    truth, folder = accuracy.find_truth(Path(TRUTH_DATA) / "giab_na12878"), lab.folder / "giab"
+    command = [sys.executable, "-B", str(ROOT / "benchmarks" / "accuracy.py"), str(Path(TRUTH_DATA) / "giab_na12878")]
+    scores = folder / "scores.json"
+    command += ["--workdir", str(folder), "--cores", "2", "--json", str(scores)]
+    subprocess.run(command, check=True, capture_output=True)
+    lab.stage(folder / "samples.tsv", folder / "config.yaml")
+
+    lab.run(run="giab")
+
+    lab.fetch("giab", lab.folder / "fetched")
+    calls = lab.folder / "fetched" / "results" / "variants" / "all.vcf.gz"
+    found = [score.as_dict() for score in accuracy.score_sample(truth, "NA12878", calls, truth.reference)]
+    assert found == json.loads(scores.read_text())
+    assert {score["type"]: score["tp"] for score in found if score["bed"] == "confident_strict10k"} == {
+        "SNP": 45,
+        "indel": 4,
+    }
+    assert len(lab.jobs("giab", "lane")) == 4
+
+
+def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
+    folder = simulated(lab, "--small")
+    aws = lab.aws
+    aws.fault(job="reclaim", name="stormy-lane-sampleA-*", seconds=1.5)
+    aws.fault(job="out_of_memory", name="stormy-alignment-sampleA-*")
+    aws.fault(job="network", name="stormy-fastqc-*")
+    aws.fault(
+        call="error", service="batch", operation="SubmitJob", status=429, code="TooManyRequestsException", times=4
+    )
+    aws.fault(call="error", service="batch", operation="DescribeJobs", status=500, code="ServerException", times=3)
+    aws.fault(call="error", service="s3", operation="PutObject", key="runs/stormy/*", times=5, skip=3)
+    aws.fault(call="error", service="s3", operation="GetObject", status=500, code="InternalError", times=5, skip=2)
+    aws.fault(call="truncate", service="s3", operation="GetObject", key="raw/*", times=2)
+    aws.fault(call="reset", service="s3", operation="GetObject", key="reference/*")
+
+    text = lab.run(run="stormy")
+
+    assert aws.faults() == []
+    evaluate(lab, "stormy", folder)
+    (lane,) = [job for job in lab.jobs("stormy", "lane") if job["tags"]["terraflow:sample"] == "sampleA"]
+    reclaimed, _ = lane["attempts"]
+    assert reclaimed["statusReason"].startswith("Your Spot Task")
+    first, second = [job for job in lab.jobs("stormy", "alignment") if job["tags"]["terraflow:sample"] == "sampleA"]
+    assert (first["status"], second["status"]) == ("FAILED", "SUCCEEDED")
+    assert requirements(second)["MEMORY"] == 2 * requirements(first)["MEMORY"]
+    assert "It ran out of memory" in text
+    succeeded = Counter(job["jobName"] for job in lab.jobs("stormy") if job["status"] == "SUCCEEDED")
+    assert set(succeeded.values()) == {1}
+    assert lab.active("stormy") == []
+
+
+def test_an_interrupted_and_a_killed_head(lab: Laboratory) -> None:
+    folder = simulated(lab, "--small")
+
+    def running(rule: str) -> list[dict[str, Any]]:
+        return [job for job in lab.jobs("night", rule) if job["status"] == "RUNNING"]
+
+    interrupted = lab.start(run="night")
+    interrupted.until(lambda: running("fastqc"))
+    begun = time.monotonic()
+    interrupted.kill(signal.SIGINT)
+    text = interrupted.end(expected=None)
+    print(f"ended {time.monotonic() - begun:.1f} s after Ctrl-C")
+    assert interrupted.process.returncode != 0
+    assert re.search(r"Ending \d+ Batch job", text)
+    made = {job["jobName"] for job in lab.jobs("night") if job["status"] == "SUCCEEDED"}
+
+    killed = lab.start(run="night")
+    killed.until(lambda: running("lane"))
+    killed.kill(signal.SIGKILL)
+    killed.end(expected=-signal.SIGKILL)
+    alive = {job["jobName"] for job in lab.active("night")}
+    assert alive
+
+    text = lab.run(run="night")
+
+    evaluate(lab, "night", folder)
+    assert "an earlier start made Batch job" in text
+    succeeded = Counter(job["jobName"] for job in lab.jobs("night") if job["status"] == "SUCCEEDED")
+    assert set(succeeded.values()) == {1}, "nothing was done twice"
+    assert made | alive <= set(succeeded)
+    assert lab.active("night") == []
+    assert "Nothing to be done" in lab.run(run="night")
+
+
+def test_a_damaged_fastq_is_told_in_the_words_of_decompress(lab: Laboratory) -> None:
+    folder = simulated(lab, "--small")
+    lane = next(folder.glob("reads/sampleB*"))
+    with gzip.open(lane, "rb") as reads:
+        lines = reads.read().splitlines(keepends=True)
+    lines[4 * 20 + 3] = b"#" + lines[4 * 20 + 3]
+    lane.write_bytes(gzip.compress(b"".join(lines)))
+    lab.stage(folder / "samples.tsv", folder / "config.yaml")
+
+    text = lab.run("--keep-going", run="damaged", expected=1)
+
+    failure = text[text.index("Group lane (sample=sampleB") :]
+    assert re.search(r"\| .*sampleB\S+\.gz.*record 21", failure), failure
+    assert "run again: no, since the cause stays" in failure
+    (job,) = [job for job in lab.jobs("damaged", "lane") if job["tags"]["terraflow:sample"] == "sampleB"]
+    assert f"--log-stream-names {job['container']['logStreamName']}" in failure
+    left = lab.keys("runs/damaged/")
+    assert not [key for key in left if "sampleB" in key and re.search("reads|bwa_mem|alignments", key)]
+    assert "results/alignments/sampleA.cram" in left, "what does not need it is made"
+    assert lab.active("damaged") == []
+
+
+def test_a_missing_input_is_named_before_anything_runs(lab: Laboratory) -> None:
+    simulated(lab, "--small")
+    lane = lab.sheet()[0]["fq1"]
+    lab.s3.delete_object(Bucket=lab.bucket, Key=lane.removeprefix(f"s3://{lab.bucket}/"))
+    text = lab.run(run="missing", expected=1)
+    assert lane in text and "Traceback" not in text
+    assert lab.jobs("missing") == []
+
+
+def test_an_inactive_definition_is_told_before_anything_runs(lab: Laboratory) -> None:
+    simulated(lab, "--small")
+    name = lab.outputs["job_definitions"]["20"]
+    (active,) = lab.batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
+    lab.batch.deregister_job_definition(jobDefinition=active["jobDefinitionArn"])
+    try:
+        text = lab.run(run="inactive", expected=1)
+    finally:
+        given = ("type", "containerProperties", "retryStrategy", "timeout", "propagateTags", "platformCapabilities")
+        again = {field: active[field] for field in (*given, "tags") if field in active}
+        lab.batch.register_job_definition(jobDefinitionName=name, **again)
+    assert f"Job definition {name} has no active revision" in text
+    assert lab.jobs("inactive") == []
+
+
+def test_runs_of_two_names_do_not_touch_each_other(lab: Laboratory) -> None:
+    simulated(lab, "--small")
+    one, two = (lab.start("--until", "fastqc", "fastqc_single", run=run) for run in ("one", "two"))
+    one.end()
+    two.end()
+    assert lab.keys("runs/one/results/") == lab.keys("runs/two/results/") != set()
+    for run in ("one", "two"):
+        assert {job["status"] for job in lab.jobs(run)} == {"SUCCEEDED"}
+        assert {job["tags"]["terraflow:run"] for job in lab.jobs(run)} == {run}
