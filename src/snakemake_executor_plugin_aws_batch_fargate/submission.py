@@ -9,7 +9,7 @@ from typing import Any
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import command, names, shapes
-from .outside import Client, Job
+from .outside import Client, Job, Path
 
 # AWS Batch: the shortest timeout.
 SHORTEST_TIMEOUT = 60
@@ -54,7 +54,7 @@ def shape_of(job: Job, stack: Stack) -> shapes.Shape:
     units = _number(job, "batch_cpu_units", 0)
     vcpus = units / UNITS_PER_VCPU if units else max(1, int(job.threads))
     memory = max(_number(job, "mem_mb", 0), _number(job, "mem_mib", 0))
-    disk = max(_number(job, "disk_mb", 0), _number(job, "disk_mib", 0)) / 1024
+    disk = (_disk_of_group(job) if job.is_group() else _disk(job)) / 1024
     named = job.resources.get("batch_job_definition")
     disks = [stack.disk_of(str(named))] if named else list(stack.definitions)
     try:
@@ -64,7 +64,8 @@ def shape_of(job: Job, stack: Stack) -> shapes.Shape:
         raise WorkflowError(
             f"{describe(job)} is larger than Fargate allows{again}: {error}. It asked for {vcpus:g} vCPU, "
             f"{memory} MiB of memory and {disk:.1f} GiB of disk. Lower threads, mem_mb or disk_mb of the rule "
-            "(in its resources, or with set-threads and set-resources in a profile), or cut its work into more jobs."
+            "(in its resources, or with set-threads and set-resources in a profile), or cut its work into more jobs"
+            + (f", or take rules out of the group {names.rule_of(job)}." if job.is_group() else ".")
         ) from error
 
 
@@ -144,6 +145,32 @@ class Submitter:
                 same = job["jobName"] == request["jobName"] and job["jobId"] != job_id
                 if same and job.get("status") in ACTIVE:
                     self.client.terminate_job(jobId=job["jobId"], reason=f"submitted twice; {job_id} takes its place")
+
+
+def _disk(job: Job) -> int:
+    return max(_number(job, "disk_mb", 0), _number(job, "disk_mib", 0))
+
+
+def _disk_of_group(group: Job) -> float:
+    """Megabytes for all that the jobs of a group read and write, since it stays until the last of them has ended.
+
+    Snakemake would take the largest of those that run at a time. What several jobs read lies there once only, and is
+    in the disk_mb of each.
+    """
+    members = names.members(group)
+    own = {names.key(path) for member in members for path in member.output}
+    read: dict[str, float] = {}
+    written = 0.0
+    for member in members:
+        inputs = {names.key(path): _megabytes(path) for path in member.input if names.key(path) not in own}
+        written += max(0, _disk(member) - sum(inputs.values()))
+        read |= inputs
+    return written + sum(read.values())
+
+
+def _megabytes(path: Path) -> float:
+    """Of a file in a storage. What else there is (the workflow's own files) is small."""
+    return float(path.storage_object.size()) / 2**20 if getattr(path, "is_storage", False) else 0
 
 
 def _number(job: Job, name: str, default: int) -> int:

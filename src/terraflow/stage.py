@@ -72,7 +72,9 @@ def run(options: argparse.Namespace) -> int:
 
     text = sheet.read_text(encoding="utf-8-sig")
     staging.write(out, staging.rewritten_sheet(text, options.sheet, plan, deployed.bucket))
-    content = staging.rewritten_config(own, options.configfile, out.as_posix(), plan, deployed.bucket)
+    if isinstance(ploidy := config["calling"]["ploidy"], str):
+        own["calling"] = {**(own.get("calling") or {}), "ploidy": _from_here(Path(ploidy)).as_posix()}
+    content = staging.rewritten_config(own, options.configfile, _from_here(out).as_posix(), plan, deployed.bucket)
     staging.write(options.out_config, content)
     passed = [item for item, state in states.items() if state is State.SAME]
     console.print(f"sent        {_sum(sending)}, in {time.monotonic() - begun:.0f} s, each compared with what S3 holds")
@@ -92,7 +94,16 @@ def _default_out(sheet: Path) -> Path:
 
 
 def _inside(path: Path) -> bool:
-    return Path.cwd() in Path(path.absolute().parent.resolve(), path.name).parents
+    return Path.cwd() in _whole(path).parents
+
+
+def _from_here(path: Path) -> Path:
+    """Relative to the working directory, which lies elsewhere on a worker."""
+    return _whole(path).relative_to(Path.cwd())
+
+
+def _whole(path: Path) -> Path:
+    return Path(path.absolute().parent.resolve(), path.name)
 
 
 def _refuse_outside(out: Path, out_config: Path, ploidy: object) -> None:

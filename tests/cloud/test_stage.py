@@ -151,14 +151,16 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
 
 def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     (lab.folder / "ploidy.txt").write_text("* * * * 2\n")
+    # Also files of the working directory that are named from the root: it lies elsewhere on a worker.
     (lab.folder / "my.yaml").write_text(
-        "reference:\n  fasta: genome.fa\n  bwa_index: prebuilt\ncalling: {ploidy: ploidy.txt, windows: 3}\n"
-        "annotation:\n  gff: genes.gff\n"
+        "reference:\n  fasta: genome.fa\n  bwa_index: prebuilt\n"
+        f"calling: {{ploidy: {lab.folder}/ploidy.txt, windows: 3}}\nannotation:\n  gff: genes.gff\n"
     )
     suffixes = (".amb", ".ann", ".bwt", ".pac", ".sa")
     for name in ["genes.gff", *(f"genome.fa{suffix}" for suffix in suffixes)]:
         (lab.folder / name).write_text(name)
-    done = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz"), "--configfile", "my.yaml")
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz")
+    done = lab.stage(str(lab.folder / sheet), "--configfile", "my.yaml")
     assert done.returncode == 0, done.stderr
     at = f"s3://{lab.bucket}/reference"
     assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {

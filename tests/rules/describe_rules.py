@@ -8,30 +8,32 @@ from types import SimpleNamespace
 from typing import Any
 
 from snakemake.api import SnakemakeApi
+from snakemake.io import flag
+from snakemake.iocontainers import Wildcards
 from snakemake.rules import Rule
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 GROWING = ("mem_mb", "disk_mb", "runtime")
 
 
-class Inputs(list[SimpleNamespace]):
+def inputs_of(megabytes: float) -> list[str]:
     """Three inputs in storage, of which only their size is known."""
-
-    def __init__(self, megabytes: float) -> None:
-        stored = SimpleNamespace(size=lambda: int(megabytes * 2**20))
-        super().__init__(SimpleNamespace(is_storage=True, storage_object=stored) for _ in range(3))
+    stored = SimpleNamespace(size=lambda: int(megabytes * 2**20))
+    return [flag("input", "storage_object", stored) for _ in range(3)]
 
 
 def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:
-    """What a rule asks for when its three inputs have `megabytes` each."""
-    inputs = Inputs(megabytes)
+    """What a rule asks for when its three inputs have `megabytes` each, for the first unit of the sheet."""
+    inputs = inputs_of(megabytes)
+    sample, unit = next(iter(rule.workflow.globals["UNITS"]))
+    wildcards = Wildcards(fromdict={"sample": sample, "unit": unit, "shard": "1"})
     found = {}
     for name in GROWING:
         resource = rule.resources.get(name)
         if resource is None:
             continue
         if resource.is_evaluable():
-            resource = resource.evaluate(SimpleNamespace(), input=inputs, attempt=attempt)
+            resource = resource.evaluate(wildcards, input=inputs, attempt=attempt)
         found[name] = resource.value
     return found
 

@@ -4,6 +4,7 @@ The table in `shapes.py` is compared with the one in botocore's documentation of
 """
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
@@ -111,9 +112,35 @@ def test_shape_of_a_job(threads: int, resources: dict[str, Any], shape: Shape) -
     assert shape_of(FakeJob(threads=threads, resources=resources), STACK) == shape
 
 
-def test_shape_of_a_group_is_what_snakemake_sums() -> None:
+class Stored(str):
+    """A file in a storage, with its size in MiB."""
+
+    is_storage = True
+    storage_object: SimpleNamespace
+
+    def __new__(cls, query: str, size: float) -> "Stored":
+        made = super().__new__(cls, query)
+        made.storage_object = SimpleNamespace(query=query, size=lambda: int(size * 2**20))
+        return made
+
+
+def test_threads_and_memory_of_a_group_are_what_snakemake_sums() -> None:
     group = FakeGroup(threads=6, resources={"mem_mb": 17000, "disk_mb": 60000}, jobs=[FakeJob(), FakeJob()])
-    assert shape_of(group, STACK) == Shape(8, 20480, 100)
+    assert shape_of(group, STACK) == Shape(8, 20480, 20)
+
+
+@pytest.mark.parametrize(("windows", "disk"), [(1, 50), (4, 50), (9, 50), (11, 100)], ids=lambda value: str(value))
+def test_what_jobs_of_a_group_share_lies_on_its_disk_once(windows: int, disk: int) -> None:
+    genome = Stored("genome", 30 * 1024)
+    calls = [FakeJob(output=[f"{n}"], input=[genome], resources={"disk_mb": 32 * 1024}) for n in range(windows)]
+    assert shape_of(FakeGroup(jobs=calls), STACK).disk_gib == disk
+
+
+def test_all_that_jobs_of_a_group_write_stays_on_its_disk() -> None:
+    reads, shard = Stored("reads", 10 * 1024), "shard"
+    decompress = FakeJob(input=[reads], output=[shard], resources={"disk_mb": 40 * 1024})
+    align = FakeJob(input=[Stored(shard, 10)], output=["bam"], resources={"disk_mb": 20 * 1024})
+    assert shape_of(FakeGroup(jobs=[decompress, align]), STACK).disk_gib == 100
 
 
 def test_a_definition_of_its_own_has_its_own_disk() -> None:

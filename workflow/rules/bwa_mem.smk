@@ -17,8 +17,9 @@ rule bwa_mem:
     threads: 8
     resources:
         mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
-        disk_mb=growing(1000, 4),
-        runtime=minutes(30, 0.1),
+        # By the reads as they came, since the shard may be made in the same job: it, what is sorted, and the output.
+        disk_mb=growing(1000, 1.2, inputs=slice(1, None), reads=EXPANSION + 3),
+        runtime=minutes(30, 0.1, inputs=slice(1, None), reads=0.1 * EXPANSION),
     params:
         decompress={"none": "cat", "zstd": "zstd -dcq"}[config["reads"]["compression"]],
         read_group=lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group,

@@ -1,4 +1,5 @@
 # What all stages share: where files are, how a rule finds a file or a tool, and what jobs ask for.
+import functools
 import os
 import shlex
 import sys
@@ -8,6 +9,7 @@ from importlib.util import find_spec
 import snakemake
 from html_report import write_report
 from lock import LockedError, hold_lock
+from snakemake.io import get_flag_value
 from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 JOINT = config["calling"]["mode"] == "joint"
@@ -65,7 +67,8 @@ warnings.filterwarnings(
 
 def size_of(file):
     """Bytes of an input, wherever it lies."""
-    return file.storage_object.size() if file.is_storage else os.path.getsize(file)
+    stored = get_flag_value(file, "storage_object")
+    return stored.size() if stored else os.path.getsize(file)
 
 
 def megabytes(files, part=slice(None)):
@@ -76,22 +79,43 @@ def megabytes(files, part=slice(None)):
     return sum(map(size_of, files[part])) / 2**20
 
 
-def growing(base, factor=0.0, inputs=slice(None)):
-    """A resource in MB that grows with the size of (some of) the inputs, and doubles with each attempt."""
+@functools.cache
+def megabytes_of_reads(sample, unit=None):
+    """Size of the FASTQ files, as they came, of a unit or of all units of a sample."""
+    units = UNITS_OF[sample] if unit is None else [UNITS[sample, unit]]
+    return megabytes([source(path) for unit in units for path in unit.fastqs])
+
+
+def size_for(wildcards, input, factor, inputs, reads):
+    """`factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files behind a job, in MB.
+
+    The latter are known also where a job's inputs are not there yet, because they are made by another one of its group.
+    """
+    size = factor * megabytes(input, inputs) if factor else 0
+    if reads:
+        shards = len(SHARDS) if "shard" in wildcards.keys() else 1
+        size += (
+            reads / shards * megabytes_of_reads(wildcards.sample, wildcards.get("unit"))
+        )
+    return size
+
+
+def growing(base, factor=0.0, inputs=slice(None), reads=0.0):
+    """A resource in MB that grows with `size_for`, and doubles with each attempt."""
 
     def resource(wildcards, input, attempt):
-        growth = factor * megabytes(input, inputs) if factor else 0
-        return int((base + growth) * 2 ** (attempt - 1))
+        size = size_for(wildcards, input, factor, inputs, reads)
+        return int((base + size) * 2 ** (attempt - 1))
 
     return resource
 
 
-def minutes(base, factor=0.0):
-    """A runtime in minutes that grows with the size of the inputs in MB, and with each attempt."""
+def minutes(base, factor=0.0, inputs=slice(None), reads=0.0):
+    """A runtime in minutes that grows with `size_for`, and with each attempt."""
 
     def resource(wildcards, input, attempt):
-        growth = factor * megabytes(input) if factor else 0
-        return int((base + growth) * attempt)
+        size = size_for(wildcards, input, factor, inputs, reads)
+        return int((base + size) * attempt)
 
     return resource
 

@@ -1,5 +1,7 @@
 # From the files of a unit, whatever their compression, to checked shards of interleaved reads.
 SHARD_ENDING = {"none": "fastq", "zstd": "fastq.zst"}[config["reads"]["compression"]]
+# Size of a shard's reads to that of the compressed files they come from, at most.
+EXPANSION = {"none": 5, "zstd": 1.5}[config["reads"]["compression"]]
 SHARD_FILE = f"results/reads/{{sample}}/{{unit}}.{{shard}}.{SHARD_ENDING}"
 
 
@@ -20,7 +22,7 @@ rule decompress:
     threads: 1
     resources:
         mem_mb=growing(500),
-        disk_mb=growing(500, 6),
+        disk_mb=growing(500, 1 + EXPANSION),
         runtime=minutes(10, 0.01),
     params:
         mates=lambda wildcards, input: " ".join(
