@@ -8,6 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
@@ -45,12 +46,13 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
     walk = Walk(folders, data.of_jobs(workflow, kept))
     sizes: dict[Path, int] = {}
     total = 0
-    for files in (named, walk.files(), _tracked(trees)):
-        for path in set(files) - set(sizes):
-            sizes[path] = path.stat().st_size
-            total += sizes[path]
-            if total > MOST:
-                raise WorkflowError(_too_much(sizes))
+    for path in chain(named, walk.files(), _tracked(trees)):
+        if path in sizes:
+            continue
+        sizes[path] = path.stat().st_size
+        total += sizes[path]
+        if total > MOST:
+            raise WorkflowError(_too_much(sizes))
     if large := ", ".join(os.path.relpath(path) for path in walk.large if path not in sizes):
         note(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {large}")
     return Sources(sorted(sizes), Path(os.path.commonpath([Path.cwd(), *(path.parent for path in sizes)])))
