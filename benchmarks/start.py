@@ -45,16 +45,21 @@ CLOCK = (
 # Stands before the real tool on PATH.
 TOOL = f'#!/bin/sh\n{{ {CLOCK}; }} >/work/clock\nexec /usr/bin/bwa "$@"\n'
 
-# Runs the head up to the submission of its jobs, and prints the commands that they would have.
+# Runs the head up to the submission of its jobs, and prints the commands that they would have: those of the executor,
+# or with --job-deploy-sources those that Snakemake makes by itself.
 HEAD = """
 import os, sys
 from snakemake import cli
-from snakemake_executor_plugin_aws_batch_fargate import Executor
-from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_executor_plugin_aws_batch import Executor as BatchExecutor
+from snakemake_executor_plugin_aws_batch_fargate import Executor, archive, sources
 
 def run_jobs(self, jobs):
+    if "--job-deploy-sources" in sys.argv:
+        Executor.get_python_executable = BatchExecutor.get_python_executable
+    else:
+        self._sent = archive.send(self.workflow, sources.collect(self.workflow, print))
     for job in jobs:
-        print("COMMAND", RealExecutor.format_job_exec(self, job), flush=True)
+        print("COMMAND", self.format_job_exec(job), flush=True)
     os._exit(0)
 
 Executor.__post_init__ = lambda self: None
@@ -172,7 +177,7 @@ def place() -> Iterator[Place]:
             here = Place(Path(name), env)
             for part in ("workflow", "config", "profiles", "envs"):
                 shutil.copytree(ROOT / part, here.folder / part, symlinks=True)
-            # Snakemake sends what git knows of.
+            # Snakemake by itself sends what git knows of.
             subprocess.run("git init --quiet && git add --all", shell=True, cwd=name, check=True)
             here.snakemake("-m", "snakemake", "--cores", "all", "--notemp")
             (here.folder / TARGET).unlink()
@@ -182,13 +187,13 @@ def place() -> Iterator[Place]:
         server.stop()
 
 
-def command_of(here: Place) -> str:
-    """The command that Snakemake gives a worker by itself, with the executor's and the profile's settings."""
+def command_of(here: Place, *more: str) -> str:
+    """The command of a worker, with the profile's settings; `--job-deploy-sources` gives Snakemake's own."""
     printed = here.snakemake(
         "-c", HEAD, "--executor", "aws-batch-fargate", "--aws-batch-fargate-queue", "none",
         "--aws-batch-fargate-job-definitions", "20=none", "--jobs", "1", "--shared-fs-usage", "none",
         "--default-storage-provider", "s3-inventory", "--default-storage-prefix", PREFIX, "--scheduler", "greedy",
-        "--workflow-profile", "none",
+        "--workflow-profile", "none", "--nolock", *more,
     )  # fmt: skip
     (command,) = re.findall("^COMMAND (.*)$", printed, re.MULTILINE)
     return str(command)
@@ -205,19 +210,19 @@ def parts_of(text: str) -> list[tuple[str, float]]:
 
 def measure(image: str, runs: int) -> str:
     """The tables of the report."""
-    from snakemake_executor_plugin_aws_batch_fargate.worker import MODULE, in_one_start
+    from snakemake_executor_plugin_aws_batch_fargate.archive import WORKER
 
     with place() as here:
-        stock = command_of(here)
+        ours = command_of(here)
         commands = {
-            "Snakemake's command: two starts of Python": stock,
-            "the executor's: one start": in_one_start(stock),
+            "Snakemake's command: two starts of Python": command_of(here, "--job-deploy-sources"),
+            "the executor's: one start": ours,
         }
         taken: dict[str, list[Run]] = {title: [] for title in commands}
         for _ in range(runs):
             for title, command in commands.items():
                 taken[title].append(here.worker(image, command))
-        noting = in_one_start(stock).replace(f"-m {MODULE}", f"-c {shlex.quote(PARTS)}")
+        noting = ours.replace(f"-m {WORKER}", f"-c {shlex.quote(PARTS)}")
         told = [parts_of(here.worker(image, noting).text) for _ in range(runs)]
     lines = [
         "| command | before the tool (median) | least | most | whole container |",

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from snakemake_interface_executor_plugins.utils import TargetSpec
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from snakemake_executor_plugin_aws_batch_fargate import archive, sources
+
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role"
+ARCHIVE = archive.Archive("s3://data/runs/main/snakemake-workflow-sources.tar.xz", "0123456789abcdef" * 4, ".")
 Environ = dict[str, Any]
 Fault = tuple[int, str]
 
@@ -302,3 +306,10 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
         ),
         async_run=lambda coroutine: True,
     )
+
+
+def without_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs without Snakemake have no sources: nothing is collected, sent or removed."""
+    monkeypatch.setattr(sources, "collect", lambda *_: None)
+    monkeypatch.setattr(archive, "send", lambda *_: ARCHIVE)
+    monkeypatch.setattr(archive, "remove", lambda *_: None)

@@ -10,7 +10,8 @@ __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 common_settings = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=True,
-    job_deploy_sources=True,
+    # The executor sends them itself: Snakemake would ask git.
+    job_deploy_sources=False,
     pass_default_storage_provider_args=True,
     pass_default_resources_args=True,
     pass_group_args=True,

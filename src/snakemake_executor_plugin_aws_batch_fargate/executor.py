@@ -16,7 +16,20 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
-from . import cancellation, client, command, failures, logs, messages, names, preflight, rule_logs, settings
+from . import (
+    archive,
+    cancellation,
+    client,
+    command,
+    failures,
+    logs,
+    messages,
+    names,
+    preflight,
+    rule_logs,
+    settings,
+    sources,
+)
 from .outside import Client, Job
 from .resume import Earlier, Found
 from .status import MISSING_LOOKS, Waiting, Watch
@@ -62,6 +75,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         # Ids that this head has submitted: what is marked with others is an earlier head's.
         self._own: set[str] = set()
         self._refusals: set[str] = set()
+        self._sent: archive.Archive | None = None
 
     # Parts that ask AWS are made when the first job is there, so that nothing is asked for a run without jobs.
 
@@ -95,7 +109,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     @cached_property
     def _submitter(self) -> Submitter:
-        """Made when preflight has found nothing wrong."""
+        """Made when preflight has found nothing wrong, and the sources are sent."""
+        found = sources.collect(self.workflow, self.logger.info)
         clients: dict[str, Client] = {"batch": self.batch_client}
 
         def client_of(service: str) -> Client:
@@ -106,6 +121,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self.logger.info(f"Not checked before the first job, for want of permission: {unknown}")
         if report.problems:
             raise WorkflowError(report.text())
+        self._sent = archive.send(self.workflow, found)
         return Submitter(self.batch_client, report.fair_share)
 
     @cached_property
@@ -181,6 +197,11 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def get_job_args(self, job: Job) -> str:
         """Snakemake in the container uses as many cores as the job has threads, whatever the machine shows."""
         return str(RealExecutor.get_job_args(self, job, cores=max(1, int(job.threads))))
+
+    def get_python_executable(self) -> str:
+        """Python in the container is one that fetches the sources first."""
+        assert self._sent is not None
+        return self._sent.python
 
     def _prepared(self, job: Job) -> Submission | None:
         try:
@@ -396,7 +417,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self.logger.error(msg)
         job_info.job.log_error(msg, **kwargs)
 
-    # Interruption
+    # Interruption, and the end
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Ends all jobs that have not ended. Snakemake's list may lack some; ours does not."""
@@ -421,3 +442,13 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             )
         else:
             self.logger.info("All of them are ended.")
+
+    def shutdown(self) -> None:
+        """When no job is left, nobody needs the sources any more."""
+        super().shutdown()
+        if self._sent is None or self.workflow.remote_execution_settings.immediate_submit:
+            return
+        try:
+            archive.remove(self.workflow, self._sent)
+        except WorkflowError as error:
+            self.logger.warning(f"The sources of the workflow stay in storage ({self._sent.query}): {error}")

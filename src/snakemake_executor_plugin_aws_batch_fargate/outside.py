@@ -8,3 +8,7 @@ Client: TypeAlias = Any
 Job: TypeAlias = Any
 # An input or output of a job.
 Path: TypeAlias = Any
+# Snakemake's workflow, of which its plugin interface describes less as well.
+Workflow: TypeAlias = Any
+# A Snakefile or another source, on this machine or elsewhere.
+SourceFile: TypeAlias = Any

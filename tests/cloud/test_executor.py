@@ -15,7 +15,7 @@ from typing import Any
 import needs
 import pytest
 from aws.process import REGION, Aws, running
-from executor_fakes import FakeJob, workflow
+from executor_fakes import FakeJob, without_sources, workflow
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings
@@ -148,6 +148,7 @@ def head(site: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., H
     for name, value in site.env.items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
+    without_sources(monkeypatch)
     made: list[Head] = []
 
     def new(**changed: Any) -> Head:

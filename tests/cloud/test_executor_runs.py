@@ -5,172 +5,27 @@ that is killed and started again; a stack that is not right; a dry run.
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from executor_fakes import REGION, FakeAws, FakeBatch, serving
-
-SNAKEFILE = """
-rule all:
-    input:
-        "results/all.txt",
-
-rule make:
-    output:
-        "results/{sample}.txt",
-    log:
-        "logs/{sample}.log",
-    params:
-        word=config.get("word", "hello"),
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        disk_mb=1000,
-        runtime=10,
-    shell:
-        "(echo begin; echo token=abc.def; test {wildcards.sample} != bad || {{ echo 'reads are damaged'; exit 3; }}; "
-        "echo {params.word} > {output}) > {log} 2>&1"
-
-rule gather:
-    input:
-        [f"results/{sample}.txt" for sample in config["samples"].split("+")],
-    output:
-        "results/all.txt",
-    shell:
-        "cat {input} > {output}"
-"""
-BUCKET = "data"
-
-
-class Site:
-    """A working directory, an AWS, and Snakemake in and on them."""
-
-    def __init__(self, folder: Path, aws: FakeAws) -> None:
-        self.folder, self.aws, self.batch = folder, aws, aws.batch
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | aws.env
-        self.env |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "HOME": str(folder)}
-        self.env["PATH"] = f"{Path(sys.executable).parent}:{self.env['PATH']}"
-        (folder / "Snakefile").write_text(SNAKEFILE)
-
-    def client(self, service: str) -> Any:
-        keys = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
-        return boto3.client(service, endpoint_url=self.aws.endpoint, region_name=REGION, **keys)  # type: ignore[call-overload]
-
-    def command(self, *more: str, samples: str = "a+b", word: str = "hello") -> list[str]:
-        settings = {
-            "region": REGION,
-            "queue": "spot",
-            "ondemand-queue": "ondemand",
-            "job-definitions": "20=worker-20gib 50=worker-50gib",
-            "poll-seconds": "0.5",
-        }
-        return [
-            *(sys.executable, "-m", "snakemake", "--executor", "aws-batch-fargate", "--jobs", "100", "--nocolor"),
-            *(part for name, value in settings.items() for part in (f"--aws-batch-fargate-{name}", value)),
-            *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/runs/main"),
-            *("--workflow-profile", "none", "--rerun-incomplete", "--nolock", "--latency-wait", "2"),
-            *("--config", f"samples={samples}", f"word={word}", *more),
-        ]
-
-    def run(self, *more: str, check: int = 0, **config: str) -> str:
-        done = subprocess.run(
-            self.command(*more, **config), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120
-        )
-        text = done.stdout + done.stderr
-        assert done.returncode == check, text
-        return text
-
-    def start(self, **config: str) -> "subprocess.Popen[str]":
-        log = (self.folder / "head.log").open("w")
-        return subprocess.Popen(
-            self.command(**config), cwd=self.folder, env=self.env, stdout=log, stderr=log, text=True
-        )
-
-    def objects(self) -> dict[str, str]:
-        s3 = self.client("s3")
-        found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {
-            entry["Key"]: s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read().decode(errors="replace")
-            for entry in found
-        }
-
-    def clean(self) -> None:
-        """Waits for what still runs, and empties the bucket."""
-        for thread in self.batch.threads:
-            thread.join(30)
-        s3 = self.client("s3")
-        for key in self.objects():
-            s3.delete_object(Bucket=BUCKET, Key=key)
-        s3.delete_bucket(Bucket=BUCKET)
-
-    def process(self, job: dict[str, Any]) -> None:
-        """Does what Fargate does: runs the command in an empty folder, and keeps what it writes in CloudWatch."""
-        job["status"] = "RUNNING"
-        folder = self.folder / "tasks" / job["jobId"]
-        folder.mkdir(parents=True)
-        command = job["containerOverrides"]["command"]
-        done = subprocess.run(command, cwd=folder, env=self.env, capture_output=True, text=True)
-        logs, stream = self.client("logs"), job["container"]["logStreamName"]
-        logs.create_log_stream(logGroupName="/aws/batch/job", logStreamName=stream)
-        now = int(time.time() * 1000)
-        events = [{"timestamp": now, "message": line} for line in (done.stdout + done.stderr).splitlines() if line]
-        if events:
-            logs.put_log_events(logGroupName="/aws/batch/job", logStreamName=stream, logEvents=events)
-        reason = "Essential container in task exited"
-        self.batch.end(job, "FAILED" if done.returncode else "SUCCEEDED", done.returncode, reason)
-
-    def succeed(self, job: dict[str, Any]) -> None:
-        """The job's outputs are there at once."""
-        name = job["tags"].get("terraflow:sample", "all")
-        self.client("s3").put_object(Bucket=BUCKET, Key=f"runs/main/results/{name}.txt", Body=b"made")
-        self.batch.end(job, "SUCCEEDED", 0)
-
-    def wait(self, true: Callable[[], bool], head: "subprocess.Popen[str]") -> None:
-        end = time.monotonic() + 60
-        while not true():
-            assert time.monotonic() < end and head.poll() is None, (self.folder / "head.log").read_text()
-            time.sleep(0.05)
+from executor_fakes import FakeAws
+from heads import BUCKET, Site, new_site, serving_heads
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[FakeAws]:
-    with serving() as aws:
-        for name in ("execution", "job"):
-            boto3.client(
-                "iam",
-                endpoint_url=aws.endpoint,
-                region_name=REGION,
-                aws_access_key_id="tests",
-                aws_secret_access_key="tests",
-            ).create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({}))
+    with serving_heads() as aws:
         yield aws
 
 
 @pytest.fixture
 def site(server: FakeAws, tmp_path: Path) -> Iterator[Site]:
-    server.batch.__dict__.update(FakeBatch().__dict__)
-    # The image is not what these tests are about.
-    for definition in server.batch.definitions.values():
-        definition["containerProperties"]["image"] = "debian:trixie-slim"
-    made = Site(tmp_path, server)
-    s3 = made.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    # The released storage plugin deletes a bucket that it has emptied.
-    s3.put_object(Bucket=BUCKET, Key="keep", Body=b"")
-    logs = made.client("logs")
-    if not logs.describe_log_groups()["logGroups"]:
-        logs.create_log_group(logGroupName="/aws/batch/job")
-    for stream in logs.describe_log_streams(logGroupName="/aws/batch/job")["logStreams"]:
-        logs.delete_log_stream(logGroupName="/aws/batch/job", logStreamName=stream["logStreamName"])
-    yield made
-    made.clean()
+    with new_site(server, tmp_path) as made:
+        yield made
 
 
 def test_a_whole_run(site: Site) -> None:

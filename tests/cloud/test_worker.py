@@ -11,8 +11,6 @@ import pytest
 import start
 from start import Place, command_of, place
 
-from snakemake_executor_plugin_aws_batch_fargate.worker import in_one_start
-
 # CPU seconds from the start of the container to the first instruction of its tool.
 LIMIT = 2.5
 RESULT = f"runs/main/{start.TARGET}"
@@ -25,7 +23,7 @@ def here() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def stock(here: Place) -> str:
+def command(here: Place) -> str:
     return command_of(here)
 
 
@@ -50,20 +48,21 @@ def stored(s3: start.S3) -> set[str]:
     return {entry["Key"] for entry in listed.get("Contents", [])}
 
 
-def test_tool_starts_in_time(here: Place, stock: str, s3: start.S3) -> None:
-    found = here.worker(images.images()["worker"], in_one_start(stock))
+def test_tool_starts_in_time(here: Place, command: str, s3: start.S3) -> None:
+    found = here.worker(images.images()["worker"], command)
     print(f"{found.tool:.2f} s of CPU time before the tool, {found.end:.2f} s in all")
     assert stored(s3) == {RESULT}
     assert 0.1 < found.tool <= min(LIMIT, found.end)
 
 
-def test_job_is_done_as_by_two_pythons(here: Place, stock: str, s3: start.S3, tmp_path: Path) -> None:
+def test_job_is_done_as_by_two_pythons(here: Place, command: str, s3: start.S3, tmp_path: Path) -> None:
+    stock = command_of(here, "--job-deploy-sources")
     results = []
-    for number, command in enumerate((stock, in_one_start(stock))):
-        assert ("--deploy-sources" in command) == (number == 0)
+    for number, each in enumerate((stock, command)):
+        assert ("--deploy-sources" in each) == (number == 0)
         folder = tmp_path / str(number)
         folder.mkdir()
-        done = run(here, command, folder)
+        done = run(here, each, folder)
         assert done.returncode == 0, done.stderr
         results.append(s3.get_object(Bucket=start.BUCKET, Key=RESULT)["Body"].read())
         s3.delete_object(Bucket=start.BUCKET, Key=RESULT)
@@ -73,8 +72,7 @@ def test_job_is_done_as_by_two_pythons(here: Place, stock: str, s3: start.S3, tm
     assert results[0] == results[1]
 
 
-def test_sources_that_are_not_those_sent_are_refused(here: Place, stock: str, s3: start.S3, tmp_path: Path) -> None:
-    command = in_one_start(stock)
+def test_sources_that_are_not_those_sent_are_refused(here: Place, command: str, s3: start.S3, tmp_path: Path) -> None:
     checksum = command.split()[4]
     done = run(here, command.replace(f" {checksum} ", f" {'0' * 64} "), tmp_path)
     assert done.returncode == 1
@@ -83,12 +81,12 @@ def test_sources_that_are_not_those_sent_are_refused(here: Place, stock: str, s3
     assert not (tmp_path / "workflow").exists()
 
 
-def test_a_job_that_fails_fails_the_worker(here: Place, stock: str, s3: start.S3, tmp_path: Path) -> None:
+def test_a_job_that_fails_fails_the_worker(here: Place, command: str, s3: start.S3, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "bwa").write_text("#!/bin/sh\necho no index >&2\nexit 3\n")
     (tools / "bwa").chmod(0o755)
-    done = run(here, f"PATH={tools}:$PATH {in_one_start(stock)}", tmp_path)
+    done = run(here, f"PATH={tools}:$PATH {command}", tmp_path)
     assert done.returncode == 1
     assert "Error in rule bwa_mem" in done.stderr
     log = s3.get_object(Bucket=start.BUCKET, Key="runs/main/logs/bwa_mem/sampleA/L1.1.log")["Body"].read().decode()
@@ -97,7 +95,7 @@ def test_a_job_that_fails_fails_the_worker(here: Place, stock: str, s3: start.S3
     assert stored(s3) == set()
 
 
-def test_a_rule_that_is_not_there_fails_the_worker(here: Place, stock: str, tmp_path: Path) -> None:
-    done = run(here, in_one_start(stock).replace("bwa_mem", "bwa_men"), tmp_path)
+def test_a_rule_that_is_not_there_fails_the_worker(here: Place, command: str, tmp_path: Path) -> None:
+    done = run(here, command.replace("bwa_mem", "bwa_men"), tmp_path)
     assert done.returncode == 1
     assert "bwa_men" in done.stderr

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from executor_fakes import FakeAws, FakeBatch, FakeGroup, FakeJob, serving, workflow
+from executor_fakes import ARCHIVE, FakeAws, FakeBatch, FakeGroup, FakeJob, serving, without_sources, workflow
 
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, client, executor, preflight, status
 from snakemake_executor_plugin_aws_batch_fargate.submission import ACTIVE
@@ -58,6 +58,7 @@ def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     server.batch.__dict__.update(FakeBatch().__dict__)
     monkeypatch.setattr(preflight, "check", lambda *_: preflight.Report())
     monkeypatch.setattr(executor.logs, "tail", lambda *_: None)
+    without_sources(monkeypatch)
     return server
 
 
@@ -114,6 +115,7 @@ def test_what_is_asked_of_batch(make: Make, aws: FakeAws) -> None:
     shell, option, command = asked["containerOverrides"]["command"]
     assert (shell, option) == ("/bin/bash", "-c")
     assert "--cores 3" in command and "--target-jobs 'bwa_mem:sample=A,unit=1'" in command
+    assert command.startswith(f"{ARCHIVE.python} -m snakemake --snakefile ")
     assert "pip install" not in command
     assert job.registered == [asked["jobId"]]
 

@@ -1,0 +1,65 @@
+"""The archive of a workflow's sources: on its way to the default storage, and out of it."""
+
+import hashlib
+import os
+import shlex
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from .outside import Workflow
+from .sources import Sources
+
+# Never imported here: it is a program.
+WORKER = f"{__package__}.worker"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Where the sources lie in storage, their SHA-256, and where in them the working directory is."""
+
+    query: str
+    checksum: str
+    place: str
+
+    @property
+    def python(self) -> str:
+        """What stands for `python` in a job's command: it fetches the sources first."""
+        return shlex.join(["python", "-m", WORKER, self.query, self.checksum, self.place])
+
+
+def pack(sources: Sources, into: Path) -> None:
+    """Writes an archive that depends on names and contents only. Raises WorkflowError for what can't be read."""
+    with tarfile.open(into, "w:xz", format=tarfile.PAX_FORMAT) as archive:
+        for path in sources.files:
+            try:
+                with path.open("rb") as content:
+                    status = os.fstat(content.fileno())
+                    entry = tarfile.TarInfo(path.relative_to(sources.root).as_posix())
+                    entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+                    archive.addfile(entry, content)
+            except OSError as error:
+                raise WorkflowError(f"{path} can't be sent to workers: {error}") from error
+
+
+def send(workflow: Workflow, sources: Sources) -> Archive:
+    """Packs the sources and stores them in the default storage, as Snakemake would."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "sources.tar.xz")
+        pack(sources, file)
+        checksum = hashlib.sha256(file.read_bytes()).hexdigest()
+        prefix = str(workflow.storage_settings.default_storage_prefix or "").rstrip("/")
+        query = "/".join(filter(None, [prefix, f"snakemake-workflow-sources.{checksum}.tar.xz"]))
+        stored = workflow.storage_registry.default_storage_provider.object(query)
+        stored.set_local_path(file)
+        workflow.async_run(stored.managed_store())
+    return Archive(query, checksum, Path.cwd().relative_to(sources.root).as_posix())
+
+
+def remove(workflow: Workflow, archive: Archive) -> None:
+    """Takes an archive out of the default storage."""
+    stored = workflow.storage_registry.default_storage_provider.object(archive.query)
+    workflow.async_run(stored.managed_remove())

@@ -1,0 +1,147 @@
+"""Which files travel to workers: what a workflow is made of, and none of its data.
+
+Git is not needed. What it tracks travels, too, as it does with Snakemake's own archive of sources.
+"""
+
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+from . import data
+from .outside import SourceFile, Workflow
+from .walk import LARGEST, MEGABYTE, Walk
+
+# Bytes of all files: each worker fetches and unpacks them.
+MOST = 100 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Files (absolute, sorted), and the folder that holds all of them and the working directory."""
+
+    files: list[Path]
+    root: Path
+
+
+def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
+    """The sources of a workflow; `note` is told what is too large to travel.
+
+    Snakefiles, conda environments and config files, wherever they lie; and what else lies in the working directory, in
+    the project (the Snakefile's folder, or the one above if that is called `workflow`) and beside included Snakefiles
+    and scripts, but for data.
+    Raises WorkflowError for files that workers would not find, and if all is too much.
+    """
+    named = _named(workflow)
+    if problems := _problems(workflow, named):
+        raise WorkflowError("The workflow can't be sent to workers; no job was submitted.", *problems)
+    trees = {Path.cwd(), _project(workflow)}
+    folders = trees | {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
+    kept = {above for path in named | folders for above in (path, *path.parents)}
+    walk = Walk(folders, data.of_jobs(workflow, kept))
+    sizes: dict[Path, int] = {}
+    total = 0
+    for path in chain(named, walk.files(), _tracked(trees)):
+        if path in sizes:
+            continue
+        sizes[path] = path.stat().st_size
+        total += sizes[path]
+        if total > MOST:
+            raise WorkflowError(_too_much(sizes))
+    if large := ", ".join(os.path.relpath(path) for path in walk.large if path not in sizes):
+        note(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {large}")
+    return Sources(sorted(sizes), Path(os.path.commonpath([Path.cwd(), *(path.parent for path in sizes)])))
+
+
+def _absolute(path: object) -> Path:
+    return Path(os.path.normpath(Path.cwd() / str(path)))
+
+
+def _local(file: SourceFile) -> Path | None:
+    """Where a file lies on this machine, if it does; workers fetch the others themselves."""
+    path = str(file.get_path_or_uri(secret_free=True))
+    return None if "://" in path else _absolute(path)
+
+
+def _snakefiles(workflow: Workflow) -> set[Path]:
+    return set(filter(None, map(_local, workflow.included)))
+
+
+def _named(workflow: Workflow) -> set[Path]:
+    """What Snakemake itself knows of."""
+    environments = (job.conda_env_spec for job in workflow.dag.jobs)
+    files = {_local(environment.file) for environment in environments if environment and environment.is_file}
+    return {*_snakefiles(workflow), *filter(None, files), *map(_absolute, workflow.configfiles)}
+
+
+def _project(workflow: Workflow) -> Path:
+    """The folder of the project, as Snakemake recommends to lay it out."""
+    snakefile = _local(next(iter(workflow.included)))
+    folder = snakefile.parent if snakefile else Path.cwd()
+    return folder.parent if folder.name == "workflow" else folder
+
+
+def _folders_of_scripts(workflow: Workflow) -> Iterator[Path]:
+    for rule in workflow.rules:
+        script = str(rule.script or rule.notebook or "")
+        beside = _local(rule.basedir) if script and "://" not in script else None
+        if beside:
+            folder = _absolute(beside / script).parent
+            if folder.is_dir():
+                yield folder
+
+
+def _tracked(folders: Collection[Path]) -> Iterator[Path]:
+    """What git tracks, if it is there."""
+    for folder in folders:
+        command = ["git", "-C", str(folder), "ls-files", "-z", "--recurse-submodules"]
+        try:
+            done = subprocess.run(command, capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        for name in filter(None, os.fsdecode(done.stdout).split("\0")):
+            path = folder / name
+            if path.is_file() and path.stat().st_size <= LARGEST:
+                yield path
+
+
+def _problems(workflow: Workflow, named: Collection[Path]) -> list[str]:
+    """What keeps workers from finding the files that they need, one line each."""
+    problems = [
+        f"{path}: can't be read." for path in sorted(named) if not (path.is_file() and os.access(path, os.R_OK))
+    ]
+    written = set(_texts(workflow.config))
+    return problems + [
+        f"{path}: the configuration names this file by its absolute path, which workers don't have. "
+        f"Write {os.path.relpath(path)}, from the working directory."
+        for path in sorted({str(path) for path in workflow.configfiles})
+        if Path(path).is_absolute() and path in written
+    ]
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a configuration."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _too_much(sizes: dict[Path, int]) -> str:
+    folders: Counter[str] = Counter()
+    for path, size in sizes.items():
+        folders[os.path.relpath(path.parent)] += size
+    largest = ", ".join(f"{folder} ({size / MEGABYTE:.0f} MB)" for folder, size in folders.most_common(3))
+    return (
+        f"The files of the workflow have more than {MOST // MEGABYTE} MB, which each worker would have to fetch; no "
+        f"job was submitted. The largest folders are {largest}. Move data out of the project, or put a file "
+        "CACHEDIR.TAG into folders that jobs don't need: they are left out then."
+    )

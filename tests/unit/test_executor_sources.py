@@ -1,0 +1,178 @@
+"""What travels to workers, from folders and workflows that are made here: the files, the archive, the worker's start.
+
+The whole of it, with Snakemake and workers, is in tests/cloud/test_executor_workers.py.
+"""
+
+import os
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from snakemake.sourcecache import LocalSourceFile
+from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_executor_plugin_aws_batch_fargate import archive, sources, walk
+
+PREFIX = "s3://data/runs/main"
+
+
+def stored(path: str) -> Any:
+    """A file of a job in the default storage."""
+    return SimpleNamespace(is_storage=True, storage_object=SimpleNamespace(query=f"{PREFIX}/{path}"))
+
+
+def job(inputs: list[str], outputs: list[str]) -> Any:
+    files = {"input": list(map(stored, inputs)), "output": list(map(stored, outputs))}
+    return SimpleNamespace(**files, log=[], benchmark=None, conda_env_spec=None)
+
+
+def workflow(snakefile: str = "workflow/Snakefile", *included: str, **changed: Any) -> Any:
+    """What is asked of a workflow."""
+    files = [LocalSourceFile(str(Path(name).absolute())) for name in (snakefile, *included)]
+    made = {
+        "included": files,
+        "rules": [],
+        "configfiles": [],
+        "config": {},
+        "storage_settings": SimpleNamespace(default_storage_prefix=PREFIX),
+        "dag": SimpleNamespace(jobs=[]),
+    }
+    return SimpleNamespace(**made | changed)
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes files; the working directory is `run` below the test's own."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+
+    def files(*names: str, size: int = 1) -> None:
+        for name in names:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            with Path(name).open("wb") as file:
+                file.truncate(size)
+
+    return files
+
+
+def sent(flow: Any, notes: list[str] | None = None) -> set[str]:
+    """What is collected, as seen from the working directory."""
+    found = sources.collect(flow, (notes if notes is not None else []).append)
+    assert found.files == sorted(found.files)
+    return {os.path.relpath(path) for path in found.files}
+
+
+def test_all_of_the_project_but_no_data(write: Callable[..., None]) -> None:
+    kept = {
+        "workflow/Snakefile",
+        "workflow/scripts/fastq.py",
+        "workflow/schemas/samples.yaml",
+        "tools/trim.sh",
+        "config/samples.tsv",
+        "resources/panel.tsv",
+        "README.md",
+    }
+    write(*kept)
+    write(".env", ".git/config", "workflow/scripts/__pycache__/fastq.pyc", "venv/pyvenv.cfg", "venv/lib/a.py")
+    write("earlier/.snakemake/log", "earlier/results/all.txt", "cache/CACHEDIR.TAG", "cache/x")
+    write("results/qc/a.html", "results/stale/b.bam", "logs/a.log")
+    write("reads/a.fastq", "reads/unknown.fastq", size=2 * walk.MEGABYTE)
+    jobs = [job(["reads/a.fastq"], ["results/qc/a.html", "logs/a.log"])]
+    assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
+
+
+def test_a_snakefile_beside_the_data(write: Callable[..., None]) -> None:
+    kept = {"Snakefile", "helpers.py", "rules/map.smk", "samples.tsv"}
+    write(*kept)
+    write("all.txt", "a/x.bam", "rules/made.smk")
+    jobs = [job(["samples.tsv"], ["all.txt", "a/x.bam", "rules/made.smk"])]
+    assert sent(workflow("Snakefile", "rules/map.smk", dag=SimpleNamespace(jobs=jobs))) == kept
+
+
+def test_large_files_stay_and_are_told_of(write: Callable[..., None]) -> None:
+    write("workflow/Snakefile")
+    write("model.bin", size=walk.LARGEST + 1)
+    write("config/large.yaml", size=walk.LARGEST + 1)
+    notes: list[str] = []
+    flow = workflow(configfiles=["config/large.yaml"])
+    assert sent(flow, notes) == {"workflow/Snakefile", "config/large.yaml"}
+    assert notes == ["Not sent to workers, being larger than 10 MB: model.bin"]
+
+
+def test_what_git_tracks_travels_although_it_looks_like_data(write: Callable[..., None]) -> None:
+    write("workflow/Snakefile", "results/static.tsv", "results/a.txt", ".settings/x", "gone")
+    subprocess.run(
+        "git init -q && git add workflow results/static.tsv .settings gone && rm gone", shell=True, check=True
+    )
+    jobs = [job([], ["results/a.txt"])]
+    kept = {"workflow/Snakefile", "results/static.tsv", ".settings/x"}
+    assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
+
+
+def test_scripts_and_config_files_from_elsewhere(write: Callable[..., None]) -> None:
+    write("workflow/Snakefile", "../shared/scripts/plot.py", "../shared/scripts/colours.py", "../sheets/a.tsv", "../x")
+    rule = SimpleNamespace(script="../../shared/scripts/plot.py", notebook=None, basedir=LocalSourceFile("workflow"))
+    flow = workflow(rules=[rule], configfiles=["../sheets/a.tsv"])
+    kept = {"workflow/Snakefile", "../shared/scripts/plot.py", "../shared/scripts/colours.py", "../sheets/a.tsv"}
+    assert sent(flow) == kept
+
+
+def test_links_are_followed_but_not_to_data_or_in_circles(write: Callable[..., None]) -> None:
+    write("workflow/Snakefile", "../panels/a.bed", "results/a.txt", "tools/trim.sh")
+    targets = {"resources": "../panels", "workflow/up": "..", "workflow/made": "../results", "broken": "nowhere"}
+    for link, target in (targets | {"tools/again": "."}).items():
+        Path(link).symlink_to(target)
+    jobs = [job([], ["results/a.txt"])]
+    kept = {"workflow/Snakefile", "resources/a.bed", "tools/trim.sh"}
+    assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
+
+
+def test_files_that_workers_would_not_find(write: Callable[..., None], tmp_path: Path) -> None:
+    write("workflow/Snakefile", "config.yaml", "../sheets/a.tsv")
+    sheet = str(tmp_path / "sheets" / "a.tsv")
+    # A Snakefile may make an absolute path from its own; a configuration is the same for workers.
+    files = [str(Path("config.yaml").absolute()), sheet, "missing.yaml"]
+    with pytest.raises(WorkflowError) as raised:
+        sent(workflow(configfiles=files, config={"samples": {"sheets": [sheet]}}))
+    text = str(raised.value)
+    assert "no job was submitted" in text and f"{tmp_path}/run/missing.yaml: can't be read" in text
+    assert f"{sheet}: the configuration names this file by its absolute path" in text
+    assert "Write ../sheets/a.tsv, from the working directory" in text
+    assert "config.yaml: the configuration" not in text
+
+
+def test_too_much(write: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST", 3 * walk.MEGABYTE)
+    write("workflow/Snakefile")
+    write(*(f"old/run/{n}.tsv" for n in range(4)), size=walk.MEGABYTE)
+    with pytest.raises(WorkflowError, match=r"more than 3 MB.*old/run \([34] MB\).*CACHEDIR.TAG"):
+        sent(workflow())
+
+
+def test_an_archive_depends_on_names_and_contents_only(write: Callable[..., None], tmp_path: Path) -> None:
+    write("workflow/Snakefile", "tools/trim.sh", "../sheets/a.tsv")
+    Path("tools/trim.sh").chmod(0o744)
+    made = []
+    for name, time in (("one", 1_000_000), ("two", 2_000_000)):
+        os.utime("workflow/Snakefile", (time, time))
+        archive.pack(sources.collect(workflow(configfiles=["../sheets/a.tsv"]), print), tmp_path / name)
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] == made[1]
+    with tarfile.open(tmp_path / "one") as found:
+        entries = {entry.name: (entry.mode, entry.mtime, entry.uid) for entry in found}
+    assert entries == {
+        "run/workflow/Snakefile": (0o644, 0, 0),
+        "run/tools/trim.sh": (0o755, 0, 0),
+        "sheets/a.tsv": (0o644, 0, 0),
+    }
+
+
+def test_what_stands_for_python_in_a_command() -> None:
+    made = archive.Archive("s3://data/a b/sources.tar.xz", "0" * 64, "my run").python
+    program = ["python", "-m", "snakemake_executor_plugin_aws_batch_fargate.worker"]
+    assert shlex.split(made) == [*program, "s3://data/a b/sources.tar.xz", "0" * 64, "my run"]
