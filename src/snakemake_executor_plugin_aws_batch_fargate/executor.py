@@ -32,6 +32,7 @@ from . import (
 )
 from .outside import Client, Job
 from .resume import Earlier, Found
+from .shapes import Least, more
 from .status import MISSING_LOOKS, Waiting, Watch
 from .submission import Stack, Submission, Submitter, describe, prepare
 
@@ -75,6 +76,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         # Ids that this head has submitted: what is marked with others is an earlier head's.
         self._own: set[str] = set()
         self._refusals: set[str] = set()
+        # By the outputs of jobs that have run out of something.
+        self._least: dict[str, Least] = {}
         self._sent: archive.Archive | None = None
 
     # Parts that ask AWS are made when the first job is there, so that nothing is asked for a run without jobs.
@@ -118,7 +121,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
         report = preflight.check(client_of, self._stack, self._region, self._prefix)
         for unknown in report.unknown:
-            self.logger.info(f"Not checked before the first job, for want of permission: {unknown}")
+            self.logger.info(f"Not checked before the first job: {unknown}")
         if report.problems:
             raise WorkflowError(report.text())
         self._sent = archive.send(self.workflow, found)
@@ -205,7 +208,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     def _prepared(self, job: Job) -> Submission | None:
         try:
-            return prepare(job, self._stack, self.format_job_exec(job), self._environment, self._sender)
+            return prepare(job, self._stack, self.format_job_exec(job), self._environment, self._sender, self._least)
         except (WorkflowError, ClientError, BotoCoreError) as error:
             self._refuse(job, str(error))
             return None
@@ -373,6 +376,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             failure = failures.Failure(failures.LOST, None, [], 1)
         if failure.cause.again is failures.Again.ON_DEMAND and self._move(info, submission):
             return True
+        self._remember(submission, failure.cause)
         message = messages.failure_message(
             job, str(info.external_jobid), submission, failure, log, files, self._secrets
         )
@@ -381,6 +385,12 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             job.attempt = job.restart_times + 1
         self.report_job_error(info, msg=message)
         return False
+
+    def _remember(self, submission: Submission, cause: failures.Cause) -> None:
+        """What the job's next attempt has to have."""
+        outputs = submission.identity.outputs
+        memory, disk = (cause.name == name for name in (failures.OUT_OF_MEMORY, failures.OUT_OF_DISK))
+        self._least[outputs] = more(submission.shape, self._least.get(outputs, Least()), memory=memory, disk=disk)
 
     def _move(self, info: SubmittedJobInfo, submission: Submission) -> bool:
         """Gives a job that lost its Spot capacity its last attempt, on the on-demand queue."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+OUT_OF_MEMORY = "out of memory"
+OUT_OF_DISK = "no disk space"
 # The reason that this plugin gives when it ends a job.
 ENDED_BY_US = "ended by Snakemake"
 
@@ -63,7 +65,7 @@ CAUSES = (
         again=Again.SNAKEMAKE,
     ),
     Cause(
-        "out of memory",
+        OUT_OF_MEMORY,
         "It ran out of memory.",
         "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
         reason=r"OutOfMemory|out of memory",
@@ -94,7 +96,7 @@ CAUSES = (
         again=Again.SNAKEMAKE,
     ),
     Cause(
-        "no disk space",
+        OUT_OF_DISK,
         "Its disk was full.",
         "Raise the rule's disk_mb, or let it grow with the attempt; the largest job definition is the limit.",
         reason=r"no space left on device",
@@ -102,7 +104,7 @@ CAUSES = (
         again=Again.SNAKEMAKE,
     ),
     Cause(
-        "out of memory",
+        OUT_OF_MEMORY,
         "It, or a tool that it started, was killed: almost always for want of memory.",
         "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
         log=r"exit codes of the parts of what failed, in order:.*\b137\b|(?:^|[\s:])Killed$|\bMemoryError\b"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # vCPU: MiB. Source: AWS Batch API reference, ResourceRequirement.value.
 MEMORY_MIB: dict[float, tuple[int, ...]] = {
@@ -39,6 +39,26 @@ class Shape:
             {"type": "VCPU", "value": f"{self.vcpus:g}"},
             {"type": "MEMORY", "value": str(self.memory_mib)},
         ]
+
+
+@dataclass(frozen=True)
+class Least:
+    """What a job has to have, since an earlier attempt with less of it failed for want of it."""
+
+    memory_mib: int = 0
+    disk_gib: int = 0
+
+
+def more(shape: Shape, least: Least, *, memory: bool = False, disk: bool = False) -> Least:
+    """For the attempt after one that had this shape: twice the memory, or a disk that is larger.
+
+    What a rule asks for may have doubled, and still be less than the smallest shape that there was.
+    """
+    if memory:
+        largest = MEMORY_MIB[max(MEMORY_MIB)][-1]
+        return replace(least, memory_mib=max(least.memory_mib, min(2 * shape.memory_mib, largest)))
+    # `fit` adds the image's part, which makes it the next size.
+    return replace(least, disk_gib=max(least.disk_gib, shape.disk_gib)) if disk else least
 
 
 def fit(vcpus: float, memory_mib: int, disk_gib: float, disks: Iterable[int]) -> Shape:

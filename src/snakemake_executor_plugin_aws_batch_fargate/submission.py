@@ -14,6 +14,7 @@ from .outside import Client, Job, Path
 # AWS Batch: the shortest timeout.
 SHORTEST_TIMEOUT = 60
 UNITS_PER_VCPU = 1024
+ANYTHING = shapes.Least()
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -44,7 +45,7 @@ class Stack:
     disk_of: Callable[[str], int]
 
 
-def shape_of(job: Job, stack: Stack) -> shapes.Shape:
+def shape_of(job: Job, stack: Stack, least: shapes.Least = ANYTHING) -> shapes.Shape:
     """The shape of a job, from its threads, `mem_mb` and `disk_mb`; of a group from what Snakemake makes of its jobs'.
 
     A megabyte is taken as a MiB, so that a job gets no less than asked in either reading. `batch_cpu_units` (1,024 to
@@ -53,8 +54,8 @@ def shape_of(job: Job, stack: Stack) -> shapes.Shape:
     """
     units = _number(job, "batch_cpu_units", 0)
     vcpus = units / UNITS_PER_VCPU if units else max(1, int(job.threads))
-    memory = max(_number(job, "mem_mb", 0), _number(job, "mem_mib", 0))
-    disk = (_disk_of_group(job) if job.is_group() else _disk(job)) / 1024
+    memory = max(_number(job, "mem_mb", 0), _number(job, "mem_mib", 0), least.memory_mib)
+    disk = max((_disk_of_group(job) if job.is_group() else _disk(job)) / 1024, least.disk_gib)
     named = job.resources.get("batch_job_definition")
     disks = [stack.disk_of(str(named))] if named else list(stack.definitions)
     try:
@@ -93,10 +94,14 @@ def prepare(
     text: str,
     environment: Mapping[str, str],
     sender: command.Sender | None,
+    least: Mapping[str, shapes.Least] | None = None,
 ) -> Submission:
-    """All that SubmitJob needs to know. Raises WorkflowError for what can't be submitted."""
+    """All that SubmitJob needs to know; `least` is what jobs must have, by the outputs in their identity.
+
+    Raises WorkflowError for what can't be submitted.
+    """
     identity = names.identity(stack.run, job)
-    shape = shape_of(job, stack)
+    shape = shape_of(job, stack, (least or {}).get(identity.outputs, ANYTHING))
     container = command.overrides(text, shape.requirements, environment, sender)
     return Submission(identity, request_of(job, stack, identity, shape, container), shape)
 

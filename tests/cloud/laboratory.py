@@ -77,7 +77,6 @@ class Laboratory:
                 (self.folder / name).symlink_to(source.readlink())
             else:
                 shutil.copytree(source, self.folder / name, symlinks=True, ignore=left)
-        subprocess.run("git init -q && git add -A", shell=True, cwd=self.folder, check=True)  # TODO
         for kind, image in images.images().items():
             subprocess.run(["docker", "tag", image, self.outputs["images"][kind]], check=True)
         own = {"TERRAFLOW_STACK": str(self.deployed.stack_json), "HOME": str(self.folder)}
@@ -165,7 +164,8 @@ class Laboratory:
         """Lines of the sheet that config/aws.yaml names."""
         config = yaml.safe_load((self.folder / "config" / "aws.yaml").read_text())
         with (self.folder / config["samples"]).open() as lines:
-            return list(csv.DictReader(lines, delimiter="\t"))
+            written = (line for line in lines if not line.startswith("#"))
+            return list(csv.DictReader(written, delimiter="\t"))
 
     def close(self) -> None:
         """Ends what still runs."""

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,26 @@ JOBS_OF_DEMO = {
 
 
 @pytest.fixture
-def lab(aws: Aws, deployed_stack: Deployed, tmp_path: Path) -> Iterator[Laboratory]:
-    """A project folder of its own; the stack and its bucket are shared."""
+def new_lab(aws: Aws, deployed_stack: Deployed, tmp_path: Path) -> Iterator[Callable[[], Laboratory]]:
+    """Project folders; the stack and its bucket are shared."""
     needs.need_docker()
-    made = Laboratory(aws, deployed_stack, tmp_path)
-    yield made
-    made.close()
+    made: list[Laboratory] = []
+
+    def make() -> Laboratory:
+        folder = tmp_path / f"project{len(made)}"
+        folder.mkdir()
+        made.append(Laboratory(aws, deployed_stack, folder))
+        return made[-1]
+
+    yield make
+    for laboratory in made:
+        laboratory.close()
+
+
+@pytest.fixture
+def lab(new_lab: Callable[[], Laboratory]) -> Laboratory:
+    """One project folder."""
+    return new_lab()
 
 
 def simulated(lab: Laboratory, *options: str) -> Path:
@@ -269,12 +283,15 @@ def test_an_inactive_definition_is_told_before_anything_runs(lab: Laboratory) ->
     assert lab.jobs("inactive") == []
 
 
-def test_runs_of_two_names_do_not_touch_each_other(lab: Laboratory) -> None:
-    simulated(lab, "--small")
-    one, two = (lab.start("--until", "fastqc", "fastqc_single", run=run) for run in ("one", "two"))
-    one.end()
-    two.end()
-    assert lab.keys("runs/one/results/") == lab.keys("runs/two/results/") != set()
-    for run in ("one", "two"):
+def test_runs_of_two_names_do_not_touch_each_other(new_lab: Callable[[], Laboratory]) -> None:
+    labs = {"one": new_lab(), "two": new_lab()}
+    for lab in labs.values():
+        simulated(lab, "--small")
+    heads = [lab.start("--until", "fastqc", "fastqc_single", run=run) for run, lab in labs.items()]
+    for head in heads:
+        head.end()
+    made = [lab.keys(f"runs/{run}/results/") for run, lab in labs.items()]
+    assert made[0] == made[1] != set()
+    for run, lab in labs.items():
         assert {job["status"] for job in lab.jobs(run)} == {"SUCCEEDED"}
         assert {job["tags"]["terraflow:run"] for job in lab.jobs(run)} == {run}

@@ -328,6 +328,31 @@ def test_a_retry_gets_more(make: Make, aws: FakeAws) -> None:
     assert second["containerOverrides"]["resourceRequirements"][1] == {"type": "MEMORY", "value": "6144"}
 
 
+@pytest.mark.parametrize(
+    ("reason", "memory", "definition"),
+    [
+        ("OutOfMemoryError: Container killed due to memory usage", "8192", "worker-20gib"),
+        ("write error: no space left on device", "4096", "worker-50gib"),
+        ("Task failed to start", "4096", "worker-20gib"),
+    ],
+)
+def test_a_retry_gets_more_than_there_was_of_what_ran_out(
+    make: Make, aws: FakeAws, reason: str, memory: str, definition: str
+) -> None:
+    one = make()
+    job = FakeJob(threads=2, restart_times=1)
+    one.run_jobs([job])
+    (first,) = aws.batch.submitted()
+    assert first["containerOverrides"]["resourceRequirements"][1]["value"] == "4096", "more than was asked for"
+    aws.batch.end(first, "FAILED", 1, "Essential container in task exited", container_reason=reason)
+    until(lambda: len(ended(one)) == 1)
+    job.attempt, job.resources = 2, {"mem_mb": 2000, "disk_mb": 2000}
+    one.run_jobs([job])
+    _, second = aws.batch.submitted()
+    assert second["containerOverrides"]["resourceRequirements"][1]["value"] == memory
+    assert second["jobDefinition"] == definition
+
+
 @pytest.mark.parametrize("failing", [False, True])
 def test_interruption_ends_all_that_runs_and_nothing_that_has_ended(make: Make, aws: FakeAws, failing: bool) -> None:
     one = make(poll_seconds=30)
