@@ -173,9 +173,9 @@ def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None
 
 
 def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
-    folder = simulated(lab, "--small")
+    folder = simulated(lab)
     aws = lab.aws
-    aws.fault(job="reclaim", name="stormy-lane-sampleA-*", seconds=1.5)
+    aws.fault(job="reclaim", name="stormy-lane-sampleB-*", process="bwa mem")
     aws.fault(job="out_of_memory", name="stormy-alignment-sampleA-*")
     aws.fault(job="network", name="stormy-fastqc-*")
     aws.fault(
@@ -191,7 +191,7 @@ def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
 
     assert aws.faults() == []
     evaluate(lab, "stormy", folder)
-    (lane,) = [job for job in lab.jobs("stormy", "lane") if job["tags"]["terraflow:sample"] == "sampleA"]
+    (lane,) = [job for job in lab.jobs("stormy", "lane") if job["tags"]["terraflow:sample"] == "sampleB"]
     reclaimed, _ = lane["attempts"]
     assert reclaimed["statusReason"].startswith("Your Spot Task")
     first, second = [job for job in lab.jobs("stormy", "alignment") if job["tags"]["terraflow:sample"] == "sampleA"]

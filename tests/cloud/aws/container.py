@@ -124,7 +124,7 @@ class Container:
                 raise Ended(self.job.job_stopped_reason or "stopped", exit_code=self._stop())
             if limit and lasted > limit * STATE.setting("job_second"):
                 raise Ended(TIMED_OUT, exit_code=self._stop())
-            if fault and lasted >= fault.get("seconds", 0):
+            if fault and lasted >= fault.get("seconds", 0) and self._runs(fault.get("process", "")):
                 if fault["job"] == "out_of_memory":
                     self.container.kill()
                     raise Ended(EXITED, MEMORY, self._exit_code())
@@ -142,6 +142,13 @@ class Container:
         except NotFound:
             return False
         return bool(self.container.status in ("created", "running"))
+
+    def _runs(self, words: str) -> bool:
+        """Whether a process with these words in its command line is there."""
+        try:
+            return not words or any(words in " ".join(row) for row in self.container.top()["Processes"])
+        except APIError:
+            return False
 
     def _exit_code(self) -> int:
         self.container.wait()

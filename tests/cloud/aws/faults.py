@@ -9,7 +9,7 @@ Calls: `call` is one of
 and fits by any of `service`, `operation`, `key` (a pattern such as "runs/*"), `caller` (access key).
 
 Jobs: `job` is one of those in `aws/jobs.py`, and fits by `name`, a pattern for the job's name; `seconds` (0) after the
-container has started it strikes.
+container has started it strikes, or as soon after that as a command line in the container has the words `process`.
 """
 
 import json
