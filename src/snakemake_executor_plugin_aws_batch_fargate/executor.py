@@ -283,11 +283,12 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         return [[found[job_id] for job_id in sorted(ids) if job_id in found] for ids in recorded]
 
     def _made(self, job: Job) -> bool:
-        """Whether all outputs of a job are there."""
+        """Whether all outputs of a job are there, but those that stay within a group."""
+        within = set(self.workflow.dag.get_unneeded_temp_files(job)) if job.is_group() else set()
 
         async def exist() -> bool:
             outputs = [output for member in names.members(job) for output in member.output]
-            return all([await output.exists() for output in outputs])
+            return all([await output.exists() for output in outputs if output not in within])
 
         return bool(self.workflow.async_run(exist()))
 

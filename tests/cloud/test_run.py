@@ -199,7 +199,7 @@ def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
     assert requirements(second)["MEMORY"] == 2 * requirements(first)["MEMORY"]
     assert "It ran out of memory" in text
     succeeded = Counter(job["jobName"] for job in lab.jobs("stormy") if job["status"] == "SUCCEEDED")
-    assert set(succeeded.values()) == {1}
+    assert [name for name, times in succeeded.items() if times > 1] == []
     assert lab.active("stormy") == []
 
 
@@ -231,7 +231,7 @@ def test_an_interrupted_and_a_killed_head(lab: Laboratory) -> None:
     evaluate(lab, "night", folder)
     assert "an earlier start made Batch job" in text
     succeeded = Counter(job["jobName"] for job in lab.jobs("night") if job["status"] == "SUCCEEDED")
-    assert set(succeeded.values()) == {1}, "nothing was done twice"
+    assert [name for name, times in succeeded.items() if times > 1] == [], "nothing was done twice"
     assert made | alive <= set(succeeded)
     assert lab.active("night") == []
     assert "Nothing to be done" in lab.run(run="night")

@@ -4,6 +4,7 @@ Submission: what is asked of Batch, how fast, and once only. Status: how many ca
 Retries: Spot, memory, a tool's own errors. Interruption, and a head that is started again.
 """
 
+import asyncio
 import json
 import resource
 import time
@@ -451,6 +452,33 @@ def test_a_job_that_succeeded_while_there_was_no_head(make: Make, aws: FakeAws, 
     assert len(aws.batch.submitted()) == (1 if there else 2)
     if there:
         until(lambda: ended(two) == [(job, True)])
+
+
+class Output(str):
+    """An output that is there or not."""
+
+    there: bool
+
+    def __new__(cls, path: str, there: bool) -> "Output":
+        made = super().__new__(cls, path)
+        made.there = there
+        return made
+
+    async def exists(self) -> bool:
+        return self.there
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_stays_within_a_group_need_not_be_there(make: Make, aws: FakeAws, there: bool) -> None:
+    within = Output("reads", False)
+    group = FakeGroup(name="group", jobs=[FakeJob(output=[within]), FakeJob(output=[Output("bam", there)])])
+    make(poll_seconds=60).run_jobs([group])
+    (earlier,) = aws.batch.submitted()
+    aws.batch.end(earlier, "SUCCEEDED", 0)
+    marks = SimpleNamespace(external_jobids=lambda job: [earlier["jobId"]])
+    dag = SimpleNamespace(get_unneeded_temp_files=lambda job: [within])
+    make({"persistence": marks, "async_run": asyncio.run, "dag": dag}).run_jobs([group])
+    assert len(aws.batch.submitted()) == (1 if there else 2)
 
 
 def test_a_group_has_one_job_and_its_message(make: Make, aws: FakeAws) -> None:
