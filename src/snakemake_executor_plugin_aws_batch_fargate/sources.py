@@ -19,6 +19,7 @@ from .walk import LARGEST, MEGABYTE, Walk
 
 # Bytes of all files: each worker fetches and unpacks them.
 MOST = 100 * MEGABYTE
+ATTRIBUTE = "snakemake-workers"
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,20 @@ class Sources:
 def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
     """The sources of a workflow; `note` is told what is too large to travel.
 
-    Snakefiles, conda environments and config files, wherever they lie; and what else lies in the working directory, in
-    the project (the Snakefile's folder, or the one above if that is called `workflow`) and beside included Snakefiles
-    and scripts, but for data.
+    Snakefiles, conda environments and config files, wherever they lie; what else lies in the folders of Snakefiles and
+    of scripts, but for data; and what git tracks in the working directory and in the project (the Snakefile's folder,
+    or the one above if that is called `workflow`).
     Raises WorkflowError for files that workers would not find, and if all is too much.
     """
     named = _named(workflow)
     if problems := _problems(workflow, named):
         raise WorkflowError("The workflow can't be sent to workers; no job was submitted.", *problems)
-    trees = {Path.cwd(), _project(workflow)}
-    folders = trees | {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
+    folders = {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
     kept = {above for path in named | folders for above in (path, *path.parents)}
     walk = Walk(folders, data.of_jobs(workflow, kept))
     sizes: dict[Path, int] = {}
     total = 0
-    for path in chain(named, walk.files(), _tracked(trees)):
+    for path in chain(named, walk.files(), _tracked({Path.cwd(), _project(workflow)})):
         if path in sizes:
             continue
         sizes[path] = path.stat().st_size
@@ -97,17 +97,22 @@ def _folders_of_scripts(workflow: Workflow) -> Iterator[Path]:
 
 
 def _tracked(folders: Collection[Path]) -> Iterator[Path]:
-    """What git tracks, if it is there."""
+    """What git tracks, if it is there, but for files that have the attribute `-snakemake-workers`."""
     for folder in folders:
-        command = ["git", "-C", str(folder), "ls-files", "-z", "--recurse-submodules"]
         try:
-            done = subprocess.run(command, capture_output=True, check=True)
+            listed = _git(folder, b"", "ls-files", "-z", "--recurse-submodules")
+            attributes = _git(folder, listed, "check-attr", "-z", "--stdin", ATTRIBUTE)
         except (OSError, subprocess.CalledProcessError):
             continue
-        for name in filter(None, os.fsdecode(done.stdout).split("\0")):
+        fields = os.fsdecode(attributes).split("\0")
+        for name, value in zip(fields[0::3], fields[2::3], strict=False):
             path = folder / name
-            if path.is_file() and path.stat().st_size <= LARGEST:
+            if value != "unset" and path.is_file() and path.stat().st_size <= LARGEST:
                 yield path
+
+
+def _git(folder: Path, given: bytes, *arguments: str) -> bytes:
+    return subprocess.run(["git", "-C", str(folder), *arguments], input=given, capture_output=True, check=True).stdout
 
 
 def _problems(workflow: Workflow, named: Collection[Path]) -> list[str]:

@@ -45,12 +45,12 @@ rule make:
         "logs/make.log",
     params:
         words=" ".join(map(word, NAMES)),
-        tool=HERE.parent / "tools" / "say.sh",
+        tool=HERE / "tools" / "say.sh",
     shell:
         "{params.tool:q} {params.words} >{output} 2>{log}"
 """,
     "workflow/schemas/sheet.txt": "one name a line",
-    "tools/say.sh": '#!/bin/sh\necho "$0: $*"\n',
+    "workflow/tools/say.sh": '#!/bin/sh\necho "$0: $*"\n',
     "config/config.yaml": "sheet: config/sheet.tsv\n",
     "config/sheet.tsv": "anna\nbert\n",
 }
@@ -91,7 +91,7 @@ def write(folder: Path, **changed: str) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    (folder / "tools" / "say.sh").chmod(0o755)
+    (folder / "workflow" / "tools" / "say.sh").chmod(0o755)
 
 
 def said(site: Site) -> str:
@@ -145,10 +145,8 @@ def test_another_working_directory_and_files_outside_of_it(site: Site, no_git: N
 
 def test_a_snakefile_between_data(site: Site, no_git: None) -> None:
     write(site.folder)
-    for name in ("Snakefile", "rules", "helper.py", "schemas"):
+    for name in ("Snakefile", "rules", "helper.py", "schemas", "tools"):
         (site.folder / "workflow" / name).rename(site.folder / name)
-    include = site.folder / "rules" / "make.smk"
-    include.write_text(include.read_text().replace("HERE.parent", "HERE"))
     for name, size in {"reads/a.fastq": 11, "old/a.bam": 11, "results/old.bam": 2, "results/old.txt": 0}.items():
         (site.folder / name).parent.mkdir(exist_ok=True)
         (site.folder / name).write_bytes(bytes(size * 10**6))

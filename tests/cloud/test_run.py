@@ -164,11 +164,14 @@ def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None
     lab.fetch("giab", lab.folder / "fetched")
     calls = lab.folder / "fetched" / "results" / "variants" / "all.vcf.gz"
     found = [score.as_dict() for score in accuracy.score_sample(truth, "NA12878", calls, truth.reference)]
-    assert found == json.loads(scores.read_text())
-    assert {score["type"]: score["tp"] for score in found if score["bed"] == "confident_strict10k"} == {
-        "SNP": 45,
-        "indel": 4,
-    }
+    # Genotypes of indels differ a little between versions of bcftools, which need not be the same here and there.
+    here, there = (
+        {(score["bed"], score["type"]): (score["tp"], score["fp"], score["fn"], score["f1"]) for score in scored}
+        for scored in (json.loads(scores.read_text()), found)
+    )
+    assert there == here
+    assert there["confident_strict10k", "SNP"] == (45, 0, 0, 1.0)
+    assert there["confident_strict10k", "indel"] == (4, 0, 0, 1.0)
     assert len(lab.jobs("giab", "lane")) == 4
 
 

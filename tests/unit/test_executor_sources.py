@@ -67,9 +67,9 @@ def sent(flow: Any, notes: list[str] | None = None) -> set[str]:
     return {os.path.relpath(path) for path in found.files}
 
 
-def test_all_of_the_project_but_no_data(write: Callable[..., None]) -> None:
+def test_all_of_the_snakefiles_folder_but_no_data(write: Callable[..., None]) -> None:
     kept = {
-        "workflow/Snakefile",
+        "Snakefile",
         "workflow/scripts/fastq.py",
         "workflow/schemas/samples.yaml",
         "tools/trim.sh",
@@ -83,7 +83,12 @@ def test_all_of_the_project_but_no_data(write: Callable[..., None]) -> None:
     write("results/qc/a.html", "results/stale/b.bam", "logs/a.log")
     write("reads/a.fastq", "reads/unknown.fastq", size=2 * walk.MEGABYTE)
     jobs = [job(["reads/a.fastq"], ["results/qc/a.html", "logs/a.log"])]
-    assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
+    assert sent(workflow("Snakefile", dag=SimpleNamespace(jobs=jobs))) == kept
+
+
+def test_what_lies_beside_the_folder_of_workflow_stays(write: Callable[..., None]) -> None:
+    write("workflow/Snakefile", "workflow/lib/reads.py", "reads/a.fastq", "patients.tsv")
+    assert sent(workflow()) == {"workflow/Snakefile", "workflow/lib/reads.py"}
 
 
 def test_a_snakefile_beside_the_data(write: Callable[..., None]) -> None:
@@ -95,22 +100,21 @@ def test_a_snakefile_beside_the_data(write: Callable[..., None]) -> None:
 
 
 def test_large_files_stay_and_are_told_of(write: Callable[..., None]) -> None:
-    write("workflow/Snakefile")
+    write("Snakefile")
     write("model.bin", size=walk.LARGEST + 1)
     write("config/large.yaml", size=walk.LARGEST + 1)
     notes: list[str] = []
-    flow = workflow(configfiles=["config/large.yaml"])
-    assert sent(flow, notes) == {"workflow/Snakefile", "config/large.yaml"}
+    flow = workflow("Snakefile", configfiles=["config/large.yaml"])
+    assert sent(flow, notes) == {"Snakefile", "config/large.yaml"}
     assert notes == ["Not sent to workers, being larger than 10 MB: model.bin"]
 
 
 def test_what_git_tracks_travels_although_it_looks_like_data(write: Callable[..., None]) -> None:
-    write("workflow/Snakefile", "results/static.tsv", "results/a.txt", ".settings/x", "gone")
-    subprocess.run(
-        "git init -q && git add workflow results/static.tsv .settings gone && rm gone", shell=True, check=True
-    )
+    write("workflow/Snakefile", "results/static.tsv", ".settings/x", "gone", "tests/a.py", "lib/b.py", "private.tsv")
+    Path(".gitattributes").write_text("/tests/** -snakemake-workers\n/.git* -snakemake-workers\n")
+    subprocess.run("git init -q && git add . && git rm -q --cached private.tsv && rm gone", shell=True, check=True)
     jobs = [job([], ["results/a.txt"])]
-    kept = {"workflow/Snakefile", "results/static.tsv", ".settings/x"}
+    kept = {"workflow/Snakefile", "results/static.tsv", ".settings/x", "lib/b.py"}
     assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
 
 
@@ -123,13 +127,13 @@ def test_scripts_and_config_files_from_elsewhere(write: Callable[..., None]) -> 
 
 
 def test_links_are_followed_but_not_to_data_or_in_circles(write: Callable[..., None]) -> None:
-    write("workflow/Snakefile", "../panels/a.bed", "results/a.txt", "tools/trim.sh")
+    write("Snakefile", "workflow/a.py", "../panels/a.bed", "results/a.txt", "tools/trim.sh")
     targets = {"resources": "../panels", "workflow/up": "..", "workflow/made": "../results", "broken": "nowhere"}
     for link, target in (targets | {"tools/again": "."}).items():
         Path(link).symlink_to(target)
     jobs = [job([], ["results/a.txt"])]
-    kept = {"workflow/Snakefile", "resources/a.bed", "tools/trim.sh"}
-    assert sent(workflow(dag=SimpleNamespace(jobs=jobs))) == kept
+    kept = {"Snakefile", "workflow/a.py", "resources/a.bed", "tools/trim.sh"}
+    assert sent(workflow("Snakefile", dag=SimpleNamespace(jobs=jobs))) == kept
 
 
 def test_files_that_workers_would_not_find(write: Callable[..., None], tmp_path: Path) -> None:
@@ -148,15 +152,15 @@ def test_files_that_workers_would_not_find(write: Callable[..., None], tmp_path:
 
 def test_too_much(write: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MOST", 3 * walk.MEGABYTE)
-    write("workflow/Snakefile")
+    write("Snakefile")
     write(*(f"old/run/{n}.tsv" for n in range(4)), size=walk.MEGABYTE)
     with pytest.raises(WorkflowError, match=r"more than 3 MB.*old/run \([34] MB\).*CACHEDIR.TAG"):
-        sent(workflow())
+        sent(workflow("Snakefile"))
 
 
 def test_an_archive_depends_on_names_and_contents_only(write: Callable[..., None], tmp_path: Path) -> None:
-    write("workflow/Snakefile", "tools/trim.sh", "../sheets/a.tsv")
-    Path("tools/trim.sh").chmod(0o744)
+    write("workflow/Snakefile", "workflow/trim.sh", "../sheets/a.tsv")
+    Path("workflow/trim.sh").chmod(0o744)
     made = []
     for name, time in (("one", 1_000_000), ("two", 2_000_000)):
         os.utime("workflow/Snakefile", (time, time))
@@ -167,7 +171,7 @@ def test_an_archive_depends_on_names_and_contents_only(write: Callable[..., None
         entries = {entry.name: (entry.mode, entry.mtime, entry.uid) for entry in found}
     assert entries == {
         "run/workflow/Snakefile": (0o644, 0, 0),
-        "run/tools/trim.sh": (0o755, 0, 0),
+        "run/workflow/trim.sh": (0o755, 0, 0),
         "sheets/a.tsv": (0o644, 0, 0),
     }
 
