@@ -17,6 +17,8 @@ settings.load_profile("any machine")
 
 # Files whose tests share one applied stack.
 OF_ONE_STACK = ("test_fargate.py", "test_policies.py", "test_stack.py")
+# What takes minutes begins first, so that no process is left with it at the end.
+FIRST = ("test_run.py", "test_stack.py", "test_deploy.py", "test_truth.py")
 
 
 class ByFile(LoadScopeScheduling):
@@ -25,6 +27,11 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         return "stack" if file.endswith(OF_ONE_STACK) else file
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:

@@ -63,9 +63,11 @@ def check(terraform: Terraform, profile: Path) -> Ready:
 
 
 def largest_job(profile: Path) -> int:
-    """vCPUs of the largest job that Snakemake's profile lets a rule ask for."""
-    threads = (yaml.safe_load(profile.read_text()) or {}).get("set-threads") or {}
-    return max([1, *(number for number in threads.values() if isinstance(number, int))])
+    """vCPUs of the largest job that Snakemake's profile lets rules and groups ask for."""
+    settings = yaml.safe_load(profile.read_text()) or {}
+    # No rule gets more threads than there are cores.
+    asked = [settings["cores"]] if "cores" in settings else (settings.get("set-threads") or {}).values()
+    return max([1, *(number for number in asked if isinstance(number, int))])
 
 
 def _variables(terraform: Terraform, problems: list[str]) -> dict[str, Any]:

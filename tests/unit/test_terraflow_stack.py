@@ -116,6 +116,8 @@ def test_the_largest_job_is_what_the_profile_lets_a_rule_ask_for(tmp_path: Path)
     file = tmp_path / "config.yaml"
     file.write_text("__use_yte__: true\nset-threads:\n  a: 2\n  b: 16\nqueue: ?stack.queue\n")
     assert checks.largest_job(file) == 16
+    file.write_text("cores: 4\nset-threads:\n  b: 16\n")
+    assert checks.largest_job(file) == 4
     file.write_text("jobs: 5\n")
     assert checks.largest_job(file) == 1
 
