@@ -12,7 +12,8 @@ from shared import ROOT
 
 SAMPLES = 1000
 MAX_MEGABYTES = 600
-MAX_CPU_SECONDS = 30
+# A quiet machine takes 11 to 18.
+MAX_CPU_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
