@@ -113,6 +113,13 @@ def requests(aws: Aws) -> Counter[str]:
     return Counter(call["operation"] for call in seen if call["service"] == "s3" and call["caller"] != "PRETEND")
 
 
+def elsewhere() -> list[str]:
+    """Options for jobs that run elsewhere, in the groups that the profile for AWS puts them."""
+    profile = yaml.safe_load((ROOT / "profiles" / "aws" / "config.yaml").read_text())
+    options = ["--executor", "pretend", "--jobs", "200", "--scheduler", "greedy", "--shared-fs-usage", "none"]
+    return [*options, "--groups", *profile["groups"], "--group-components", *profile["group-components"]]
+
+
 def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, times: int) -> None:
     """Plans both, in turn."""
     dry = ["--cores", "2", "--dry-run", "--quiet", "rules"]
@@ -120,7 +127,7 @@ def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, 
     for _ in range(times):
         here.append(snakemake(aws, local, *dry)[:2])
         requests(aws)
-        there.append(snakemake(aws, remote, *dry, *storage)[:2])
+        there.append(snakemake(aws, remote, *dry, *storage, *elsewhere())[:2])
         asked = requests(aws)
     (wall, cpu), (wall3, cpu3) = min(here), min(there)
     print(f"plan of {samples} samples: local {wall:.1f} s ({cpu:.1f} CPU s), S3 {wall3:.1f} s ({cpu3:.1f} CPU s)")
@@ -129,8 +136,7 @@ def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, 
 
 def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
     """Runs all jobs elsewhere; what they store is not what the rules would, so nothing looks into it."""
-    options = ["--executor", "pretend", "--jobs", "200", "--scheduler", "greedy", "--shared-fs-usage", "none"]
-    options += ["--no-hooks", "--seconds-between-status-checks", "1"]
+    options = [*elsewhere(), "--cores", "4", "--no-hooks", "--seconds-between-status-checks", "1"]
     requests(aws)
     wall, cpu, text = snakemake(aws, folder, *options, *storage)
     asked = requests(aws)
