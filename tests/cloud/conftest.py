@@ -79,6 +79,14 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test makes go wrong does not befall the next one in the process."""
+    yield
+    if "aws" in request.fixturenames:
+        request.getfixturevalue("aws").ask("forget_faults")
+
+
 @pytest.fixture
 def empty_aws(tmp_path: Path) -> Iterator[Aws]:
     """An AWS with nothing in it, for one test."""
