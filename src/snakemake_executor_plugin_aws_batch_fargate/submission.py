@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import command, names, shapes
@@ -180,7 +181,8 @@ def _megabytes(path: Path) -> float:
 
 def _number(job: Job, name: str, default: int) -> int:
     value = job.resources.get(name, default)
-    if value is None:
+    # Not known before inputs are there that another job of its group makes; Snakemake leaves it out, too.
+    if value is None or isinstance(value, TBDString):
         return default
     try:
         return math.ceil(float(value))

@@ -12,6 +12,8 @@ from typing import Any
 import needs
 import pytest
 from aws.process import Aws, running
+from executor_fakes import FakeAws
+from heads import serving_heads
 
 IMAGE_TAG = "3f9c0a1b2c4d"
 
@@ -77,6 +79,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """The AWS that the tests of a process share, with whatever stands in it: name what you make for yourself."""
     with running(tmp_path_factory.mktemp("aws") / "server.log") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeAws]:
+    """The fake AWS of heads whose jobs are processes; once for a process, which moto's resources outlast."""
+    with serving_heads() as fake:
+        yield fake
 
 
 @pytest.fixture(autouse=True)

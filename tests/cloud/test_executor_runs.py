@@ -6,6 +6,7 @@ that is killed and started again; a stack that is not right; a dry run.
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,7 @@ from typing import Any
 
 import pytest
 from executor_fakes import FakeAws
-from heads import BUCKET, Site, new_site, serving_heads
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAws]:
-    with serving_heads() as aws:
-        yield aws
+from heads import BUCKET, Site, new_site
 
 
 @pytest.fixture
@@ -94,6 +89,29 @@ def test_a_group_of_many_jobs_travels_through_s3(site: Site) -> None:
     tags = site.client("s3").get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"]
     assert tags == [{"Key": "terraflow:lifetime", "Value": "intermediate"}]
     assert site.objects()["runs/main/results/all.txt"] == "hello\n" * 16
+
+
+def test_a_group_in_which_one_job_feeds_the_other(site: Site) -> None:
+    """What `gather` asks for depends on inputs that are not there yet."""
+    snakefile = site.folder / "Snakefile"
+    asking = "    resources:\n        disk_mb=lambda wildcards, input: int(input.size_mb) + 10,\n"
+    snakefile.write_text(snakefile.read_text().replace('    shell:\n        "cat', asking + '    shell:\n        "cat'))
+    site.batch.engine = site.process
+    site.run("--groups", "make=all", "gather=all")
+    (group,) = site.batch.submitted()
+    assert group["jobDefinition"] == "worker-20gib"
+    assert site.objects()["runs/main/results/all.txt"] == "hello\nhello\n"
+
+
+def test_without_a_default_storage_nothing_is_submitted(site: Site) -> None:
+    command = site.command()
+    first = command.index("--default-storage-provider")
+    done = subprocess.run(
+        command[:first] + command[first + 4 :], cwd=site.folder, env=site.env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "--default-storage-provider" in done.stderr and "Traceback" not in done.stderr
+    assert site.batch.count("submitjob") == 0
 
 
 def test_ctrl_c_ends_all_jobs_within_seconds(site: Site) -> None:

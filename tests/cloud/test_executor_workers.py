@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from executor_fakes import FakeAws
-from heads import BUCKET, Site, new_site, serving_heads
+from heads import BUCKET, Site, new_site
 from shared import ROOT
 
 FILES = {
@@ -54,12 +54,6 @@ rule make:
     "config/config.yaml": "sheet: config/sheet.tsv\n",
     "config/sheet.tsv": "anna\nbert\n",
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FakeAws]:
-    with serving_heads() as aws:
-        yield aws
 
 
 @pytest.fixture

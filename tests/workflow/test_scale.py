@@ -11,8 +11,7 @@ from shared import ROOT
 
 SAMPLES = 1000
 MAX_MEGABYTES = 600
-# A quiet machine takes 11 to 18.
-MAX_CPU_SECONDS = 60
+MAX_CPU_SECONDS = 30
 # Runs a command and prints its CPU seconds and peak memory. A process of its own, since on Linux the memory of the one
 # that starts a program counts as the program's.
 MEASURED = """
