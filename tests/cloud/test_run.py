@@ -48,6 +48,8 @@ def new_lab(aws: Aws, deployed_stack: Deployed, tmp_path: Path) -> Iterator[Call
     yield make
     for laboratory in made:
         laboratory.close()
+    if made:
+        subprocess.run(["docker", "rmi", *made[0].outputs["images"].values()], capture_output=True, check=False)
 
 
 @pytest.fixture
@@ -147,7 +149,10 @@ def test_the_demo(lab: Laboratory) -> None:
     assert len(lab.jobs("demo")) == len(jobs)
 
 
-@pytest.mark.skipif(not TRUTH_DATA, reason="TERRAFLOW_TRUTH_DATA does not name a folder with giab_na12878/")
+@pytest.mark.skipif(
+    not TRUTH_DATA,
+    reason="these reads are GIAB's, not part of the project: name a folder with giab_na12878/ in TERRAFLOW_TRUTH_DATA",
+)
 def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
     import accuracy
