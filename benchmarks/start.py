@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REPORT = Path(__file__).with_suffix(".md")
 BUCKET = "start"
 PREFIX = f"s3://{BUCKET}/runs/main"
-TARGET = "results/bwa_mem/sampleA/L1.1.bam"
+TARGET = "results/bwa_mem/sampleA/L1.1.cram"
 CONFIG = "config/example/config.yaml"
 
 # Nanoseconds of CPU time of the container, by version 1 or 2 of control groups.

@@ -117,7 +117,7 @@ def elsewhere() -> list[str]:
     """Options for jobs that run elsewhere, in the groups that the profile for AWS puts them."""
     profile = yaml.safe_load((ROOT / "profiles" / "aws" / "config.yaml").read_text())
     options = ["--executor", "pretend", "--jobs", "200", "--scheduler", "greedy", "--shared-fs-usage", "none"]
-    return [*options, "--groups", *profile["groups"], "--group-components", *profile["group-components"]]
+    return [*options, "--groups", *profile["groups"]]
 
 
 def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, times: int) -> None:

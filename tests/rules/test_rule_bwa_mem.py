@@ -26,8 +26,8 @@ UNITS = [(sample, unit) for sample in SAMPLES for unit in units_of(sample)]
 SHARDS = (1, 2)
 
 
-def bam(sample: str, unit: str, shard: int) -> str:
-    return f"results/bwa_mem/{sample}/{unit}.{shard}.bam"
+def shard_of(sample: str, unit: str, shard: int) -> str:
+    return f"results/bwa_mem/{sample}/{unit}.{shard}.cram"
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,16 @@ def aligned(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> dict
     projects = {}
     for cores in (1, 2):
         projects[cores] = finished.copy(tmp_path_factory.mktemp("bwa_mem"), "reference", "reads")
-        targets = [bam(sample, unit, shard) for sample, unit in UNITS for shard in SHARDS]
+        targets = [shard_of(sample, unit, shard) for sample, unit in UNITS for shard in SHARDS]
         projects[cores].rule("bwa_mem", *targets, cores=cores).succeeded()
     return projects
 
 
 def records(project: Project, sample: str, unit: str) -> list[Record]:
     """The records of all shards of a unit."""
-    return [record for shard in SHARDS for record in alignments(project[bam(sample, unit, shard)], project[GENOME_FA])]
+    return [
+        record for shard in SHARDS for record in alignments(project[shard_of(sample, unit, shard)], project[GENOME_FA])
+    ]
 
 
 def place(record: Record) -> tuple[str, int]:
@@ -83,7 +85,7 @@ def test_read_group_is_that_of_the_sheet(
     aligned: dict[int, Project], sample: str, unit: str, library: str, platform: str
 ) -> None:
     for shard in SHARDS:
-        path = aligned[2][bam(sample, unit, shard)]
+        path = aligned[2][shard_of(sample, unit, shard)]
         assert header(path, "RG") == [
             {"ID": f"{sample}.{unit}", "SM": sample, "LB": library, "PL": platform, "PU": unit}
         ]
@@ -95,7 +97,7 @@ def test_read_group_is_that_of_the_sheet(
 def test_records_are_sorted_by_coordinate(aligned: dict[int, Project], sample: str, unit: str) -> None:
     contigs = ["chr1", "chr2", "chrM"]
     for shard in SHARDS:
-        path = aligned[2][bam(sample, unit, shard)]
+        path = aligned[2][shard_of(sample, unit, shard)]
         found = [(contigs.index(r.contig), r.position) for r in alignments(path, aligned[2][GENOME_FA])]
         assert found == sorted(found)
         assert [line["SO"] for line in header(path, "HD")] == ["coordinate"]
@@ -132,9 +134,9 @@ def test_single_reads_are_not_paired_even_when_neighbours_have_one_name(copy: Co
     project.add("alone", "u", project.write("reads/alone.fq", text_of(reads)))
     project.config["reads"]["shards"] = 1
 
-    project.rule("decompress bwa_mem", bam("alone", "u", 1)).succeeded()
+    project.rule("decompress bwa_mem", shard_of("alone", "u", 1)).succeeded()
 
-    found = alignments(project[bam("alone", "u", 1)], project[GENOME_FA])
+    found = alignments(project[shard_of("alone", "u", 1)], project[GENOME_FA])
     assert len(found) == 400
     assert {record.flag & ~0x10 for record in found} == {0}
     assert not any("MC" in record.tags for record in found)
@@ -148,9 +150,9 @@ def test_read_that_fits_nowhere_is_kept_unmapped(copy: Copy) -> None:
     project.write("results/reads/two/L1.1.fastq", text)
     project.units = [{"sample": "two", "unit": "L1", "fq1": "reads/two_1.fq", "fq2": ""}]
 
-    project.rule("bwa_mem", bam("two", "L1", 1)).succeeded()
+    project.rule("bwa_mem", shard_of("two", "L1", 1)).succeeded()
 
-    found = alignments(project[bam("two", "L1", 1)], project[GENOME_FA])
+    found = alignments(project[shard_of("two", "L1", 1)], project[GENOME_FA])
     assert [(record.name, record.flag) for record in found] == [(read.name, 0), ("nowhere", 4)]
 
 
@@ -168,11 +170,11 @@ def test_part_that_dies_after_some_output_fails_the_rule(copy: Copy, tmp_path: P
     project = copy("reference", "reads")
     tool, subcommand, codes = DYING[part]
 
-    run = project.rule("bwa_mem", bam(PLAIN, "L1", 1), env=dying(tmp_path / "fake", tool, 9, 800, subcommand))
+    run = project.rule("bwa_mem", shard_of(PLAIN, "L1", 1), env=dying(tmp_path / "fake", tool, 9, 800, subcommand))
 
     run.failed("exit codes of the parts of what failed, in order: ")
     assert re.search(f"in order: {codes}$", project.log(f"bwa_mem/{PLAIN}/L1.1"), re.MULTILINE)
-    assert not project[bam(PLAIN, "L1", 1)].exists()
+    assert not project[shard_of(PLAIN, "L1", 1)].exists()
     assert project.scratch() == []
 
 
@@ -182,7 +184,7 @@ def test_shard_that_is_cut_short_fails_the_rule(copy: Copy) -> None:
     whole = COMPRESSIONS["zstd"](text_of(units_of(PLAIN)["L1"]))
     project.write("results/reads/two/L1.1.fastq.zst", whole[: len(whole) // 2])
 
-    project.rule("bwa_mem", bam(PLAIN, "L1", 1)).failed("exit codes of the parts", "in order: 1 ")
+    project.rule("bwa_mem", shard_of(PLAIN, "L1", 1)).failed("exit codes of the parts", "in order: 1 ")
 
-    assert not project[bam(PLAIN, "L1", 1)].exists()
+    assert not project[shard_of(PLAIN, "L1", 1)].exists()
     assert project.scratch() == []

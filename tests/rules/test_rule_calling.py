@@ -10,6 +10,7 @@ import pytest
 from tiny import (
     LENGTHS,
     NASTY,
+    NO_DISK_IN_COMMON,
     PLAIN,
     PLANTED,
     SAMPLES,
@@ -26,6 +27,7 @@ from tiny import (
 VCF = "results/variants/all.vcf.gz"
 NEEDS = ("reference", "alignments")
 CALLING = "ploidy windows filters bcftools_call variants"
+
 DEFAULT_FILTERS = ("LowQual", "AlleleBalance", "IndelFraction")
 
 
@@ -208,6 +210,20 @@ def test_number_of_windows_changes_nothing_in_real_calls(real: Project) -> None:
     assert len(found[1]) > 100
     for windows in (3, 7):
         assert found[windows] == found[1]
+
+
+def test_slices_of_alignments_yield_the_same_calls(real: Project) -> None:
+    found = []
+    for options in ([], NO_DISK_IN_COMMON):
+        real.config["calling"] = {"windows": 5}
+        rules = f"{CALLING} sort_index" if options else CALLING
+        options = [*options, "--forcerun", "windows", "bcftools_call"]
+        real.rule(rules, VCF, options=options).succeeded()
+        found.append(calls(real[VCF]))
+
+    assert len(real.files("results/slices")) == 5
+    assert len(found[0]) > 100
+    assert found[1] == found[0]
 
 
 # --- filters ---------------------------------------------------------------------------------------

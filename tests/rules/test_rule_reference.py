@@ -194,11 +194,11 @@ def test_reference_and_its_index_come_from_s3(project: Project, s3_environment: 
     project.config["reference"] = {"fasta": "s3://bucket/dir/ref.fa.gz", "bwa_index": "prebuilt"}
     project.write("r.fq", text_of([fragments("two")[0][0]]))
 
-    bam = "results/bwa_mem/s/u.1.bam"
-    project.rule("reference decompress bwa_mem", GENOME_FA, bam, env=s3_environment).succeeded()
+    shard = "results/bwa_mem/s/u.1.cram"
+    project.rule("reference decompress bwa_mem", GENOME_FA, shard, env=s3_environment).succeeded()
 
     assert has_genome(project)
-    assert output_of("samtools", "view", project[bam]).split("\t")[2:4] == ["chr1", "1"]
+    assert output_of("samtools", "view", project[shard]).split("\t")[2:4] == ["chr1", "1"]
 
 
 # --- BWA's index -----------------------------------------------------------------------------------
@@ -254,14 +254,14 @@ def prebuilt(copy: Copy, project: Project) -> Project:
 
 
 def test_prebuilt_index_is_used_and_not_built_again(prebuilt: Project) -> None:
-    bam = "results/bwa_mem/s/u.1.bam"
+    shard = "results/bwa_mem/s/u.1.cram"
 
-    run = prebuilt.snakemake("--", bam).succeeded()
+    run = prebuilt.snakemake("--", shard).succeeded()
 
     assert "rule bwa_index:" not in run.text
     assert not any(prebuilt[name].exists() for name in INDEX)
     assert "ref -" in prebuilt.log("bwa_mem/s/u.1")
-    assert output_of("samtools", "view", prebuilt[bam]).split("\t")[2:4] == ["chr1", "1"]
+    assert output_of("samtools", "view", prebuilt[shard]).split("\t")[2:4] == ["chr1", "1"]
 
 
 def test_prebuilt_index_of_another_genome_is_refused(prebuilt: Project) -> None:

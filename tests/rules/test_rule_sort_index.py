@@ -10,6 +10,7 @@ from tiny import (
     GENOME,
     LENGTHS,
     NASTY,
+    NO_DISK_IN_COMMON,
     SAMPLES,
     Copy,
     Project,
@@ -129,6 +130,33 @@ def test_file_is_whole_and_nothing_else_is_left(merged: dict[str, Project], kind
     assert not list(project.folder.glob("*markdup*"))
 
 
+def test_where_jobs_share_no_disk_each_window_has_the_reads_in_and_near_it(copy: Copy) -> None:
+    project = copy(*NEEDS)
+    project.config["calling"]["windows"] = 3
+    project["results/reference/calling_windows.bed"].unlink()
+    slices = [f"results/slices/{NASTY}.window{window}.cram" for window in (1, 2, 3)]
+
+    project.rule("windows sort_index", *slices, options=NO_DISK_IN_COMMON).succeeded()
+
+    bed = [line.split("\t") for line in project["results/reference/calling_windows.bed"].read_text().splitlines()]
+    whole = alignments(project[target(NASTY)], project[GENOME_FA])
+    for window, path in enumerate(slices, start=1):
+        places = [
+            (contig, int(start) - 1000, int(end) + 1000) for contig, start, end, number in bed if int(number) == window
+        ]
+        expected = [
+            record.line
+            for record in whole
+            for contig, start, end in places
+            if record.contig == contig
+            and record.position <= end
+            and record.position + length_on_reference(record.cigar) - 1 > start
+        ]
+        assert [record.line for record in alignments(project[path], project[GENOME_FA])] == expected != []
+    assert sum(project[path].stat().st_size for path in slices) > project[target(NASTY)].stat().st_size
+    assert project.scratch() == []
+
+
 # --- what goes wrong -------------------------------------------------------------------------------
 
 
@@ -177,7 +205,7 @@ def test_part_that_dies_fails_the_rule(copy: Copy, tmp_path: Path, part: str) ->
 
 def test_shard_that_is_cut_short_fails_the_rule(copy: Copy) -> None:
     project = copy(*NEEDS)
-    shard = project[f"results/bwa_mem/{NASTY}/L.1.2.bam"]
+    shard = project[f"results/bwa_mem/{NASTY}/L.1.2.cram"]
     shard.write_bytes(shard.read_bytes()[:-2000])
 
     project.rule("sort_index", target(NASTY)).failed("exit codes of the parts of what failed")

@@ -331,6 +331,8 @@ class Project:
 
 
 Copy = Callable[..., Project]
+# Options for jobs that find each other's files in a storage only.
+NO_DISK_IN_COMMON = ("--shared-fs-usage", "none")
 
 
 def tiny_project(folder: Path) -> Project:

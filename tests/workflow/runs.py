@@ -140,7 +140,7 @@ def assert_whole(found: Project, model: Project) -> None:
         assert name in expected, f"{name} is none of the workflow's results"
         if name.split("/")[0] in REPRODUCIBLE:
             assert path.read_bytes() == expected[name].read_bytes(), f"{name} is not whole"
-        if name.endswith(".cram"):
+        if name.startswith("alignments/") and name.endswith(".cram"):
             # Its header names the reference with its folder.
             subprocess.run(["samtools", "quickcheck", "-v", str(path)], check=True)
             assert alignments(path) == alignments(expected[name]), f"{name} holds other alignments"

@@ -63,10 +63,16 @@ rule filters:
 rule bcftools_call:
     """Candidate variants of one window, in all samples that are called together; kept, so that filters can change."""
     input:
-        alignments=lambda wildcards: alignments_of(wildcards.callset, ALIGNMENT),
-        indices=lambda wildcards: alignments_of(wildcards.callset, ALIGNMENT_INDEX),
+        alignments=of_callset(
+            f"results/alignments/{{sample}}.{ALIGNMENT}" if SHARED_DISK else SLICE
+        ),
+        indices=(
+            of_callset(f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}")
+            if SHARED_DISK
+            else []
+        ),
         genome=[GENOME, GENOME_INDEX],
-        windows="results/reference/calling_windows.bed",
+        windows=CALLING_WINDOWS,
         ploidy=rules.ploidy.output if PLOIDY_FILE else [],
     output:
         "results/calls/{callset}/{window}.bcf",
@@ -82,8 +88,8 @@ rule bcftools_call:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(60, 0.02),
     params:
-        # Bases on either side of a window; what they yield is left to the neighbouring window.
-        padding=1000,
+        # Where there is an index of all alignments, reads are looked up; slices are read from end to end.
+        regions="-R" if SHARED_DISK else "-T",
         prior=config["calling"]["prior"],
         # -L, the limit for indels, has to go with -d: with less, a deep sample has no indels.
         limits=lambda wildcards: (
@@ -101,13 +107,8 @@ rule bcftools_call:
         stage {output}
         printf '%s\n' {input.alignments:q} >$SCRATCH/alignments.txt
         awk '$4 == {wildcards.window}' {input.windows} >$SCRATCH/window.bed
-        # Padded windows end with their contigs.
-        awk -v OFS='\t' -v pad={params.padding} '
-            NR == FNR {{ length_of[$1] = $2; next }}
-            {{ start = $2 - pad; end = $3 + pad; limit = length_of[$1] }}
-            {{ print $1, (start > 0 ? start : 0), (end < limit ? end : limit) }}
-        ' {input.genome[1]} $SCRATCH/window.bed >$SCRATCH/padded.bed
-        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt -R $SCRATCH/padded.bed \
+        padded {input.genome[1]} {input.windows} {wildcards.window} >$SCRATCH/padded.bed
+        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt {params.regions} $SCRATCH/padded.bed \
             {params.limits} -p -a FORMAT/AD,FORMAT/DP \
             | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \
             | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output} -

@@ -7,7 +7,7 @@ rule bwa_mem:
         reads=SHARD_FILE,
         index=BWA_INDEX,
     output:
-        temp("results/bwa_mem/{sample}/{unit}.{shard}.bam"),
+        temp("results/bwa_mem/{sample}/{unit}.{shard}.cram"),
     log:
         "logs/bwa_mem/{sample}/{unit}.{shard}.log",
     benchmark:
@@ -41,9 +41,11 @@ rule bwa_mem:
         sorters=$((({threads} + 3) / 4))
         # -K, bases in a batch, is fixed, so that insert sizes and results do not depend on the number of threads.
         # --no-PG where a command names files of this job: same data, same bytes.
+        # CRAM has half the bytes of BAM; without a reference, so that many of them can be merged in little memory.
         {params.decompress} {input.reads} \
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \
             | {params.fixmate} \
-            | samtools sort --no-PG -l 1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M -T $SCRATCH/sort -o $SCRATCH/{output} -
+            | samtools sort --no-PG -O cram,level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
+                -T $SCRATCH/sort -o $SCRATCH/{output} -
         publish {output}
         """

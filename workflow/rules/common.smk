@@ -9,7 +9,10 @@ import snakemake
 from html_report import write_report
 from lock import LockedError, hold_lock
 from snakemake.io import get_flag_value
-from snakemake_interface_executor_plugins.settings import DeploymentMethod
+from snakemake_interface_executor_plugins.settings import (
+    DeploymentMethod,
+    SharedFSUsage,
+)
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)
@@ -19,6 +22,10 @@ ALIGNMENT = config["alignment"]["format"]
 ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
+CALLING_WINDOWS = "results/reference/calling_windows.bed"
+SLICE = "results/slices/{sample}.window{window}.cram"
+# Whether jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
+SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 FILTERS = {name: text for name, text in config["filters"].items() if text}
 ANNOTATED = bool(config["annotation"]["gff"])
 
@@ -133,10 +140,14 @@ def of_units(pattern):
     return files
 
 
-def alignments_of(callset, ext):
-    return collect(
-        "results/alignments/{sample}.{ext}", sample=samples_of(callset), ext=ext
-    )
+def of_callset(pattern):
+    """An input function that fills in `pattern` for all samples that are called together."""
+
+    def files(wildcards):
+        samples = samples_of(wildcards.callset)
+        return collect(pattern, sample=samples, window=wildcards.window)
+
+    return files
 
 
 def soft_filters():

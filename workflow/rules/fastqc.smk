@@ -4,7 +4,11 @@
 rule fastqc:
     """FastQC of both mates in one launch; the reads come through pipes that bear the names MultiQC shows."""
     input:
-        fastqs,
+        reads=fastqs,
+        # Where jobs have no disk in common, this makes a group of all that read a lane, which is then fetched once.
+        checked=(
+            [] if SHARED_DISK else ancient("results/reads/{sample}/{unit}.counts.json")
+        ),
     output:
         collect(
             "results/qc/fastqc/{sample}/{unit}.{mate}_fastqc.{ext}",
@@ -29,7 +33,7 @@ rule fastqc:
         r"""
         exec 2>{log}
         stage {output}
-        fastqs=({input:q}) pipes=() readers=()
+        fastqs=({input.reads:q}) pipes=() readers=()
         for mate in {params.mates}; do
             pipe=$SCRATCH/{wildcards.sample}.{wildcards.unit}.$mate.fastq
             mkfifo $pipe

@@ -46,6 +46,18 @@ publish() {
   for output in "$@"; do mv -f "$SCRATCH/$output" "$output"; done
 }
 
+# padded FAI WINDOWS NUMBER: BED of a window with 1,000 bases more on either side, as far as its contigs go. Variants near
+# the end of a window need the reads around them; what the padding itself yields is left to the neighbouring window.
+padded() {
+  awk -v OFS='\t' -v pad=1000 -v window="$3" '
+    NR == FNR { length_of[$1] = $2; next }
+    $4 == window {
+      start = $2 - pad; end = $3 + pad; limit = length_of[$1]
+      print $1, (start > 0 ? start : 0), (end < limit ? end : limit)
+    }
+  ' "$1" "$2"
+}
+
 if [[ ${3:-} == multiqc ]]; then
   multiqc() {
     "$PYTHON" -m multiqc "$@"
