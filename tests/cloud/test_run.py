@@ -25,9 +25,9 @@ from shared import ROOT
 
 TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 # Folders whose objects grow with the reads; all others hold pages, tables, the genome and the workflow.
-OF_READS = ("raw", "reads", "bwa_mem", "alignments", "calls", "variants")
+OF_READS = ("raw", "reads", "bwa_mem", "alignments", "slices", "calls", "variants")
 JOBS_OF_DEMO = {
-    **{"lane": 3, "fastqc": 2, "fastqc_single": 1, "alignment": 2, "calls": 1, "windows": 2},
+    **{"lane": 3, "alignment": 2, "bcftools_call": 4, "windows": 2},
     **dict.fromkeys(("reference", "bwa_index", "annotation", "filters", "variants", "consequences"), 1),
     **dict.fromkeys(("bcftools_stats", "variant_table", "coverage_plot", "versions", "multiqc"), 1),
 }
@@ -133,7 +133,7 @@ def test_the_demo(lab: Laboratory) -> None:
     assert report == {"multiqc", "coverage_plot"}
     assert all(requirements(job)["VCPU"] <= 4 for job in jobs)
     left = lab.keys("runs/demo/")
-    assert not [key for key in left if key.startswith(("results/reads/", "results/bwa_mem/"))]
+    assert not [key for key in left if key.startswith(("results/reads/", "results/bwa_mem/", "results/slices/"))]
     assert {"results/report.html", "results/qc/multiqc.html", "results/variants/all.vcf.gz"} <= left
     assert lab.keys("raw/") | lab.keys("reference/") == staged
 
@@ -185,7 +185,7 @@ def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
     aws = lab.aws
     aws.fault(job="reclaim", name="stormy-lane-sampleB-*", process="bwa mem")
     aws.fault(job="out_of_memory", name="stormy-alignment-sampleA-*")
-    aws.fault(job="network", name="stormy-fastqc-*")
+    aws.fault(job="network", name="stormy-filters-*")
     aws.fault(
         call="error", service="batch", operation="SubmitJob", status=429, code="TooManyRequestsException", times=4
     )
@@ -218,7 +218,7 @@ def test_an_interrupted_and_a_killed_head(lab: Laboratory) -> None:
         return [job for job in lab.jobs("night", rule) if job["status"] == "RUNNING"]
 
     interrupted = lab.start(run="night")
-    interrupted.until(lambda: running("fastqc"))
+    interrupted.until(lambda: running("lane"))
     begun = time.monotonic()
     interrupted.kill(signal.SIGINT)
     text = interrupted.end(expected=None)
