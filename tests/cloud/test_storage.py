@@ -372,6 +372,62 @@ def test_missing_is_asked_again_and_existing_is_not(stores: Stores) -> None:
     assert head.operations() == {"ListObjectsV2": 1}
 
 
+class Cache:
+    """Snakemake's own, as far as plugins use it: a head's while it plans, or that of a worker, which wants no listings."""
+
+    def __init__(self, *, worker: bool = False) -> None:
+        self.active = True
+        self.max_wait_time = 0 if worker else 20
+        self.mtime: dict[str, Any] = {}
+        self.size: dict[str, int] = {}
+        self.exists_in_storage = Known()
+
+
+class Known(dict[str, bool]):
+    """What exists, and which folders are known whole."""
+
+    has_inventory: set[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_inventory = set()
+
+
+@pytest.mark.parametrize("key", ["raw/S{}/L1/R1.fq", "S{}/L1/R1.fq", "S{}_R1.fq"])
+def test_samples_with_a_folder_each_cost_no_request_each(aws: Aws, stores: Stores, bucket: str, key: str) -> None:
+    keys = [key.format(n) for n in range(40)]
+    for name in [*keys, "runs/main/x"]:
+        aws.client("s3").put_object(Bucket=bucket, Key=name, Body=b"123")
+    planner, cache = stores(), Cache()
+    planner.operations()
+    for name in ["runs/main/x", *keys]:
+        asyncio.run(planner(name).inventory(cache))
+        assert planner(name).exists()
+        assert planner(name).size() == 3
+        assert not planner(f"{name}.none").exists()
+    asked = planner.operations()
+    assert set(asked) == {"ListObjectsV2"}
+    assert asked.total() <= 10
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_many_objects_that_may_not_be_listed(aws: Aws, stores: Stores, bucket: str, worker: bool) -> None:
+    stores().store("runs/main/x", b"x")
+    aws.fault(call="error", status=403, code="AccessDenied", operation="ListObjectsV2", key="raw/*", times=100)
+    aws.fault(call="error", status=403, code="AccessDenied", operation="ListObjectsV2", key="", times=100)
+    keys = [f"raw/{n}/{m}" for n in range(8) for m in range(8)]
+    for key in keys:
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"123")
+    reader, cache = stores(), Cache(worker=worker)
+    for key in [*keys, "runs/main/x"]:
+        asyncio.run(reader(key).inventory(cache))
+    for key in keys:
+        assert reader(key).size() == 3
+    reader.operations()
+    assert reader("runs/main/x").exists()
+    assert "HeadObject" not in reader.operations()
+
+
 def test_objects_that_may_be_read_but_not_listed(aws: Aws, stores: Stores, bucket: str) -> None:
     stores().store("raw/x", b"123")
     aws.fault(call="error", status=403, code="AccessDenied", operation="ListObjectsV2", key="raw/*", times=1)
