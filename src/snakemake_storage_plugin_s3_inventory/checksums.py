@@ -7,7 +7,7 @@ S3 keeps a checksum of the whole object, or, for an object that came in parts, p
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -72,20 +72,18 @@ def expected(response: Mapping[str, Any]) -> Expected | None:
     return None
 
 
-def of_file(path: Path, algorithm: str, part_size: int = 0) -> bytes:
-    """The checksum of a file, or that of its parts' checksums if `part_size` (in bytes) is given."""
-    whole, part, room = ALGORITHMS[algorithm](), ALGORITHMS[algorithm](), part_size
+def of_file(path: Path, algorithm: str, parts: Sequence[int] = ()) -> bytes:
+    """The checksum of a file, or that of its parts' checksums if their sizes (in bytes) are given."""
+    whole = ALGORITHMS[algorithm]()
     with path.open("rb") as file:
-        while chunk := file.read(min(CHUNK, room) if part_size else CHUNK):
-            part.update(chunk)
-            room -= len(chunk)
-            if part_size and not room:
-                whole.update(part.digest())
-                part, room = ALGORITHMS[algorithm](), part_size
-    if not part_size:
-        return part.digest()
-    if room < part_size:
-        whole.update(part.digest())
+        while not parts and (chunk := file.read(CHUNK)):
+            whole.update(chunk)
+        for size in parts:
+            part, left = ALGORITHMS[algorithm](), size
+            while left and (chunk := file.read(min(CHUNK, left))):
+                part.update(chunk)
+                left -= len(chunk)
+            whole.update(part.digest())
     return whole.digest()
 
 
