@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtime
 from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, QueryType, StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
 
-from .client import connect, is_denied, is_missing
+from .client import archived, connect, is_denied, is_missing
 from .inventory import Inventory
 from .listing import ask, seen
 from .location import Location, problem
@@ -177,6 +178,13 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self.memory.saw(location, seen(response))
         return self.memory.get(location)
 
+    def refuse_archived(self, location: Location) -> None:
+        """Raises WorkflowError unless an archived object was restored, which listings do not say."""
+        now = seen(self.client.head_object(Bucket=location.bucket, Key=location.key))
+        if now.archived:
+            raise WorkflowError(archived(location.query))
+        self.memory.saw(location, now)
+
     def _list(self, location: Location) -> Inventory | None:
         """The inventory that covers a location, filled when first needed; None if there can't be one."""
         bucket, prefix = location.bucket, location.listed
@@ -231,7 +239,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         if cache is not None and cache.active:
             key = self.cache_key(location)
             cache.mtime[key] = Mtime(storage=seen.mtime)
-            cache.size[key] = seen.size
+            # Of what can't be read, Snakemake has to ask the size itself, as it does of what jobs are going to read.
+            if not seen.archived:
+                cache.size[key] = seen.size
             cache.exists_in_storage[key] = True
 
     def _remember(self, found: Iterable[tuple[Location, Seen]]) -> None:
