@@ -98,8 +98,8 @@ def explain(error: Exception, query: str) -> str:
         return (
             f"S3 refuses access to {query} ({error}). The credentials in use need s3:ListBucket on the bucket and "
             "s3:GetObject, s3:PutObject, s3:PutObjectTagging and s3:DeleteObject on its objects, and the key's "
-            "permissions if the bucket is encrypted with KMS. Without s3:ListBucket, S3 answers so too if there is no such "
-            "object."
+            "permissions if the bucket is encrypted with KMS. Without s3:ListBucket, S3 says the same of what does not "
+            "exist."
         )
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
         return f"S3 does not accept the credentials in use ({code}): check them, or log in again."
@@ -113,8 +113,8 @@ def explain(error: Exception, query: str) -> str:
         return f"S3 has more requests than it takes, also for {query}: run again with fewer jobs at a time (--jobs)."
     if code in ("400", "InvalidRequest"):
         return (
-            f"S3 does not take the request for {query} ({error}). Either the credentials have expired: log in again. Or the "
-            "object is encrypted with a key that S3 does not keep (SSE-C): store it without, jobs have no such keys."
+            f"S3 does not take the request for {query} ({error}). Either the credentials have expired: log in again. Or "
+            "the object is encrypted with a key that S3 does not keep (SSE-C): store it without, jobs have no such keys."
         )
     if is_missing(error):
         return f"{query} does not exist."

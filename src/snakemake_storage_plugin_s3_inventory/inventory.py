@@ -74,8 +74,8 @@ class Inventory:
     def holds(self, key: str) -> bool | None:
         """Whether an object of this key exists; None if it has to be asked for (a directory, perhaps).
 
-        Reads the page that begins at the key if it is not in the listed part. Where most of that page was known, keys are
-        asked for in falling order, and what is not known below them is read from its start.
+        Reads the page that begins at the key if it is not in the listed part. Where most of that page was known, keys
+        are asked for in falling order, and what is not known below them is read from its start.
         """
         answer = self._look(key)
         if answer is None and self._stretch(key) is None:

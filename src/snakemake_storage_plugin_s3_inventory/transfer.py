@@ -58,7 +58,7 @@ PASSING = (
     S3DownloadFailedError,
     ConnectionError,
 )
-# Errors of S3's that another try may mend. Of an upload in parts that is complete, S3 may say that there is none, if its
+# Errors of S3's that another try may mend. Of an upload that is complete, S3 may say that there is none, when its first
 # answer was lost.
 CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "NoSuchUpload")
 

@@ -537,7 +537,7 @@ def test_missing_is_asked_again_and_existing_is_not(stores: Stores) -> None:
 
 
 class Cache:
-    """Snakemake's own, as far as plugins use it: a head's while it plans, or that of a worker, which wants no listings."""
+    """Snakemake's own, as far as plugins use it: a head's while it plans, or a worker's, which wants no listings."""
 
     def __init__(self, *, worker: bool = False) -> None:
         self.active = True
