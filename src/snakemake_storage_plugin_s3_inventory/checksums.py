@@ -87,6 +87,31 @@ def of_file(path: Path, algorithm: str, parts: Sequence[int] = ()) -> bytes:
     return whole.digest()
 
 
+def is_same(path: Path, response: Mapping[str, Any], length: Callable[[int], int]) -> bool | None:
+    """Whether a file is as long as the object that S3 answered about, and has its checksum; None if S3 has none of use.
+
+    A checksum of parts says nothing about how long they are: `length` asks S3 for that of a part, from 1 on.
+    """
+    size, checksum = path.stat().st_size, expected(response)
+    if size != response["ContentLength"]:
+        return False
+    if checksum is None:
+        return None
+
+    def fits(*parts: int) -> bool:
+        return of_file(path, checksum.algorithm, parts) == checksum.value
+
+    if not checksum.parts:
+        return fits()
+    first, others = length(1), checksum.parts - 1
+    rest = size - others * first
+    if rest > 0 and fits(*[first] * others, rest):
+        return True
+    # Few programs make parts of different lengths; a server that knows of no parts gives the whole length for each.
+    parts = [first] if first == size else [first, *(length(part) for part in range(2, checksum.parts + 1))]
+    return fits(*parts) if len(parts) == checksum.parts and sum(parts) == size else None
+
+
 def crc32(path: Path) -> str:
     """The CRC-32 of a file as S3's headers have it."""
     return base64.b64encode(of_file(path, "ChecksumCRC32")).decode()

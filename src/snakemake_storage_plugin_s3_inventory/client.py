@@ -113,8 +113,8 @@ def explain(error: Exception, query: str) -> str:
         return f"S3 has more requests than it takes, also for {query}: run again with fewer jobs at a time (--jobs)."
     if code in ("400", "InvalidRequest"):
         return (
-            f"S3 does not take the request for {query} ({error}). Either the credentials have expired: log in again. Or "
-            "the object is encrypted with a key that S3 does not keep (SSE-C): store it without, jobs have no such keys."
+            f"S3 does not take the request for {query} ({error}). Either the credentials have expired: log in again. "
+            "Or it is encrypted with a key that S3 does not keep (SSE-C): store it without, jobs have no such keys."
         )
     if is_missing(error):
         return f"{query} does not exist."

@@ -24,7 +24,7 @@ from .transfer import Transfer
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-# Folders of one bucket (on a worker: files of one folder) that are asked for by themselves, before pages of all are read.
+# Folders of a bucket (on a worker: files of a folder) that are asked for by themselves before pages of all are read.
 PATIENCE = 4
 
 

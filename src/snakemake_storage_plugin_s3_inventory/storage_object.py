@@ -156,8 +156,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
                 name = entry["Key"].removeprefix(self.location.inside)
                 if name.startswith("/") or ".." in name.split("/"):
                     raise WorkflowError(
-                        f"s3://{self.bucket}/{entry['Key']} would not lie in the folder of {self.query} on a disk: give "
-                        "it a key without empty parts and '..'."
+                        f"s3://{self.bucket}/{entry['Key']} would not lie in the folder of {self.query} on a disk: "
+                        "give it a key without empty parts and '..'."
                     )
                 path = copy / name
                 if not name or name.endswith("/"):

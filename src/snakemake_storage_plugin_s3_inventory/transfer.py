@@ -18,7 +18,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .checksums import Expected, crc32, expected, of_file
+from .checksums import crc32, is_same
 from .client import error_code
 from .location import Location
 
@@ -199,28 +199,12 @@ class Transfer:
         size = copy.stat().st_size
         if size != response["ContentLength"]:
             raise DamagedError(f"{size} bytes instead of {response['ContentLength']}")
-        checksum = expected(response)
-        if checksum is not None and not self._fits(copy, size, checksum, location):
-            raise DamagedError(f"its {checksum.algorithm.removeprefix('Checksum')} differs")
-
-    def _fits(self, copy: Path, size: int, checksum: Expected, location: Location) -> bool:
-        """Whether a file has a checksum; a checksum of parts says nothing about how long they are, so S3 is asked."""
-
-        def fits(*parts: int) -> bool:
-            return of_file(copy, checksum.algorithm, parts) == checksum.value
 
         def length(part: int) -> int:
             return self._client.head_object(Bucket=location.bucket, Key=location.key, PartNumber=part)["ContentLength"]
 
-        if not checksum.parts:
-            return fits()
-        first, others = length(1), checksum.parts - 1
-        rest = size - others * first
-        if rest > 0 and fits(*[first] * others, rest):
-            return True
-        # Few programs make parts of different lengths; a server that knows of no parts gives the whole length for each.
-        parts = [first] if first == size else [first, *(length(part) for part in range(2, checksum.parts + 1))]
-        return len(parts) != checksum.parts or sum(parts) != size or fits(*parts)
+        if is_same(copy, response, length) is False:
+            raise DamagedError("its checksum differs")
 
 
 def _differs(path: Path, before: os.stat_result) -> bool:
