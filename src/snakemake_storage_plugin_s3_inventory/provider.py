@@ -202,6 +202,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         try:
             inventory.fill()
         except botocore.exceptions.ClientError as error:
+            del self._inventories[bucket, prefix]
             self._denied(error, bucket, prefix)
             return None
         if inventory.complete and self._cache is not None:

@@ -87,8 +87,14 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         self.provider.begin_inventory(self.location, cache)
 
     async def inventory(self, cache: IOCacheStorageInterface) -> None:
-        """Lists the prefix this object lies in."""
-        self._begin_inventory(cache)
+        """Lists the prefix this object lies in.
+
+        Snakemake shows lines of this file with errors that come from it, but none with its own: it asks again.
+        """
+        try:
+            self._begin_inventory(cache)
+        except WorkflowError:
+            await self.managed_exists()
 
     def cleanup(self) -> None:
         """Nothing stays behind that Snakemake doesn't remove itself."""
