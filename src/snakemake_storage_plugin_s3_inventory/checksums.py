@@ -7,7 +7,7 @@ S3 keeps a checksum of the whole object, or, for an object that came in parts, p
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -72,21 +72,44 @@ def expected(response: Mapping[str, Any]) -> Expected | None:
     return None
 
 
-def of_file(path: Path, algorithm: str, part_size: int = 0) -> bytes:
-    """The checksum of a file, or that of its parts' checksums if `part_size` (in bytes) is given."""
-    whole, part, room = ALGORITHMS[algorithm](), ALGORITHMS[algorithm](), part_size
+def of_file(path: Path, algorithm: str, parts: Sequence[int] = ()) -> bytes:
+    """The checksum of a file, or that of its parts' checksums if their sizes (in bytes) are given."""
+    whole = ALGORITHMS[algorithm]()
     with path.open("rb") as file:
-        while chunk := file.read(min(CHUNK, room) if part_size else CHUNK):
-            part.update(chunk)
-            room -= len(chunk)
-            if part_size and not room:
-                whole.update(part.digest())
-                part, room = ALGORITHMS[algorithm](), part_size
-    if not part_size:
-        return part.digest()
-    if room < part_size:
-        whole.update(part.digest())
+        while not parts and (chunk := file.read(CHUNK)):
+            whole.update(chunk)
+        for size in parts:
+            part, left = ALGORITHMS[algorithm](), size
+            while left and (chunk := file.read(min(CHUNK, left))):
+                part.update(chunk)
+                left -= len(chunk)
+            whole.update(part.digest())
     return whole.digest()
+
+
+def is_same(path: Path, response: Mapping[str, Any], length: Callable[[int], int]) -> bool | None:
+    """Whether a file is as long as the object that S3 answered about, and has its checksum; None if S3 has none of use.
+
+    A checksum of parts says nothing about how long they are: `length` asks S3 for that of a part, from 1 on.
+    """
+    size, checksum = path.stat().st_size, expected(response)
+    if size != response["ContentLength"]:
+        return False
+    if checksum is None:
+        return None
+
+    def fits(*parts: int) -> bool:
+        return of_file(path, checksum.algorithm, parts) == checksum.value
+
+    if not checksum.parts:
+        return fits()
+    first, others = length(1), checksum.parts - 1
+    rest = size - others * first
+    if rest > 0 and fits(*[first] * others, rest):
+        return True
+    # Few programs make parts of different lengths; a server that knows of no parts gives the whole length for each.
+    parts = [first] if first == size else [first, *(length(part) for part in range(2, checksum.parts + 1))]
+    return fits(*parts) if len(parts) == checksum.parts and sum(parts) == size else None
 
 
 def crc32(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The connection to S3, and what its errors mean for the user."""
 
 import datetime
+import errno
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
@@ -20,6 +21,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # Requests of transfers, and those of Snakemake's own threads beside them.
 CONNECTIONS = 24
+_FOLDER = "; on a disk no file can have the name of a folder, so read one of the two only"
+HINTS = {
+    errno.ENOSPC: "; make room on that disk",
+    errno.EDQUOT: "; make room on that disk",
+    errno.ENAMETOOLONG: "; a disk takes no names over 255 bytes",
+    errno.EEXIST: _FOLDER,
+    errno.EISDIR: _FOLDER,
+    errno.ENOTDIR: _FOLDER,
+}
 
 
 def connect(settings: "StorageProviderSettings") -> "S3Client":
@@ -28,6 +38,8 @@ def connect(settings: "StorageProviderSettings") -> "S3Client":
     Region, endpoint and credentials are those of the AWS environment unless settings name others.
     Throttled requests, server errors and broken connections are tried again by botocore.
     """
+    if settings.endpoint_url and not settings.endpoint_url.startswith(("http://", "https://")):
+        raise WorkflowError(f"The endpoint {settings.endpoint_url!r} must begin with https:// or http://.")
     session = botocore.session.get_session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
     client = session.create_client(
@@ -86,14 +98,24 @@ def explain(error: Exception, query: str) -> str:
         return (
             f"S3 refuses access to {query} ({error}). The credentials in use need s3:ListBucket on the bucket and "
             "s3:GetObject, s3:PutObject, s3:PutObjectTagging and s3:DeleteObject on its objects, and the key's "
-            "permissions if the bucket is encrypted with KMS."
+            "permissions if the bucket is encrypted with KMS. Without s3:ListBucket, S3 says the same of what does not "
+            "exist."
         )
     if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"):
         return f"S3 does not accept the credentials in use ({code}): check them, or log in again."
+    if code == "RequestTimeTooSkewed":
+        return f"S3 refuses {query}, because this machine's clock is wrong by more than 15 minutes: set it right."
     if code in ("PermanentRedirect", "IllegalLocationConstraintException", "AuthorizationHeaderMalformed"):
         return f"The bucket {bucket!r} lies in another region ({error}): set --storage-s3-inventory-region."
     if code == "InvalidObjectState":
-        return f"{query} is archived: restore it in S3 (RestoreObject) before it can be read."
+        return archived(query)
+    if code in ("SlowDown", "503"):
+        return f"S3 has more requests than it takes, also for {query}: run again with fewer jobs at a time (--jobs)."
+    if code in ("400", "InvalidRequest"):
+        return (
+            f"S3 does not take the request for {query} ({error}). Either the credentials have expired: log in again. "
+            "Or it is encrypted with a key that S3 does not keep (SSE-C): store it without, jobs have no such keys."
+        )
     if is_missing(error):
         return f"{query} does not exist."
     if isinstance(error, (botocore.exceptions.NoCredentialsError, botocore.exceptions.PartialCredentialsError)):
@@ -103,7 +125,14 @@ def explain(error: Exception, query: str) -> str:
         )
     if isinstance(error, botocore.exceptions.EndpointConnectionError):
         return f"S3 cannot be reached for {query}: {error}. Check the network and the endpoint."
+    if isinstance(error, OSError):
+        return f"The local copy of {query}: {error.strerror or error}{HINTS.get(error.errno or 0, '')}."
     return f"S3 failed with {query}: {type(error).__name__}: {error}"
+
+
+def archived(query: str) -> str:
+    """What to do about an object in an archive."""
+    return f"{query} is archived: restore it in S3 (RestoreObject) before it can be read."
 
 
 def told(method: Callable[P, R]) -> Callable[P, R]:
@@ -113,7 +142,7 @@ def told(method: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return method(*args, **kwargs)
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError) as error:
             raise WorkflowError(explain(error, args[0].query)) from error  # type: ignore[attr-defined]
 
     return wrapper

@@ -2,8 +2,8 @@
 
 Snakemake then asks for thousands of files, most of them under one prefix. The prefix is listed once, from its start,
 for at most `max_pages` pages. If it holds more (other people's raw data, say), a question beyond the listed part is
-answered by the page of a thousand objects that begins at the key asked for: never more than one request for a question,
-and not many more than one for a thousand objects.
+answered by the page of a thousand objects that begins at the key asked for: as a rule one request for a question, never
+more than two, and not many more than one for a thousand objects.
 """
 
 import bisect
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .listing import Entry, directories, pages, seen
-from .location import Location
+from .location import MAX_KEY_BYTES, Location
 from .memory import Seen
 
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ END = "\U0010ffff"
 
 
 def before(key: str) -> str:
-    """A string that sorts before `key` and behind almost every smaller key."""
+    """A string that sorts before `key` and behind almost every smaller key; no longer than S3 takes one."""
+    if not key:
+        return ""
     last = ord(key[-1])
-    if last <= ord("!") or 0xD800 <= last - 1 <= 0xDFFF:
+    if last <= ord("!") or 0xD800 <= last - 1 <= 0xDFFF or len(key.encode("utf-8", "replace")) >= MAX_KEY_BYTES:
         return key[:-1]
     return f"{key[:-1]}{chr(last - 1)}~"
 
@@ -45,9 +47,9 @@ class Inventory:
     def __init__(self, client: "S3Client", bucket: str, prefix: str, max_pages: int, found: Found) -> None:
         """Lists nothing yet. `found(location, seen)` is told of every object and directory."""
         self.complete = False
+        self.prefix = prefix
         self._client = client
         self._bucket = bucket
-        self._prefix = prefix
         self._max_pages = max_pages
         self._found = found
         # In the order of their keys; none overlaps another.
@@ -57,41 +59,51 @@ class Inventory:
         """Lists the prefix from its start."""
         entries: list[Entry] = []
         more = True
-        for page in itertools.islice(pages(self._client, self._bucket, self._prefix), self._max_pages):
+        for page in itertools.islice(pages(self._client, self._bucket, self.prefix), self._max_pages):
             entries += page.entries
             more = page.more
         self.complete = not more
-        self._add(self._prefix, entries, more)
+        self._add(self.prefix, entries, more)
         objects = {entry["Key"] for entry in entries}
         for folder, total in directories(entries).items():
-            # A folder that is not listed to its end has another size and time.
-            whole = self.complete or entries[-1]["Key"] >= f"{folder}0"
+            # A folder that is not listed from its start to its end has another size and time.
+            whole = f"{folder}/".startswith(self.prefix) and (self.complete or entries[-1]["Key"] >= f"{folder}0")
             if whole and folder not in objects:
                 self._found(Location(self._bucket, folder), total)
 
     def holds(self, key: str) -> bool | None:
         """Whether an object of this key exists; None if it has to be asked for (a directory, perhaps).
 
-        Reads the page that begins at the key if it is not in the listed part.
+        Reads the page that begins at the key if it is not in the listed part. Where most of that page was known, keys
+        are asked for in falling order, and what is not known below them is read from its start.
         """
         answer = self._look(key)
         if answer is None and self._stretch(key) is None:
-            page = next(pages(self._client, self._bucket, self._prefix, after=before(key)))
-            self._add(key, [entry for entry in page.entries if entry["Key"] >= key], page.more)
+            if self._read(key):
+                at = bisect.bisect_left(self._stretches, key, key=lambda stretch: stretch.first)
+                self._read(self._stretches[at - 1].end if at else self.prefix)
             answer = self._look(key)
         return answer
 
-    def _add(self, first: str, entries: list[Entry], more: bool) -> None:
+    def _read(self, first: str) -> bool:
+        """Reads a page from the key `first` on; whether most of it was known."""
+        page = next(pages(self._client, self._bucket, self.prefix, after=before(first)))
+        return self._add(first, [entry for entry in page.entries if entry["Key"] >= first], page.more)
+
+    def _add(self, first: str, entries: list[Entry], more: bool) -> bool:
+        """Keeps what a listing said of the keys from `first` on; whether most of it was known."""
         for entry in entries:
             self._found(Location(self._bucket, entry["Key"]), seen(entry))
         keys = [entry["Key"] for entry in entries]
         if more and not keys:
-            return
+            return False
         end = f"{keys[-1]}\0" if more else END
         at = bisect.bisect(self._stretches, (first, end, keys))
         if at < len(self._stretches):
             end = min(end, self._stretches[at].first)
-        self._stretches.insert(at, Stretch(first, end, keys[: bisect.bisect_left(keys, end)]))
+        unknown = keys[: bisect.bisect_left(keys, end)]
+        self._stretches.insert(at, Stretch(first, end, unknown))
+        return 2 * len(unknown) < len(keys)
 
     def _stretch(self, key: str) -> Stretch | None:
         at = bisect.bisect(self._stretches, key, key=lambda stretch: stretch.first) - 1

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 Entry = Mapping[str, Any]
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class Page(NamedTuple):
@@ -39,7 +40,8 @@ def seen(entry: Entry) -> Seen:
     S3 keeps whole seconds; servers that list fractions still answer other questions without them.
     """
     size = entry["Size"] if "Size" in entry else entry["ContentLength"]
-    return Seen(size=size, mtime=float(int(entry["LastModified"].timestamp())))
+    archived = entry.get("StorageClass") in ARCHIVES and 'ongoing-request="false"' not in entry.get("Restore", "")
+    return Seen(size=size, mtime=float(int(entry["LastModified"].timestamp())), archived=archived)
 
 
 def directory(entries: Iterable[Entry]) -> Seen:
@@ -53,7 +55,7 @@ def directories(entries: Iterable[Entry]) -> dict[str, Seen]:
     direct: dict[str, tuple[int, float]] = {}
     for entry in entries:
         folder = entry["Key"].rpartition("/")[0]
-        size, mtime, _ = seen(entry)
+        size, mtime, *_ = seen(entry)
         total, latest = direct.get(folder, (0, 0.0))
         direct[folder] = (total + size, max(latest, mtime or 0.0))
     sums: dict[str, tuple[int, float]] = {}

@@ -13,12 +13,14 @@ class Seen(NamedTuple):
     """An object or directory that exists.
 
     `size` in bytes (a directory's is the sum over its objects), `mtime` in seconds since 1970, or None when S3 has not
-    said it yet, as after an upload. S3 tells times in whole seconds.
+    said it yet, as after an upload. S3 tells times in whole seconds. `archived` objects can't be read before somebody
+    restores them.
     """
 
     size: int
     mtime: float | None
     is_directory: bool = False
+    archived: bool = False
 
 
 class Memory:

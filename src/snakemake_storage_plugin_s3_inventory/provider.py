@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtime
 from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, QueryType, StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
 
-from .client import connect, is_denied, is_missing
+from .client import archived, connect, is_denied, is_missing
 from .inventory import Inventory
 from .listing import ask, seen
 from .location import Location, problem
@@ -23,7 +24,7 @@ from .transfer import Transfer
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-# On a worker, questions about one folder before a page of it is read at once.
+# Folders of a bucket (on a worker: files of a folder) that are asked for by themselves before pages of all are read.
 PATIENCE = 4
 
 
@@ -42,7 +43,8 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self.workflow: Any = None
         self._planned: int | None = None
         self._inventories: dict[tuple[str, str], Inventory] = {}
-        self._unlistable: set[str] = set()
+        # Prefixes that these credentials may not list.
+        self._unlistable: set[tuple[str, str | None]] = set()
         self._asked: dict[tuple[str, str], int] = {}
         self._prefix = str(self.local_prefix)
         # Snakemake asks for so many paths that to take them apart would need more time than all else here.
@@ -113,11 +115,10 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         if getattr(cache, "max_wait_time", 1) > 0:
             self._cache = cache
             self._list(location)
-        elif self.memory.get(location) is None and location.bucket not in self._unlistable:
-            folder = (location.bucket, location.key.rpartition("/")[0])
-            self._asked[folder] = self._asked.get(folder, 0) + 1
-            if self._asked[folder] > PATIENCE:
-                self._inventory(location, f"{folder[1]}/").holds(location.key)
+        elif self.memory.get(location) is None:
+            folder = location.key[: location.key.rfind("/") + 1]
+            if self._is_one_of_many(location.bucket, folder):
+                self._holds(self._inventory(location.bucket, folder), location)
 
     def look(self, location: Location) -> Seen | None:
         """What exists at a location, or None if nothing does.
@@ -130,7 +131,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             return known
         if planning:
             inventory = self._list(location)
-            if inventory is not None and inventory.holds(location.key) is False:
+            if inventory is not None and self._holds(inventory, location) is False:
                 return None
             known = self.memory.get(location)
             if known is not None:
@@ -161,15 +162,13 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
 
     def ask(self, location: Location) -> Seen | None:
         """Asks S3 what exists at a location now."""
-        if location.bucket not in self._unlistable:
+        if (location.bucket, location.listed) not in self._unlistable:
             try:
                 self._remember(ask(self.client, location))
                 return self.memory.get(location)
             except botocore.exceptions.ClientError as error:
-                if not is_denied(error):
-                    raise
                 # Some buckets let everybody read, and nobody list.
-                self._unlistable.add(location.bucket)
+                self._denied(error, location.bucket, location.listed)
         try:
             response = self.client.head_object(Bucket=location.bucket, Key=location.key)
         except botocore.exceptions.ClientError as error:
@@ -179,30 +178,60 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self.memory.saw(location, seen(response))
         return self.memory.get(location)
 
+    def refuse_archived(self, location: Location) -> None:
+        """Raises WorkflowError unless an archived object was restored, which listings do not say."""
+        now = seen(self.client.head_object(Bucket=location.bucket, Key=location.key))
+        if now.archived:
+            raise WorkflowError(archived(location.query))
+        self.memory.saw(location, now)
+
     def _list(self, location: Location) -> Inventory | None:
         """The inventory that covers a location, filled when first needed; None if there can't be one."""
-        prefix = location.listed
-        if prefix is None or not self.settings.pages or location.bucket in self._unlistable:
+        bucket, prefix = location.bucket, location.listed
+        if not self.settings.pages or (bucket, prefix) in self._unlistable:
             return None
-        known = self._inventories.get((location.bucket, prefix))
+        known = None if prefix is None else self._inventories.get((bucket, prefix))
         if known is not None:
             return known
-        inventory = self._inventory(location, prefix)
+        # Each sample may have a folder of its own: from some folders on, pages are read across all of them.
+        if self._is_one_of_many(bucket, "") and (bucket, "") not in self._unlistable:
+            return self._inventory(bucket, "")
+        if prefix is None:
+            return None
+        inventory = self._inventory(bucket, prefix)
         try:
             inventory.fill()
         except botocore.exceptions.ClientError as error:
-            if not is_denied(error):
-                raise
-            self._unlistable.add(location.bucket)
+            del self._inventories[bucket, prefix]
+            self._denied(error, bucket, prefix)
             return None
         if inventory.complete and self._cache is not None:
             self._cache.exists_in_storage.has_inventory.add(self.listed(location))
         return inventory
 
-    def _inventory(self, location: Location, prefix: str) -> Inventory:
+    def _holds(self, inventory: Inventory, location: Location) -> bool | None:
+        """What an inventory says, or None if the object has to be asked for by itself."""
+        if (location.bucket, inventory.prefix) in self._unlistable:
+            return None
+        try:
+            return inventory.holds(location.key)
+        except botocore.exceptions.ClientError as error:
+            self._denied(error, location.bucket, inventory.prefix)
+            return None
+
+    def _denied(self, error: botocore.exceptions.ClientError, bucket: str, prefix: str | None) -> None:
+        """Remembers that a prefix may not be listed; raises any other error."""
+        if not is_denied(error):
+            raise error
+        self._unlistable.add((bucket, prefix))
+
+    def _is_one_of_many(self, bucket: str, folder: str) -> bool:
+        self._asked[bucket, folder] = self._asked.get((bucket, folder), 0) + 1
+        return self._asked[bucket, folder] > PATIENCE
+
+    def _inventory(self, bucket: str, prefix: str) -> Inventory:
         return self._inventories.setdefault(
-            (location.bucket, prefix),
-            Inventory(self.client, location.bucket, prefix, self.settings.pages, self._found),
+            (bucket, prefix), Inventory(self.client, bucket, prefix, self.settings.pages, self._found)
         )
 
     def _found(self, location: Location, seen: Seen) -> None:
@@ -211,7 +240,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         if cache is not None and cache.active:
             key = self.cache_key(location)
             cache.mtime[key] = Mtime(storage=seen.mtime)
-            cache.size[key] = seen.size
+            # Of what can't be read, Snakemake has to ask the size itself, as it does of what jobs are going to read.
+            if not seen.archived:
+                cache.size[key] = seen.size
             cache.exists_in_storage[key] = True
 
     def _remember(self, found: Iterable[tuple[Location, Seen]]) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.exceptions
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, get_constant_prefix
@@ -15,7 +17,7 @@ from snakemake_interface_storage_plugins.storage_object import StorageObjectTouc
 from snakemake_interface_storage_plugins.storage_provider import StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
 
-from .client import told
+from .client import is_missing, told
 from .listing import Entry, pages
 from .location import Location, locate, problem
 from .memory import Seen
@@ -85,8 +87,14 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         self.provider.begin_inventory(self.location, cache)
 
     async def inventory(self, cache: IOCacheStorageInterface) -> None:
-        """Lists the prefix this object lies in."""
-        self._begin_inventory(cache)
+        """Lists the prefix this object lies in.
+
+        Snakemake shows lines of this file with errors that come from it, but none with its own: it asks again.
+        """
+        try:
+            self._begin_inventory(cache)
+        except WorkflowError:
+            await self.managed_exists()
 
     def cleanup(self) -> None:
         """Nothing stays behind that Snakemake doesn't remove itself."""
@@ -113,9 +121,16 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         """When it was stored, in seconds since 1970; for a directory, when its latest object was."""
         return self._existing(ask_for_time=True).mtime or 0.0
 
+    @told
     def size(self) -> int:
-        """Its size in bytes; for a directory, the sum over its objects."""
-        return self._existing().size
+        """Its size in bytes; for a directory, the sum over its objects.
+
+        Snakemake asks before a job reads it: the time to say that it can't.
+        """
+        seen = self._existing()
+        if seen.archived and self.retrieve:
+            self.provider.refuse_archived(self.location)
+        return seen.size
 
     def is_dir(self) -> bool:
         """Whether it is a directory."""
@@ -135,11 +150,21 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         """Makes a local copy, which is either whole or not there."""
         seen = self._existing()
         if not seen.is_directory:
-            self.provider.transfer.download(self.location, self.local_path(), seen.size)
+            try:
+                self.provider.transfer.download(self.location, self.local_path(), seen.size)
+            except botocore.exceptions.ClientError as error:
+                if is_missing(error):
+                    self.provider.memory.removed(self.location)
+                raise
             return
         with _folder_beside(self.local_path()) as copy:
             for entry in self._objects():
                 name = entry["Key"].removeprefix(self.location.inside)
+                if name.startswith("/") or ".." in name.split("/"):
+                    raise WorkflowError(
+                        f"s3://{self.bucket}/{entry['Key']} would not lie in the folder of {self.query} on a disk: "
+                        "give it a key without empty parts and '..'."
+                    )
                 path = copy / name
                 if not name or name.endswith("/"):
                     path.mkdir(parents=True, exist_ok=True)
@@ -160,14 +185,14 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             self._upload(path, self.location)
             return
         size = 0
-        for item in sorted(path.rglob("*")):
-            if item.is_file():
-                size += self._upload(item, Location(self.bucket, f"{self.key}/{item.relative_to(path).as_posix()}"))
-        for folder in [path, *sorted(item for item in path.rglob("*") if item.is_dir())]:
-            if not any(folder.iterdir()):
-                inside = folder.relative_to(path).as_posix()
-                key = self.location.inside if inside == "." else f"{self.key}/{inside}/"
-                self.provider.client.put_object(Bucket=self.bucket, Key=key, Body=b"")
+        # What links lead to comes along, since S3 has no links.
+        for folder, folders, files in os.walk(path, followlinks=True):
+            inside = Path(folder).relative_to(path).as_posix()
+            prefix = self.location.inside if inside == "." else f"{self.key}/{inside}/"
+            for name in files:
+                size += self._upload(Path(folder, name), Location(self.bucket, f"{prefix}{name}"))
+            if not folders and not files:
+                self.provider.client.put_object(Bucket=self.bucket, Key=prefix, Body=b"")
         self.provider.memory.stored(self.location, Seen(size, None, is_directory=True))
 
     def _upload(self, path: Path, location: Location) -> int:
@@ -205,14 +230,16 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
     @told
     def list_candidate_matches(self) -> list[str]:
         """Queries of all objects that begin like this one, up to its first wildcard."""
-        start = locate(get_constant_prefix(self.query))
+        constant = get_constant_prefix(self.query)
+        start = locate(constant)
         if not start.key and problem(f"{start.query}x") is not None:
             raise WorkflowError(
                 f"{self.print_query} cannot be searched for: write the name of the bucket out, without wildcards."
             )
+        prefix = start.inside if start.key and constant.endswith("/") else start.key
         return [
             Location(start.bucket, entry["Key"]).query
-            for page in pages(self.provider.client, start.bucket, start.key)
+            for page in pages(self.provider.client, start.bucket, prefix)
             for entry in page.entries
         ]
 

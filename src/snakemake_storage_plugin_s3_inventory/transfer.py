@@ -1,7 +1,7 @@
 """Moving objects between S3 and local files, so that a file that is there is whole."""
 
 import contextlib
-import math
+import os
 import random
 import threading
 import time
@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import botocore.exceptions
 import urllib3.exceptions
-from s3transfer.exceptions import RetriesExceededError
+from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .checksums import crc32, expected, of_file
+from .checksums import crc32, is_same
 from .client import error_code
 from .location import Location
 
@@ -36,7 +36,17 @@ PAUSE = 0.5
 # Above this size S3 copies in parts only.
 COPIED_AT_ONCE = 5 << 30
 # Besides the user's own metadata.
-KEPT = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "StorageClass")
+KEPT = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "StorageClass",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+)
 # Errors of a transfer that another try may mend, beyond what botocore tries again by itself.
 PASSING = (
     botocore.exceptions.HTTPClientError,
@@ -45,9 +55,12 @@ PASSING = (
     botocore.exceptions.FlexibleChecksumError,
     urllib3.exceptions.HTTPError,
     RetriesExceededError,
+    S3DownloadFailedError,
     ConnectionError,
 )
-CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch")
+# Errors of S3's that another try may mend. Of an upload that is complete, S3 may say that there is none, when its first
+# answer was lost.
+CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "NoSuchUpload")
 
 
 class DamagedError(Exception):
@@ -95,26 +108,36 @@ class Transfer:
         """Stores a file, whose checksum S3 compares, and gives its size in bytes.
 
         The checksum is that of the whole file also if it goes in parts, so that whoever reads it can compare it.
+        Nothing is stored of a file that changes meanwhile.
         """
+        before = path.stat()
         extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": crc32(path)}
         if tags:
             extra["Tagging"] = urlencode(tags)
         for last in self._attempts():
             try:
-                size = path.stat().st_size
-                if size < self._parts_above:
+                if before.st_size < self._parts_above:
                     with path.open("rb") as body:
                         self._client.put_object(Bucket=location.bucket, Key=location.key, Body=body, **extra)
                 else:
                     self._manager.upload(str(path), location.bucket, location.key, extra_args=dict(extra)).result()
-                return size
-            except botocore.exceptions.ClientError as error:
-                if last or error_code(error) not in CHANGED:
+                break
+            except (botocore.exceptions.ClientError, *PASSING) as error:
+                if last or error_code(error) not in ("", *CHANGED) or _differs(path, before):
+                    self._refuse_change(path, before, location)
                     raise
-            except PASSING:
-                if last:
-                    raise
-        raise AssertionError("not reached")
+        self._refuse_change(path, before, location, stored=True)
+        return before.st_size
+
+    def _refuse_change(self, path: Path, before: os.stat_result, location: Location, *, stored: bool = False) -> None:
+        if not _differs(path, before):
+            return
+        if stored:
+            self._client.delete_object(Bucket=location.bucket, Key=location.key)
+        raise WorkflowError(
+            f"{path} changed while it was stored as {location.query}, so nothing was kept of it. Does its job leave "
+            "processes behind that still write? It must end only when they do."
+        )
 
     def download(self, location: Location, path: Path, size: int) -> None:
         """Makes a local copy under another name, compares it with what S3 holds, and then gives it its name.
@@ -126,6 +149,9 @@ class Transfer:
                 with _beside(path) as copy:
                     response = (self._in_parts if size >= self._parts_above else self._at_once)(location, copy)
                     self._compare(copy, response, location)
+                    # Snakemake takes a copy that is older than its object for outdated: both times have to be S3's.
+                    time_of_object = response["LastModified"].timestamp()
+                    os.utime(copy, (time_of_object, time_of_object))
                     copy.replace(path)
                 return
             except botocore.exceptions.ClientError as error:
@@ -173,18 +199,21 @@ class Transfer:
         size = copy.stat().st_size
         if size != response["ContentLength"]:
             raise DamagedError(f"{size} bytes instead of {response['ContentLength']}")
-        checksum = expected(response)
-        if checksum is None:
-            return
-        part_size = 0
-        if checksum.parts:
-            # A checksum of parts says nothing about how long they are: the first one is asked for its length.
-            first = self._client.head_object(Bucket=location.bucket, Key=location.key, PartNumber=1)
-            part_size = first["ContentLength"]
-            if not part_size or math.ceil(size / part_size) != checksum.parts:
-                return
-        if of_file(copy, checksum.algorithm, part_size) != checksum.value:
-            raise DamagedError(f"its {checksum.algorithm.removeprefix('Checksum')} differs")
+
+        def length(part: int) -> int:
+            return self._client.head_object(Bucket=location.bucket, Key=location.key, PartNumber=part)["ContentLength"]
+
+        if is_same(copy, response, length) is False:
+            raise DamagedError("its checksum differs")
+
+
+def _differs(path: Path, before: os.stat_result) -> bool:
+    """Whether a file is not as it was."""
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return True
+    return (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"terraflow {options.command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"terraflow {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except Exception as error:
         reason = words_of_aws(error)
         if reason is None:

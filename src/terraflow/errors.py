@@ -9,6 +9,10 @@ class UserError(Exception):
         super().__init__("\n".join([message, *(f"  - {problem}" for problem in problems)]))
 
 
+SIGN_IN = "Sign in anew (aws sso login), or set AWS_PROFILE."
+ASK = "ask whoever deployed the stack to attach its submit policy to you."
+
+
 def words_of_aws(error: Exception) -> str | None:
     """What an error of AWS's libraries means, in one line; None for any other error."""
     library = type(error).__module__.partition(".")[0]
@@ -16,10 +20,17 @@ def words_of_aws(error: Exception) -> str | None:
         return None
     name = type(error).__name__
     code = str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
-    if "Credential" in name or "Token" in name or "ExpiredToken" in code or code in ("InvalidAccessKeyId", "403"):
-        return f"AWS does not take the credentials: {error}. Sign in anew (aws sso login), or set AWS_PROFILE."
+    if code == "403":
+        return f"AWS refuses, and does not say why: {error}. {SIGN_IN} If you are signed in, {ASK}"
+    if code in ("RequestTimeTooSkewed", "RequestExpired"):
+        return f"AWS refuses: {error}. The clock of this machine is wrong: set it right."
+    if code == "NoSuchBucket":
+        return f"The bucket of the stack is gone: {error}. `make deploy` makes it anew."
+    refused = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "400")
+    if "Credential" in name or "Token" in name or "ExpiredToken" in code or code in refused:
+        return f"AWS does not take the credentials: {error}. {SIGN_IN}"
     if "AccessDenied" in code or "Unauthorized" in code:
-        return f"AWS refuses: {error}. Ask whoever deployed the stack to attach its submit policy to you."
+        return f"AWS refuses: {error}. A{ASK[1:]}"
     if "Endpoint" in name or "Connect" in name:
         return f"AWS does not answer: {error}. Is there a network, and is the region right?"
     return f"AWS: {error}"

@@ -57,6 +57,10 @@ def run(options: argparse.Namespace) -> int:
     _refuse_outside(out, options.out_config, config["calling"]["ploidy"])
     if out.resolve() == sheet.resolve():
         raise UserError(f"{out} is the sheet that was given: name another file to write with --out.")
+    if out.resolve() == options.out_config.resolve():
+        raise UserError(f"{out} can't be both the sheet and the configuration: name two files to write.")
+    for path in (out, options.out_config):
+        staging.refuse_foreign(path)
     plan = staging.plan(units, config)
 
     retries = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=2 * REQUESTS)
@@ -120,7 +124,8 @@ def _refuse_outside(out: Path, out_config: Path, ploidy: object) -> None:
 
 def _refuse_other(states: dict[Item, State], bucket: str) -> None:
     problems = [
-        f"{item.named}: {item.path} is not what s3://{bucket}/{item.key} holds"
+        f"{item.named}: {item.path} is not what s3://{bucket}/{item.key} holds, by size or checksum "
+        "(or has no checksum that could be compared)"
         for item, state in states.items()
         if state is State.OTHER
     ]

@@ -106,13 +106,21 @@ def rewritten_config(own: Mapping[str, Any], source: Path, sheet: str, plan: Pla
     return f"{WRITTEN_BY} from {source}\n{body}"
 
 
-def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all. Raises UserError rather than overwrite what somebody else wrote."""
+def refuse_foreign(path: Path) -> None:
+    """Raises UserError where a file to write is somebody else's."""
     try:
         if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(WRITTEN_BY):
             raise UserError(
                 f"{path} was not written by terraflow stage, so it stays as it is: name another file for it."
             )
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}") from None
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file whole or not at all. Raises UserError rather than overwrite what somebody else wrote."""
+    refuse_foreign(path)
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         part.write_text(text, encoding="utf-8")

@@ -16,8 +16,7 @@ from botocore.exceptions import ClientError
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
-from snakemake_storage_plugin_s3_inventory.checksums import expected as checksum_of
-from snakemake_storage_plugin_s3_inventory.checksums import of_file
+from snakemake_storage_plugin_s3_inventory.checksums import is_same
 from terraflow.errors import UserError
 from terraflow.staging import Item
 
@@ -128,16 +127,15 @@ class Uploads:
         head = self._head(item.key)
         if head is None:
             return State.ABSENT
-        if head["ContentLength"] != item.path.stat().st_size:
-            return State.OTHER
         kept = head.get("Metadata", {}).get(KEPT)
-        if kept:
+        if kept and head["ContentLength"] == item.path.stat().st_size:
             return State.SAME if kept == fingerprint(item.path, self._stopped).sha256 else State.OTHER
-        # Not sent by us: by whatever checksum of the whole object S3 has.
-        checksum = checksum_of(head)
-        if checksum is None or checksum.parts:
-            return State.OTHER
-        return State.SAME if of_file(item.path, checksum.algorithm) == checksum.value else State.OTHER
+
+        def length(part: int) -> int:
+            return self._client.head_object(Bucket=self._bucket, Key=item.key, PartNumber=part)["ContentLength"]
+
+        # Not sent by us: by whatever checksum S3 has.
+        return State.SAME if is_same(item.path, head, length) else State.OTHER
 
     def _send(self, manager: TransferManager, item: Item, moved: Callable[[int], None]) -> None:
         local = fingerprint(item.path, self._stopped)

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import yaml
 from aws.process import Aws
+from boto3.s3.transfer import TransferConfig
 from shared import ROOT
 
+from terraflow.cli import main
 from terraflow.errors import UserError
 from terraflow.staging import Item
 from terraflow.upload import State, Uploads
@@ -229,6 +231,45 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_sent(lab: Lab) -> None
     wrong = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz"))
     assert wrong.returncode == 1 and "reads.shard: is not a key of the configuration" in wrong.stderr
     assert "Traceback" not in done.stderr + wrong.stderr
+
+
+def test_an_object_that_came_in_parts_is_known_by_their_checksums(lab: Lab) -> None:
+    large = lab.folder / "large.fastq"
+    large.write_bytes(os.urandom(11 * MIB))
+    item = Item(large, "raw/S1/L1/large.fastq", "line 2, fq1")
+    client = lab.aws.client("s3")
+    config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
+    client.upload_file(str(large), lab.bucket, item.key, Config=config)
+    assert Uploads(client, lab.bucket).compare([item]) == {item: State.SAME}
+    large.write_bytes(os.urandom(11 * MIB))
+    assert Uploads(client, lab.bucket).compare([item]) == {item: State.OTHER}
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_sent(lab: Lab) -> None:
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz")
+    (lab.folder / "config" / "aws.yaml").write_text("mine: true\n")
+    foreign = lab.stage(sheet)
+    assert foreign.returncode == 1 and "config/aws.yaml was not written by terraflow stage" in foreign.stderr
+    both = lab.stage(sheet, "--out", "config/x", "--out-config", "config/x")
+    assert both.returncode == 1 and "name two files" in both.stderr
+    assert lab.objects() == {}
+
+
+def test_a_file_that_goes_away_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(lab.folder)
+    for name, value in lab.env.items():
+        monkeypatch.setenv(name, value)
+    send = Uploads.send
+
+    def late(self: Uploads, *arguments: Any) -> None:
+        (lab.folder / "reads" / "a.fastq.gz").unlink()
+        send(self, *arguments)
+
+    monkeypatch.setattr(Uploads, "send", late)
+    assert main(["stage", lab.sheet("S1\tL1\treads/a.fastq.gz")]) == 1
+    assert "reads/a.fastq.gz: No such file or directory" in capsys.readouterr().err
 
 
 def test_what_aws_refuses_is_told_in_words(lab: Lab) -> None:

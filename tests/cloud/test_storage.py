@@ -1,6 +1,7 @@
 """The storage plugin against S3: objects of all kinds go and come back whole, also when S3 or the network fails."""
 
 import asyncio
+import errno
 import hashlib
 import itertools
 import logging
@@ -152,6 +153,16 @@ def test_large_objects_go_in_parts_with_one_checksum(
     assert reader.operations()["GetObject"] == (3 if more else 2)
 
 
+def store_in_parts(client: Any, bucket: str, key: str, parts: list[bytes], extra: dict[str, str]) -> None:
+    """Stores an object as other programs do."""
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key, **extra)["UploadId"]
+    done = []
+    for number, part in enumerate(parts, 1):
+        answer = client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part, **extra)
+        done.append({"PartNumber": number, "ETag": answer["ETag"]})
+    client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": done})
+
+
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA256", None])
 def test_objects_that_others_stored_in_parts_are_compared(
     aws: Aws, stores: Stores, bucket: str, impatient: None, algorithm: str | None
@@ -159,12 +170,7 @@ def test_objects_that_others_stored_in_parts_are_compared(
     client = aws.client("s3")
     parts = [b"a" * (5 << 20), b"b" * (5 << 20), b"c"]
     extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
-    upload = client.create_multipart_upload(Bucket=bucket, Key="raw/x", **extra)["UploadId"]
-    done = []
-    for number, part in enumerate(parts, 1):
-        answer = client.upload_part(Bucket=bucket, Key="raw/x", UploadId=upload, PartNumber=number, Body=part, **extra)
-        done.append({"PartNumber": number, "ETag": answer["ETag"]})
-    client.complete_multipart_upload(Bucket=bucket, Key="raw/x", UploadId=upload, MultipartUpload={"Parts": done})
+    store_in_parts(client, bucket, "raw/x", parts, extra)
     reader = stores()
     assert hashlib.md5(reader.retrieve("raw/x")).digest() == hashlib.md5(b"".join(parts)).digest()
     assert reader.operations()["HeadObject"] == 1
@@ -179,6 +185,142 @@ def test_a_damaged_object_leaves_nothing_behind(aws: Aws, stores: Stores, bucket
         reader.retrieve("raw/bad")
     assert reader.operations()["GetObject"] == 3
     assert list(reader("raw/bad").local_path().parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", None])
+def test_objects_in_parts_of_different_lengths_are_compared(
+    aws: Aws, stores: Stores, bucket: str, impatient: None, algorithm: str | None
+) -> None:
+    client = aws.client("s3")
+    # As many parts as there would be if all were like the first.
+    parts = [b"a" * (7 << 20), b"b" * (5 << 20), b"c" * (7 << 20)]
+    extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+    store_in_parts(client, bucket, "raw/x", parts, extra)
+    assert hashlib.md5(stores(retries=2).retrieve("raw/x")).digest() == hashlib.md5(b"".join(parts)).digest()
+
+
+def test_an_object_that_changes_while_it_is_read_in_parts_is_read_again(
+    aws: Aws, stores: Stores, bucket: str, small_parts: int, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = os.urandom(2 * small_parts), os.urandom(2 * small_parts)
+    stores().store("raw/x", first)
+    reader = stores()
+    client = reader.provider.client
+    head = client.head_object
+
+    def head_then_change(**asked: Any) -> Any:
+        answer = head(**asked)
+        monkeypatch.undo()
+        monkeypatch.setattr(transfer, "PAUSE", 0)
+        client.put_object(Bucket=bucket, Key="raw/x", Body=second)
+        return answer
+
+    monkeypatch.setattr(client, "head_object", head_then_change)
+    assert reader.retrieve("raw/x") == second
+
+
+def test_a_copy_has_the_time_of_its_object(stores: Stores) -> None:
+    made = stores().store("runs/main/x", b"x")
+    reader = stores()
+    reader.retrieve("runs/main/x")
+    assert reader("runs/main/x").local_path().stat().st_mtime == made.mtime()
+
+
+@pytest.mark.parametrize("size", [1000, 11 << 20])
+def test_nothing_is_stored_of_a_file_that_changes_meanwhile(
+    aws: Aws, stores: Stores, bucket: str, small_parts: int, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    read = transfer.crc32
+
+    def grows(path: Path) -> str:
+        found = read(path)
+        with path.open("ab") as file:
+            file.write(b"more")
+        return found
+
+    monkeypatch.setattr(transfer, "crc32", grows)
+    with pytest.raises(WorkflowError, match=r"x changed while it was stored.*processes behind that still write"):
+        stores().store("runs/main/x", os.urandom(size))
+    assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"), [("PutObject", "BadDigest"), ("CompleteMultipartUpload", "NoSuchUpload")]
+)
+def test_an_upload_is_sent_again(
+    aws: Aws, stores: Stores, bucket: str, small_parts: int, impatient: None, operation: str, code: str
+) -> None:
+    data = os.urandom(1000 if operation == "PutObject" else 2 * small_parts)
+    aws.fault(call="error", status=400, code=code, operation=operation, key=f"runs/{bucket}")
+    stores().store(f"runs/{bucket}", data)
+    assert aws.faults() == []
+    assert stores().retrieve(f"runs/{bucket}") == data
+
+
+def test_a_full_disk_is_told(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores().store("runs/main/x", b"x" * 1000)
+    monkeypatch.setattr(transfer.Transfer, "_at_once", full)
+    reader = stores()
+    with pytest.raises(WorkflowError, match=r"local copy of s3://.*No space left on device; make room"):
+        reader.retrieve("runs/main/x")
+    assert list(reader("runs/main/x").local_path().parent.iterdir()) == []
+
+
+def full(self: transfer.Transfer, location: Any, copy: Path) -> None:
+    """Writes half of a copy."""
+    copy.write_bytes(b"x" * 500)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_an_object_that_was_deleted_meanwhile_is_not_remembered(aws: Aws, stores: Stores, bucket: str) -> None:
+    stores().store("raw/x", b"x")
+    reader = stores()
+    assert reader("raw/x").exists()
+    aws.client("s3").delete_object(Bucket=bucket, Key="raw/x")
+    with pytest.raises(WorkflowError, match="raw/x does not exist"):
+        reader.retrieve("raw/x")
+    assert not reader("raw/x").exists()
+
+
+def test_an_archived_object_is_told_before_it_is_read(aws: Aws, stores: Stores, bucket: str) -> None:
+    client = aws.client("s3")
+    client.put_object(Bucket=bucket, Key="raw/x", Body=b"123", StorageClass="DEEP_ARCHIVE")
+    planner, cache = stores(), Cache()
+    asyncio.run(planner("raw/x").inventory(cache))
+    assert planner("raw/x").exists()
+    assert planner.provider.cache_key(planner("raw/x").location) not in cache.size
+    with pytest.raises(WorkflowError, match=r"raw/x is archived: restore it"):
+        planner("raw/x").size()
+    client.restore_object(Bucket=bucket, Key="raw/x", RestoreRequest={"Days": 1})
+    assert planner("raw/x").size() == 3
+
+
+WORDS = [
+    ("ListObjectsV2", 403, "RequestTimeTooSkewed", "clock is wrong"),
+    ("ListObjectsV2", 400, "ExpiredToken", "does not accept the credentials"),
+    ("ListObjectsV2", 301, "PermanentRedirect", "another region"),
+    ("GetObject", 400, "InvalidRequest", "SSE-C"),
+    ("GetObject", 403, "InvalidObjectState", "is archived: restore it"),
+    ("GetObject", 403, "AccessDenied", "need s3:ListBucket"),
+]
+
+
+@pytest.mark.parametrize(("operation", "status", "code", "words"), WORDS)
+def test_what_s3_refuses_is_told_in_words(
+    aws: Aws, stores: Stores, bucket: str, operation: str, status: int, code: str, words: str
+) -> None:
+    key = f"raw/{bucket}"
+    stores().store(key, b"x")
+    aws.fault(call="error", status=status, code=code, operation=operation, key=key, times=9)
+    with pytest.raises(WorkflowError, match=words):
+        stores(retries=0).retrieve(key)
+
+
+def test_an_endpoint_that_is_none(stores: Stores) -> None:
+    reader = stores()
+    reader.provider.settings.endpoint_url = "minio:9000"
+    with pytest.raises(WorkflowError, match="must begin with https://"):
+        reader("raw/x").exists()
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -273,6 +415,28 @@ def test_a_directory_goes_and_comes_back_whole(stores: Stores, aws: Aws, bucket:
     assert not found.exists()
     keys = [entry["Key"] for entry in aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
     assert keys == ["runs/main/folder.txt"]
+
+
+def test_what_links_in_a_directory_lead_to_comes_along(stores: Stores, aws: Aws, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b").write_bytes(b"b")
+    made = stores()("runs/main/folder")
+    made.local_path().mkdir(parents=True)
+    (made.local_path() / "a").write_bytes(b"a")
+    (made.local_path() / "file").symlink_to("a")
+    (made.local_path() / "inside").symlink_to(tmp_path / "elsewhere")
+    asyncio.run(made.managed_store())
+    keys = [entry["Key"] for entry in aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
+    assert keys == [f"runs/main/folder/{name}" for name in ("a", "file", "inside/b")]
+
+
+@pytest.mark.parametrize("inside", ["/etc/evil", "../../evil", "a/../../evil"])
+def test_no_key_leads_out_of_a_directory(aws: Aws, stores: Stores, bucket: str, tmp_path: Path, inside: str) -> None:
+    name = f"{tmp_path}/evil" if inside.startswith("/") else inside
+    aws.client("s3").put_object(Bucket=bucket, Key=f"runs/main/folder/{name}", Body=b"x")
+    with pytest.raises(WorkflowError, match="would not lie in the folder"):
+        asyncio.run(stores()("runs/main/folder").managed_retrieve())
+    assert list(tmp_path.rglob("evil")) == []
 
 
 def test_an_empty_directory_exists(stores: Stores) -> None:
@@ -370,6 +534,62 @@ def test_missing_is_asked_again_and_existing_is_not(stores: Stores) -> None:
         assert result.size() == 5
         assert result.mtime() > 0
     assert head.operations() == {"ListObjectsV2": 1}
+
+
+class Cache:
+    """Snakemake's own, as far as plugins use it: a head's while it plans, or a worker's, which wants no listings."""
+
+    def __init__(self, *, worker: bool = False) -> None:
+        self.active = True
+        self.max_wait_time = 0 if worker else 20
+        self.mtime: dict[str, Any] = {}
+        self.size: dict[str, int] = {}
+        self.exists_in_storage = Known()
+
+
+class Known(dict[str, bool]):
+    """What exists, and which folders are known whole."""
+
+    has_inventory: set[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_inventory = set()
+
+
+@pytest.mark.parametrize("key", ["raw/S{}/L1/R1.fq", "S{}/L1/R1.fq", "S{}_R1.fq"])
+def test_samples_with_a_folder_each_cost_no_request_each(aws: Aws, stores: Stores, bucket: str, key: str) -> None:
+    keys = [key.format(n) for n in range(40)]
+    for name in [*keys, "runs/main/x"]:
+        aws.client("s3").put_object(Bucket=bucket, Key=name, Body=b"123")
+    planner, cache = stores(), Cache()
+    planner.operations()
+    for name in ["runs/main/x", *keys]:
+        asyncio.run(planner(name).inventory(cache))
+        assert planner(name).exists()
+        assert planner(name).size() == 3
+        assert not planner(f"{name}.none").exists()
+    asked = planner.operations()
+    assert set(asked) == {"ListObjectsV2"}
+    assert asked.total() <= 10
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_many_objects_that_may_not_be_listed(aws: Aws, stores: Stores, bucket: str, worker: bool) -> None:
+    stores().store("runs/main/x", b"x")
+    aws.fault(call="error", status=403, code="AccessDenied", operation="ListObjectsV2", key="raw/*", times=100)
+    aws.fault(call="error", status=403, code="AccessDenied", operation="ListObjectsV2", key="", times=100)
+    keys = [f"raw/{n}/{m}" for n in range(8) for m in range(8)]
+    for key in keys:
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"123")
+    reader, cache = stores(), Cache(worker=worker)
+    for key in [*keys, "runs/main/x"]:
+        asyncio.run(reader(key).inventory(cache))
+    for key in keys:
+        assert reader(key).size() == 3
+    reader.operations()
+    assert reader("runs/main/x").exists()
+    assert "HeadObject" not in reader.operations()
 
 
 def test_objects_that_may_be_read_but_not_listed(aws: Aws, stores: Stores, bucket: str) -> None:

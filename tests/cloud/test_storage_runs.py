@@ -99,6 +99,29 @@ def test_a_head_asks_little_however_many_jobs_there_are(lab: Lab) -> None:
     assert lab.operations == {"ListObjectsV2": 1}
 
 
+def test_what_goes_wrong_while_planning_is_told_without_lines_of_code(lab: Lab) -> None:
+    lab.bucket += "-none"
+    with pytest.raises(AssertionError, match="There is no bucket") as failed:
+        lab.snakemake("--cores", "1", "--dry-run")
+    assert "storage_object.py" not in str(failed.value)
+
+
+def test_an_archived_input_stops_a_run_before_its_first_job_and_no_run_that_is_done(lab: Lab) -> None:
+    (lab.folder / "Snakefile").write_text(
+        "rule copy:\n"
+        f"    input: getattr(storage, 's3-inventory')('s3://{lab.bucket}/raw/x')\n"
+        "    output: 'x'\n"
+        "    shell: 'cp {input} {output}'\n"
+    )
+    s3 = lab.aws.client("s3")
+    s3.put_object(Bucket=lab.bucket, Key="raw/x", Body=b"x", StorageClass="DEEP_ARCHIVE")
+    with pytest.raises(AssertionError, match="raw/x is archived: restore it") as failed:
+        lab.snakemake("--cores", "1")
+    assert "rule copy" not in str(failed.value)
+    s3.put_object(Bucket=lab.bucket, Key="runs/main/x", Body=b"x")
+    assert "Nothing to be done" in lab.snakemake("--cores", "1")
+
+
 @pytest.mark.parametrize("lab", [1], indirect=True)
 def test_results_of_jobs_that_run_again_are_asked_for_again(lab: Lab) -> None:
     lab.snakemake(*ELSEWHERE)

@@ -57,7 +57,7 @@ def test_an_inventory_says_what_exists(keys: list[str], asked: list[str], page: 
         answer = inventory.holds(key)
         # A directory may have to be asked for; nothing else is left open, or said wrongly.
         assert answer is exists(bucket, key) if answer is not None else (exists(bucket, key) or not inventory.complete)
-        assert bucket.requests <= pages + number
+        assert bucket.requests <= pages + 2 * number
     for location, seen in found.items():
         assert exists(bucket, location.key)
         assert seen.size == sum(len(k) for k in keys_in(bucket, location.key))
@@ -100,6 +100,28 @@ def test_a_bucket_with_millions_of_others_is_not_listed_whole() -> None:
             assert inventory.holds(f"raw/{n:06d}_R{mate}.fq") is True
             assert inventory.holds(f"raw/{n:06d}_R{mate}.txt") is False
     assert bucket.requests == 7
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_many_keys_cost_few_pages_in_any_order(falling: bool) -> None:
+    keys = [f"raw/S{n:04d}/L1/R{mate}.fq" for n in range(1500) for mate in (1, 2)]
+    bucket = Bucket([*keys, "a/first", "z/last"], 1000)
+    inventory = Inventory(bucket, "lab", "", 100, lambda *_: None)  # type: ignore[arg-type]
+    for key in sorted(keys, reverse=falling):
+        assert inventory.holds(key) is True
+        assert inventory.holds(f"{key}.none") is False
+    assert bucket.requests <= 10
+
+
+def test_a_folder_that_is_listed_in_part_has_no_size() -> None:
+    found: dict[Location, Seen] = {}
+    bucket = Bucket(["runs/main/a", "runs/other/b"], 1000)
+    Inventory(bucket, "lab", "runs/main/", 1, found.__setitem__).fill()  # type: ignore[arg-type]
+    assert {location.key for location in found} == {"runs/main/a", "runs/main"}
+
+
+def test_a_page_before_the_longest_key_begins_at_no_longer_one() -> None:
+    assert len(before("a" * 1024).encode()) <= 1024
 
 
 @given(st.text(min_size=1, max_size=4), st.text(min_size=1, max_size=4))

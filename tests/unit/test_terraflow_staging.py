@@ -164,4 +164,5 @@ def test_errors_of_aws_are_told_in_words() -> None:
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
     assert "submit policy" in str(words_of_aws(denied))
     assert "does not answer" in str(words_of_aws(EndpointConnectionError(endpoint_url="http://a")))
-    assert words_of_aws(ClientError({"Error": {"Code": "NoSuchBucket", "Message": "gone"}}, "X")) is not None
+    for code, words in (("NoSuchBucket", "make deploy"), ("403", "submit policy"), ("RequestTimeTooSkewed", "clock")):
+        assert words in str(words_of_aws(ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadObject")))
