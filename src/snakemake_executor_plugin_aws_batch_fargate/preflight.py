@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from . import client
+from .client import OUT_OF_REACH
 from .outside import Client
 from .submission import Stack
 
 DEFAULT_DISK_GIB = 20
 # The services that a run needs, by the names that users know. A head in a private network may reach no other.
 NEEDED = {"batch": "AWS Batch", "s3": "S3"}
-OUT_OF_REACH = (ConnectionError, HTTPClientError)
 T = TypeVar("T")
 ClientOf = Callable[[str], Client]
 

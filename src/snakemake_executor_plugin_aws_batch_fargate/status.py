@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
+from . import client
 from .outside import Client
 from .submission import Submission
 
@@ -20,8 +21,9 @@ MISSING_LOOKS = 5
 GROWTH = 1.5
 LONGEST = 6
 CALLS_PER_SECOND = 10
-# How long Batch may be out of reach, and how long a job may wait in RUNNABLE before something is said, in seconds.
-UNREACHABLE = 1800
+# Seconds between two looks, whatever the setting.
+SHORTEST_POLL = 0.1
+# How long a job may wait in RUNNABLE before something is said, in seconds.
 WAITING = 900
 
 
@@ -37,7 +39,7 @@ class Watch:
     ) -> None:
         """`warn` is told of trouble that may pass."""
         self._client = client
-        self._poll = max(0.1, poll_seconds)
+        self._poll = max(SHORTEST_POLL, poll_seconds)
         self._warn = warn
         self._clock = clock
         self._trouble_since: float | None = None
@@ -63,6 +65,11 @@ class Watch:
         self._note(trouble, all_failed=len(not_asked) == len(ids))
         return found, not_asked
 
+    def close(self) -> None:
+        """Looks that are under way end soon, and nothing is said about that."""
+        self._warn = lambda _: None
+        self._client.close()
+
     def plan(self, changed: bool, active: int) -> float:
         """Seconds until the next look: the setting's after a change, then growing."""
         self.interval = self._poll if changed else min(self.interval * GROWTH, self._poll * LONGEST)
@@ -82,10 +89,12 @@ class Watch:
         now = self._clock()
         if self._trouble_since is None or not all_failed:
             self._trouble_since = now
-        if now - self._trouble_since >= UNREACHABLE:
+        patience = client.patience(trouble) or client.UNREACHABLE
+        if now - self._trouble_since >= patience:
+            renew = "Renew the credentials of this machine, then s" if patience == client.EXPIRED else "S"
             raise WorkflowError(
-                f"AWS Batch could not be asked about the jobs for {UNREACHABLE // 60} minutes: {trouble}\n"
-                "They run on. Start the same command again, with the same run name, to wait for them."
+                f"AWS Batch could not be asked about the jobs for {patience / 60:g} min: {trouble}\n"
+                f"They run on. {renew}tart the same command again, with the same run name, to wait for them."
             )
         if now >= self._next_word:
             self._next_word = now + 60

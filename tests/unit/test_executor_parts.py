@@ -8,7 +8,9 @@ import dataclasses
 import datetime
 import io
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -46,9 +48,11 @@ from snakemake_executor_plugin_aws_batch_fargate import (
     preflight,
     rule_logs,
     settings,
+    signals,
     status,
     submission,
 )
+from snakemake_executor_plugin_aws_batch_fargate.client import EXPIRED, UNREACHABLE
 from snakemake_executor_plugin_aws_batch_fargate.shapes import Shape
 
 PACKAGE = Path(command.__file__).parent
@@ -597,12 +601,44 @@ def test_hanging_calls_do_not_hold_up_ctrl_c() -> None:
     assert set(left) == {"a", "b"}
 
 
+def test_what_has_succeeded_is_not_ended_when_calls_fail() -> None:
+    """Every second look and every second end fails, and jobs succeed between two rounds."""
+    calls, status_of = {"look": 0, "end": 0}, {"done": "SUCCEEDED", "soon": "RUNNING", "long": "RUNNING"}
+    ended: list[str] = []
+
+    def describe_jobs(jobs: list[str]) -> dict[str, Any]:
+        calls["look"] += 1
+        if calls["look"] % 2:
+            raise RuntimeError("500")
+        return {"jobs": [{"jobId": job, "status": status_of[job]} for job in jobs]}
+
+    def terminate_job(jobId: str, reason: str) -> None:
+        calls["end"] += 1
+        if calls["end"] <= 2:
+            status_of["soon"] = "SUCCEEDED"
+            raise RuntimeError("500")
+        assert status_of[jobId] == "RUNNING"
+        ended.append(jobId)
+
+    batch = SimpleNamespace(describe_jobs=describe_jobs, terminate_job=terminate_job)
+    assert cancellation.terminate(batch, list(status_of), deadline=10) == {}
+    assert ended == ["long"]
+
+
 def test_what_is_refused_is_told() -> None:
     def refuse(**_: object) -> None:
         raise RuntimeError("AccessDenied")
 
     batch = SimpleNamespace(describe_jobs=lambda jobs: {"jobs": []}, terminate_job=refuse)
     assert cancellation.terminate(batch, ["a"], deadline=0.2) == {"a": "AccessDenied"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_again_does_not_disturb(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with signals.undisturbed():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
 
 
 # Waiting
@@ -631,20 +667,30 @@ def test_a_word_about_jobs_that_wait_for_long() -> None:
     assert waiting.word(jobs) is not None
 
 
-def test_batch_out_of_reach_for_long_ends_the_run_with_a_word() -> None:
+@pytest.mark.parametrize(
+    ("code", "seconds", "words"),
+    [
+        ("TooManyRequestsException", UNREACHABLE, "They run on. Start the same command again"),
+        ("AccessDeniedException", UNREACHABLE, "They run on. Start the same command again"),
+        ("ExpiredTokenException", EXPIRED, "They run on. Renew the credentials of this machine, then start the same"),
+    ],
+)
+def test_batch_out_of_reach_for_long_ends_the_run_with_a_word(code: str, seconds: float, words: str) -> None:
     now = [0.0]
     failing = SimpleNamespace(
         describe_jobs=lambda jobs: (_ for _ in ()).throw(
-            ClientError({"Error": {"Code": "ExpiredToken", "Message": ""}}, "DescribeJobs")
+            ClientError({"Error": {"Code": code, "Message": ""}}, "DescribeJobs")
         )
     )
-    words: list[str] = []
-    watch = status.Watch(failing, 5, words.append, lambda: now[0])
+    said: list[str] = []
+    watch = status.Watch(failing, 5, said.append, lambda: now[0])
     assert watch.look(["a"]) == ({}, {"a"})
-    now[0] = status.UNREACHABLE
-    with pytest.raises(WorkflowError, match=r"They run on. Start the same command again"):
+    now[0] = seconds - 1
+    assert watch.look(["a"]) == ({}, {"a"})
+    now[0] = seconds
+    with pytest.raises(WorkflowError, match=words):
         watch.look(["a"])
-    assert len(words) == 1
+    assert said
 
 
 # The package
