@@ -36,12 +36,13 @@ def rule_logs(s3: Client, job: Job, description: Mapping[str, Any]) -> list[Rule
         parts = urlsplit(address, allow_fragments=False)
         try:
             answer = s3.get_object(Bucket=parts.netloc, Key=address.split("/", 3)[3], Range=f"bytes=-{BYTES}")
+            text = answer["Body"].read().decode(errors="replace")
         except (ClientError, BotoCoreError):
             # There is none when the job was ended from outside, and an empty one has no range.
             continue
         if answer["LastModified"].timestamp() < started:
             continue
-        lines = [line for line in answer["Body"].read().decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in text.splitlines() if line.strip()]
         if lines:
             found.append(RuleLog(address, lines[-LINES:]))
         if len(found) == FILES:

@@ -31,6 +31,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     EndpointConnectionError,
     ReadTimeoutError,
+    ResponseStreamingError,
 )
 from botocore.stub import Stubber
 from executor_fakes import REGION, FakeBatch, FakeGroup, FakeJob
@@ -264,6 +265,97 @@ SAID: list[tuple[str, dict[str, Any], list[str], str, failures.Again]] = [
         "no permission",
         failures.Again.NO,
     ),
+    (
+        "time, terminated by Batch",
+        {"isTerminated": True, "statusReason": "Job attempt duration exceeded timeout"},
+        [],
+        "time limit",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "ended in ECS",
+        {"statusReason": "Task stopped by user", "container": {"exitCode": 137}},
+        [],
+        "ended",
+        failures.Again.NO,
+    ),
+    (
+        "ended while it waited for a second attempt on Spot",
+        {"isTerminated": True, "attempts": [{"statusReason": "Your Spot Task was interrupted."}]},
+        [],
+        "ended",
+        failures.Again.NO,
+    ),
+    (
+        "image larger than the disk",
+        {"container": {"reason": "CannotPullContainerError: failed to extract layer: no space left on device"}},
+        [],
+        "no disk space",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "runtime",
+        {"container": {"reason": "ContainerRuntimeTimeoutError: Could not transition to running; timed out"}},
+        [],
+        "start-up",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "quota",
+        {"statusReason": "You've reached the limit on the number of vCPUs you can run concurrently"},
+        [],
+        "vCPU quota",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "maintenance",
+        {"statusReason": "ECS is performing maintenance on the underlying infrastructure hosting the task."},
+        [],
+        "maintenance",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "killed, whatever was written before",
+        {"container": {"exitCode": 137}, "statusReason": "Essential container in task exited"},
+        ["warning: AccessDenied on GetBucketTagging, which can be done without"],
+        "out of memory",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "no exit code and words that are not known",
+        {"statusReason": "Something that AWS has never said before"},
+        ["bwa: 1000 reads done"],
+        "stopped",
+        failures.Again.SNAKEMAKE,
+    ),
+    (
+        "no exit code",
+        {"statusReason": "Essential container in task exited"},
+        ["ValueError: reads are damaged"],
+        "error",
+        failures.Again.NO,
+    ),
+    (
+        "not found, but no command",
+        {"container": {"exitCode": 1}},
+        ["ValueError: contig chr1: not found"],
+        "error",
+        failures.Again.NO,
+    ),
+    (
+        "not found by dash",
+        {"container": {"exitCode": 1}},
+        ["sh: 1: bwa: not found"],
+        "command not found",
+        failures.Again.NO,
+    ),
+    (
+        "S3 that takes nothing",
+        {"container": {"exitCode": 1}},
+        ["An error occurred (SlowDown) when calling the PutObject operation (reached max retries: 4): Please reduce"],
+        "network",
+        failures.Again.SNAKEMAKE,
+    ),
     ("crash", {"container": {"exitCode": 139}}, [], "crash", failures.Again.NO),
     (
         "arch",
@@ -293,7 +385,7 @@ def test_causes(described: dict[str, Any], lines: list[str], cause: str, again: 
 def test_every_row_of_the_table_can_be_reached_and_says_what_to_do() -> None:
     reached = {failures.explain(described, lines).cause.name for _, described, lines, *_ in SAID}
     table = {cause.name for cause in failures.CAUSES}
-    assert table - reached == {"no credentials", "network", "not executable"}
+    assert table - reached == {"no credentials", "not executable"}
     assert failures.explain({"container": {"exitCode": 126}}, []).cause.name == "not executable"
     assert failures.explain({}, ["NoCredentialsError: Unable to locate"]).cause.name == "no credentials"
     assert failures.explain({}, ["Could not connect to the endpoint URL: s3"]).cause.name == "network"
@@ -357,6 +449,27 @@ def test_a_log_that_comes_late() -> None:
     assert log.lines == ["late"]
 
 
+def test_pages_without_lines_are_turned() -> None:
+    pages: dict[str | None, Any] = {
+        None: {"events": [], "nextBackwardToken": "1"},
+        "1": {"events": [], "nextBackwardToken": "2"},
+        "2": {"events": [{"message": "there"}], "nextBackwardToken": "3"},
+    }
+    asked = SimpleNamespace(get_log_events=lambda nextToken=None, **_: pages[nextToken])
+    assert logs.tail(asked, {"container": {"logStreamName": "s"}}, REGION).lines == ["there"]
+
+
+def test_a_log_out_of_reach_is_not_asked_for_again() -> None:
+    asked: list[str] = []
+
+    def unreachable(logGroupName: str, **_: Any) -> None:
+        asked.append(logGroupName)
+        raise EndpointConnectionError(endpoint_url="https://logs")
+
+    log = logs.tail(SimpleNamespace(get_log_events=unreachable), {"container": {"logStreamName": "s"}}, REGION, "/g")
+    assert "can't be read" in log.trouble and asked == ["/g"]
+
+
 def test_no_log() -> None:
     log = logs.tail(None, {"container": {}}, REGION)
     assert log.where() == [] and "did not start" in log.trouble
@@ -379,6 +492,19 @@ def test_no_log() -> None:
         "Authorization: Bearer abcdef",
         "https://me:hunter22@example.org",
         "API_KEY=abcdef",
+        "x-api-key: abcdef",
+        "Authorization: AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=abcdef0123",
+        "https://b.s3.amazonaws.com/k?AWSAccessKeyId=ASIAIOSFODNN7EXAMPLE&Signature=abcdef0123",
+        "curl -H 'Authorization: Bearer abcdef' --token abcdef --password 'hunter22 hunter22'",
+        'password="hunter22 and hunter22"',
+        "password=one,hunter22",
+        r"{\"password\": \"hunter22\"}",
+        "password='hunter22",
+        "<SessionToken>abcdef</SessionToken>",
+        "redis://:hunter22@cache https://hunter22@example.org https://me:hunter@22hunter22@example.org",
+        "got eyJhbGciOiJI.abcdef.abcdef and ghp_abcdefabcdefabcdef12",
+        "-----BEGIN RSA PRIVATE KEY-----\n | abcdef\n-----END RSA PRIVATE KEY-----",
+        "pass\x1b[31mword=\x1b[0mhunter22",
         "the-known-secret",
     ],
 )
@@ -394,17 +520,45 @@ def test_what_is_no_secret_is_shown() -> None:
     assert logs.redact(line) == line
 
 
+def test_orders_to_a_terminal_are_left_out() -> None:
+    shown = logs.redact("\x1b[1;31merror\x1b[0m:\tbad\x1b]0;title\x07 reads\x07\x1b]0;no end\nnext\x00 line")
+    assert shown == "error:\tbad reads\nnext line"
+
+
+def test_long_lines_are_shortened_and_cost_no_time() -> None:
+    start = time.monotonic()
+    shown = logs.redact("\n".join(["token" * 50_000, "x" * 200_000, "AKIAIOSFODNN7EXAMPLE" + "y" * 5000]))
+    assert time.monotonic() - start < 5
+    assert len(shown) < 4000 and "… (199000 more characters)" in shown and "IOSFODNN7" not in shown
+
+
 def test_ends_of_rule_logs() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    bodies = {"runs/a.log": (now, b"one\n\ntwo\n"), "runs/old.log": (now - datetime.timedelta(hours=1), b"old\n")}
+    bodies = {
+        "runs/a.log": (now, io.BytesIO(b"one\n\ntwo\n")),
+        "runs/old.log": (now - datetime.timedelta(hours=1), io.BytesIO(b"old\n")),
+    }
 
     def get_object(Bucket: str, Key: str, Range: str) -> dict[str, Any]:
         assert Range == "bytes=-16384"
         if Key not in bodies:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": ""}}, "GetObject")
-        return {"LastModified": bodies[Key][0], "Body": io.BytesIO(bodies[Key][1])}
+        return {"LastModified": bodies[Key][0], "Body": bodies[Key][1]}
 
-    job = FakeJob(log=["s3://data/runs/a.log", "s3://data/runs/old.log", "s3://data/runs/none.log", "local.log"])
+    class Broken(io.BytesIO):
+        def read(self, *_: object) -> bytes:
+            raise ResponseStreamingError(error="cut")
+
+    bodies["runs/cut.log"] = (now, Broken())
+    job = FakeJob(
+        log=[
+            "s3://data/runs/cut.log",
+            "s3://data/runs/a.log",
+            "s3://data/runs/old.log",
+            "s3://data/runs/none.log",
+            "local.log",
+        ]
+    )
     found = rule_logs.rule_logs(SimpleNamespace(get_object=get_object), job, {"startedAt": now.timestamp() * 1000})
     assert found == [rule_logs.RuleLog("s3://data/runs/a.log", ["one", "two"])]
 
