@@ -364,10 +364,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """What the job has written: the end of its log stream, and of its rules' log files."""
         if not description:
             return None, []
-        return (
-            logs.tail(self._logs, description, self._region, self.settings.log_group),
-            rule_logs.rule_logs(self._s3, info.job, description),
-        )
+        log = logs.tail(self._logs, description, self._region, self.settings.log_group)
+        return log, rule_logs.rule_logs(self._s3, info.job, description, log.lines if log else ())
 
     def _again(
         self,

@@ -12,6 +12,9 @@ from .client import OUT_OF_REACH
 from .outside import Client
 
 LINES = 30
+# Lines that are asked for: after a failure the worker of a group still stores what its other jobs have made.
+ASKED = 300
+STORING = re.compile(r"(?:Storing in storage|Retrieving from storage): |Finished (?:upload|retrieval)\.$")
 DEFAULT_GROUP = "/aws/batch/job"
 HIDDEN = "[hidden]"
 
@@ -104,11 +107,12 @@ def _last_lines(client: Client, group: str, stream: str) -> list[str]:
     page: dict[str, str] = {}
     for _ in range(PAGES):
         answer = client.get_log_events(
-            logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False, **page
+            logGroupName=group, logStreamName=stream, limit=ASKED, startFromHead=False, **page
         )
         token = answer.get("nextBackwardToken")
         if answer["events"] or not token or page.get("nextToken") == token:
-            return [line for event in answer["events"] for line in event["message"].splitlines()]
+            lines = [line for event in answer["events"] for line in event["message"].splitlines()]
+            return [line for line in lines if not STORING.match(line)] or lines
         page = {"nextToken": token}
     return []
 

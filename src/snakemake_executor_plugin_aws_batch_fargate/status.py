@@ -23,7 +23,8 @@ LONGEST = 6
 CALLS_PER_SECOND = 10
 # Seconds between two looks, whatever the setting.
 SHORTEST_POLL = 0.1
-# How long a job may wait in RUNNABLE before something is said, in seconds.
+# How long a job may wait in one of these before something is said, in seconds.
+BEFORE_RUNNING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 WAITING = 900
 
 
@@ -102,7 +103,7 @@ class Watch:
 
 
 class Waiting:
-    """Notices jobs that wait in RUNNABLE for long. Batch itself gives no reason for most of them."""
+    """Notices jobs that wait for long before they run. Batch itself gives no reason for most of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """The clock counts seconds."""
@@ -113,7 +114,7 @@ class Waiting:
     def word(self, jobs: Sequence[tuple[str, Submission, str]]) -> str | None:
         """What to tell the user, at most once in a while. `jobs`: description, submission and reason of each job."""
         now = self._clock()
-        stuck = [job for job in jobs if job[1].status == "RUNNABLE" and now - job[1].since >= WAITING]
+        stuck = [job for job in jobs if job[1].status in BEFORE_RUNNING and now - job[1].since >= WAITING]
         if not stuck or now < self._next_word:
             return None
         # Said rarer the longer it lasts.
@@ -123,9 +124,10 @@ class Waiting:
         vcpus = max(job[1].shape.vcpus for job in stuck)
         reasons = sorted({reason for *_, reason in stuck if reason})
         running = sum(job[1].status in ("STARTING", "RUNNING") for job in jobs)
+        states = ", ".join(sorted({job[1].status for job in stuck}))
         lines = [
-            f"Jobs that have waited in RUNNABLE for more than {WAITING // 60} minutes: {len(stuck)}, the longest for "
-            f"{(now - submission.since) / 60:.0f}: {name}. Jobs that are running or starting: {running}.",
+            f"Jobs that have waited in {states} for more than {WAITING // 60} minutes: {len(stuck)}, the "
+            f"longest for {(now - submission.since) / 60:.0f}: {name}. Jobs that are running or starting: {running}.",
             *(f"AWS Batch says: {reason}" for reason in reasons),
             f"The largest of those that wait needs {vcpus:g} vCPU. A job waits for ever, without a reason, if that is "
             "more than the account's quota of Fargate vCPUs (6 in a new account; Spot and on-demand have one each), or "

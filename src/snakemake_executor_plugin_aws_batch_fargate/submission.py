@@ -262,5 +262,5 @@ def _number(job: Job, name: str, default: int) -> int:
         return default
     try:
         return math.ceil(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WorkflowError(f"{describe(job)} has {name}={value!r}, which is not a number.") from None

@@ -37,6 +37,9 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+TAIL = executor.logs.tail
+
+
 class Log:
     """What was logged, by level."""
 
@@ -658,6 +661,19 @@ def test_a_definition_of_its_own(make: Make, aws: FakeAws) -> None:
     assert [job["jobDefinition"] for job in aws.batch.submitted()] == ["report"]
     assert "25 GiB of disk were asked for" in str(large.errors)
     assert "Job definition absent has no active revision" in str(none.errors)
+
+
+def test_logs_out_of_reach_cost_seconds(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens there."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:1")
+    monkeypatch.setattr(executor.logs, "tail", TAIL)
+    one = make(log_group="/jobs")
+    one.run_jobs([FakeJob()])
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", 1, "Essential container in task exited")
+    start = time.monotonic()
+    until(lambda: len(ended(one)) == 1)
+    assert time.monotonic() - start < 10
+    assert "its log can't be read" in ended(one)[0][0].errors[0]
 
 
 def test_a_pause_of_nothing_is_a_short_one(make: Make, aws: FakeAws) -> None:

@@ -118,7 +118,7 @@ def test_a_group_is_named_for_what_its_jobs_share() -> None:
 
 
 def test_tags_are_legal() -> None:
-    job = FakeJob(wildcards_dict={"sample": "père*noël" + "x" * 300})
+    job = FakeJob(wildcards_dict={"sample": "père\tnoël" + "x" * 300})
     tags = names.job_tags("main", job, {"owner": "me"})
     assert tags["terraflow:sample"].startswith("père_noël") and len(tags["terraflow:sample"]) == 256
     assert tags["owner"] == "me"
@@ -138,6 +138,18 @@ def test_settings_are_read() -> None:
 def test_wrong_definitions_are_refused(wrong: str) -> None:
     with pytest.raises(WorkflowError, match="--aws-batch-fargate-job-definitions"):
         settings.parse_definitions(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["aws:run=1", "a*=b", "a='b;c'", f"{'k' * 129}=v", f"k={'v' * 257}", "a='b\tc'"])
+def test_tags_that_aws_does_not_take_are_refused(wrong: str) -> None:
+    with pytest.raises(WorkflowError, match="--aws-batch-fargate-tags"):
+        settings.parse_tags(wrong)
+
+
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), "much"])
+def test_a_resource_that_is_no_number_is_named(wrong: object) -> None:
+    with pytest.raises(WorkflowError, match=r"Rule bwa_mem .*mem_mb=.* not a number"):
+        submission.shape_of(FakeJob(resources={"mem_mb": wrong}), STACK)
 
 
 # Commands
@@ -426,7 +438,7 @@ def test_the_message_has_all_that_is_known() -> None:
 def test_the_end_of_a_log_stream() -> None:
     stubbed = client("logs")
     with Stubber(stubbed) as stub:
-        asked = {"logStreamName": "s", "limit": 30, "startFromHead": False}
+        asked = {"logStreamName": "s", "limit": 300, "startFromHead": False}
         stub.add_client_error(
             "get_log_events", "ResourceNotFoundException", expected_params={"logGroupName": "/g", **asked}
         )
@@ -563,6 +575,24 @@ def test_ends_of_rule_logs() -> None:
     assert found == [rule_logs.RuleLog("s3://data/runs/a.log", ["one", "two"])]
 
 
+def test_of_a_group_the_log_of_what_failed_comes_first() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    bucket = SimpleNamespace(get_object=lambda **_: {"LastModified": now, "Body": io.BytesIO(b"line")})
+    job = FakeJob(log=[f"s3://data/{n}.log" for n in range(100)])
+    said = [
+        "    log: s3://data/77.log (send to storage) (check log file(s) for error details)",
+        "s3://data/50.log stored",
+    ]
+    found = rule_logs.rule_logs(bucket, job, {}, said)
+    assert [log.address[10:-4] for log in found] == ["77", "0", "1", "2", "3"]
+
+
+def test_what_a_worker_stores_after_a_failure_does_not_hide_it() -> None:
+    stored = [{"message": f"Storing in storage: s3://data/{n}\nFinished upload."} for n in range(100)]
+    asked = SimpleNamespace(get_log_events=lambda **_: {"events": [{"message": "reads are damaged"}, *stored]})
+    assert logs.tail(asked, {"container": {"logStreamName": "s"}}, REGION).lines == ["reads are damaged"]
+
+
 # Preflight
 
 
@@ -674,6 +704,22 @@ def test_one_thing_wrong(wrong: Callable[[Everything], None], words: str) -> Non
     report = site.check()
     assert any(words in problem for problem in report.problems), report.problems
     assert words in report.text()
+
+
+def test_an_image_of_another_region_is_not_looked_for_here() -> None:
+    site = Everything()
+    for name, disk in (("worker-20gib", 20), ("worker-50gib", 50)):
+        image = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/terraflow:worker-1"
+        site.batch.define(name, disk, image=image)
+    site.errors["describe_images"] = "RepositoryNotFoundException"
+    assert site.check().problems == [] and "describe_images" not in site.asked
+
+
+def test_a_queue_without_a_name() -> None:
+    report = preflight.check(
+        Everything().client_of, dataclasses.replace(STACK, queue=""), REGION, None, Everything().client_of
+    )
+    assert "No job queue is named" in report.text()
 
 
 def test_roles_that_do_not_exist() -> None:
@@ -798,18 +844,19 @@ def test_ctrl_c_again_does_not_disturb(number: signal.Signals) -> None:
 # Waiting
 
 
-def test_a_word_about_jobs_that_wait_for_long() -> None:
+@pytest.mark.parametrize("state", status.BEFORE_RUNNING)
+def test_a_word_about_jobs_that_wait_for_long(state: str) -> None:
     now = [0.0]
     waiting = status.Waiting(lambda: now[0])
     sent = submission.prepare(FakeJob(threads=8), STACK, "command", {}, None)
-    sent.status, sent.since = "RUNNABLE", 0.0
+    sent.status, sent.since = state, 0.0
     jobs = [("Rule bwa_mem (sample=A)", sent, "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")]
     assert waiting.word(jobs) is None
     now[0] = status.WAITING + 60
     said = waiting.word(jobs)
     assert said is not None
     for part in (
-        "more than 15 minutes: 1,",
+        f"waited in {state} for more than 15 minutes: 1,",
         "for 16: Rule bwa_mem (sample=A)",
         "needs 8 vCPU",
         "quota",
