@@ -13,6 +13,8 @@ IDS_PER_CALL = 100
 # Seconds for all of it, and between two tries of calls that failed.
 DEADLINE = 20.0
 PAUSE = 0.5
+# So many rounds, or half of the time, for finding out which have ended; then the others are ended unseen.
+LOOKS = 5
 
 
 def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) -> dict[str, str]:
@@ -21,12 +23,21 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
     The client should try each call only once and give up early (`client.hasty`): failed calls are repeated here, in
     rounds, until the deadline in seconds.
     """
-    until = time.monotonic() + deadline
+    start = time.monotonic()
+    until = start + deadline
     pool = ThreadPoolExecutor(AT_ONCE)
+    left = dict.fromkeys(ids, "it was not reached in time")
+    looks = 0
     try:
-        left = dict.fromkeys(_unfinished(client, pool, ids, until), "it was not reached in time")
         while left and time.monotonic() < until:
-            calls = {pool.submit(client.terminate_job, jobId=job, reason=ENDED_BY_US): job for job in left}
+            if looks < LOOKS and time.monotonic() < start + deadline / 2:
+                looks += 1
+                seen = _look(client, pool, list(left), until)
+                left = {job: why for job, why in left.items() if seen.get(job) not in ("SUCCEEDED", "FAILED")}
+                due = [job for job in left if job in seen]
+            else:
+                due = list(left)
+            calls = {pool.submit(client.terminate_job, jobId=job, reason=ENDED_BY_US): job for job in due}
             done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()))
             for call in done:
                 error = call.exception()
@@ -42,11 +53,13 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _unfinished(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: float) -> list[str]:
-    """Without those that have ended since the last look; where that can't be found out, all are kept."""
+def _look(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: float) -> dict[str, str]:
+    """Status of jobs, "" of those that Batch does not know; without those that it could not be asked about."""
     batches = [list(ids[start : start + IDS_PER_CALL]) for start in range(0, len(ids), IDS_PER_CALL)]
-    calls: list[Future[Any]] = [pool.submit(client.describe_jobs, jobs=batch) for batch in batches]
+    calls: dict[Future[Any], list[str]] = {pool.submit(client.describe_jobs, jobs=batch): batch for batch in batches}
     done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()) / 2)
-    answers = [call.result() for call in done if call.exception() is None]
-    ended = {job["jobId"] for answer in answers for job in answer["jobs"] if job["status"] in ("SUCCEEDED", "FAILED")}
-    return [job for job in ids if job not in ended]
+    seen: dict[str, str] = {}
+    for call in done:
+        if call.exception() is None:
+            seen |= dict.fromkeys(calls[call], "") | {job["jobId"]: job["status"] for job in call.result()["jobs"]}
+    return seen

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
 
 from .outside import Client
@@ -16,6 +17,13 @@ from .outside import Client
 SUBMISSIONS_PER_SECOND = 40
 SUBMITTERS = 8
 CONNECTIONS = 32
+# Seconds after which one who waits asks whether that is still wanted.
+TICK = 0.2
+# Seconds for which calls are repeated while AWS is out of reach, and after credentials have expired: botocore renews in
+# time those that it can, so that the others stay expired.
+UNREACHABLE = 1800
+EXPIRED = 60
+OUT_OF_REACH = (ConnectionError, HTTPClientError)
 
 
 class Pacer:
@@ -35,6 +43,12 @@ class Pacer:
         time.sleep(max(0.0, start - time.monotonic()))
 
 
+class Closed(BotoCoreError):
+    """A call that was given up."""
+
+    fmt = "the run is being ended"
+
+
 class FargateBatchClient(BatchClient):  # type: ignore[misc]
     """Batch in the region of the settings; throttled calls and server errors are tried again by botocore.
 
@@ -47,13 +61,35 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
     def __init__(self, region_name: str | None = None, config: Config | None = None) -> None:
         """`config` replaces how often and how long calls are tried."""
         self._config: Config = config or patient()
+        self._closed = threading.Event()
+        self._gate = threading.Lock()
         super().__init__(region_name=region_name)
 
     def initialize_batch_client(self) -> Client:
         """The boto3 client behind this one."""
         client = client_of("batch", self.region_name, self._config)
+        # botocore's limiter stands between these two: handlers of longer names come first.
+        client.meta.events.register_first("before-send.batch", self._enter)
+        client.meta.events.register_last("before-send", self._leave)
         client.meta.events.register("before-send.batch.SubmitJob", Pacer(SUBMISSIONS_PER_SECOND).wait)
         return client
+
+    def close(self) -> None:
+        """Makes all calls fail with `Closed`, those under way before their next attempt."""
+        self._closed.set()
+
+    def _enter(self, **_: object) -> None:
+        """Lets one call at a time to the limiter: who waits there for its turn can't be called back."""
+        while not self._gate.acquire(timeout=TICK):
+            self._go_on()
+
+    def _leave(self, **_: object) -> None:
+        self._gate.release()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._closed.is_set():
+            raise Closed()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         """Any other operation of Batch."""
@@ -61,6 +97,17 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
             raise AttributeError(operation)
         call: Callable[..., Any] = getattr(self.client, operation)
         return call
+
+
+def patience(error: Exception) -> float:
+    """Seconds for which a call that failed so is worth to be repeated; 0 if AWS has refused it."""
+    if not isinstance(error, ClientError):
+        return UNREACHABLE if isinstance(error, OUT_OF_REACH) else 0
+    code = error.response["Error"]["Code"]
+    if code.startswith("ExpiredToken"):
+        return EXPIRED
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return UNREACHABLE if status == 429 or status >= 500 or "Throttl" in code or "TooManyRequests" in code else 0
 
 
 def client_of(service: str, region: str | None, config: Config | None = None) -> Client:
@@ -77,6 +124,16 @@ def patient() -> Config:
         max_pool_connections=CONNECTIONS,
         connect_timeout=10,
         read_timeout=20,
+    )
+
+
+def repeated() -> Config:
+    """For calls that are repeated by those who make them: adaptive retries, and pauses that Ctrl-C can wait for."""
+    return Config(
+        retries={"mode": "adaptive", "total_max_attempts": 4},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=5,
+        read_timeout=10,
     )
 
 

@@ -28,17 +28,16 @@ from . import (
     preflight,
     rule_logs,
     settings,
+    signals,
     sources,
 )
 from .outside import Client, Job
 from .resume import Earlier, Found
 from .shapes import Least, more
-from .status import MISSING_LOOKS, Waiting, Watch
+from .status import MISSING_LOOKS, SHORTEST_POLL, Waiting, Watch
 from .submission import Stack, Submission, Submitter, describe, prepare
 
 READERS = 8
-# How often a pause between two looks asks whether it is still wanted.
-TICK = 0.2
 
 Arrival = tuple[Job, Submission, "Future[str | None]"]
 
@@ -51,7 +50,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     """Runs each job as a job of AWS Batch on Fargate, from job definitions that are there already."""
 
     # The thread that looks after jobs starts before __post_init__ has run.
-    _pause = TICK
+    _pause = client.TICK
     _fresh = False
 
     def __post_init__(self) -> None:
@@ -68,11 +67,13 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             tags=settings.parse_tags(given.tags),
             disk_of=self._disk_of,
         )
-        self._pause = given.poll_seconds
+        self._pause = max(SHORTEST_POLL, given.poll_seconds)
         self._disks: dict[str, int] = {}
         # All jobs that are not known to have ended. Snakemake's own list is empty while it looks at them.
         self._live: dict[str, SubmittedJobInfo] = {}
         self._live_lock = Lock()
+        # Those that could not be ended.
+        self._left: set[str] = set()
         # Ids that this head has submitted: what is marked with others is an earlier head's.
         self._own: set[str] = set()
         self._refusals: set[str] = set()
@@ -89,7 +90,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     @cached_property
     def _watch(self) -> Watch:
-        batch = client.FargateBatchClient(self._region)
+        batch = client.FargateBatchClient(self._region, client.repeated())
         return Watch(batch, self.settings.poll_seconds, self.logger.warning)
 
     @cached_property
@@ -98,7 +99,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     @cached_property
     def _logs(self) -> Client:
-        return client.client_of("logs", self._region)
+        return client.client_of("logs", self._region, client.brief())
 
     @cached_property
     def _sender(self) -> command.Sender | None:
@@ -114,10 +115,10 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _submitter(self) -> Submitter:
         """Made when preflight has found nothing wrong, and the sources are sent."""
         found = sources.collect(self.workflow, self.logger.info)
-        clients: dict[str, Client] = {"batch": self.batch_client}
+        clients = {"batch": lambda: self.batch_client, "s3": lambda: self._s3}
 
         def client_of(service: str) -> Client:
-            return clients.setdefault(service, client.client_of(service, self._region))
+            return clients[service]()
 
         report = preflight.check(client_of, self._stack, self._region, self._prefix)
         for unknown in report.unknown:
@@ -125,7 +126,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if report.problems:
             raise WorkflowError(report.text())
         self._sent = archive.send(self.workflow, found)
-        return Submitter(self.batch_client, report.fair_share)
+        batch = client.FargateBatchClient(self._region, client.repeated())
+        return Submitter(batch, report.fair_share, self.logger.warning)
 
     @cached_property
     def _earlier(self) -> Earlier:
@@ -163,8 +165,14 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     def run_jobs(self, jobs: Sequence[Any]) -> None:
         """Submits jobs, many at a time; those that an earlier head submitted are waited for instead."""
+        signals.end_at_sigterm()
         submitter = self._submitter
-        marked = self._marked(jobs)
+        try:
+            self._submit(submitter, jobs, self._marked(jobs))
+        except (ClientError, BotoCoreError) as error:
+            raise WorkflowError(f"AWS Batch could not be asked about jobs of an earlier start: {error}") from error
+
+    def _submit(self, submitter: Submitter, jobs: Sequence[Any], marked: Sequence[list[Found]]) -> None:
         arrivals: SimpleQueue[Arrival] = SimpleQueue()
         pool = ThreadPoolExecutor(client.SUBMITTERS)
         under_way = 0
@@ -189,10 +197,11 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 under_way -= 1
         except BaseException:
             # Also for Ctrl-C: what is under way has to be known, so that it can be ended.
-            submitter.close()
-            pool.shutdown(wait=True, cancel_futures=True)
-            while not arrivals.empty():
-                self._stray(*arrivals.get())
+            with signals.undisturbed():
+                submitter.close()
+                pool.shutdown(wait=True, cancel_futures=True)
+                while not arrivals.empty():
+                    self._stray(*arrivals.get())
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -320,7 +329,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 changed = True
                 submission.status, submission.since = status, time.monotonic()
             if status == "SUCCEEDED":
-                self._ended(info)
+                self._ended(info.external_jobid)
                 self.report_job_success(info)
             elif status == "FAILED":
                 failed.append((info, description))
@@ -338,7 +347,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """Until the next look, or until nobody waits for it any more."""
         until = time.monotonic() + self._pause
         while self.wait and time.monotonic() < until:
-            await asyncio.sleep(TICK)
+            await asyncio.sleep(client.TICK)
 
     def _failed(self, failed: Sequence[tuple[SubmittedJobInfo, Mapping[str, Any]]]) -> list[SubmittedJobInfo]:
         """Explains failures; the answer is the jobs that go on on the on-demand queue."""
@@ -355,10 +364,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """What the job has written: the end of its log stream, and of its rules' log files."""
         if not description:
             return None, []
-        return (
-            logs.tail(self._logs, description, self._region, self.settings.log_group),
-            rule_logs.rule_logs(self._s3, info.job, description),
-        )
+        log = logs.tail(self._logs, description, self._region, self.settings.log_group)
+        return log, rule_logs.rule_logs(self._s3, info.job, description, log.lines if log else ())
 
     def _again(
         self,
@@ -369,7 +376,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     ) -> bool:
         """Whether the job goes on on the on-demand queue; if not, Snakemake is told that it failed."""
         job, submission = info.job, info.aux["submission"]
-        self._ended(info)
+        self._ended(info.external_jobid)
         if description:
             lines = [*(log.lines if log else []), *(line for file in files for line in file.lines)]
             failure = failures.explain(description, lines)
@@ -416,9 +423,9 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         info.job.register(external_jobid=job_id)
         return True
 
-    def _ended(self, info: SubmittedJobInfo) -> None:
+    def _ended(self, job_id: str | None) -> None:
         with self._live_lock:
-            self._live.pop(str(info.external_jobid), None)
+            self._live.pop(str(job_id), None)
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: object) -> None:
         """Snakemake's own words about a failed job, with ours in them. Of a group it would print none of ours."""
@@ -435,13 +442,22 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if "_submitter" not in self.__dict__:
             return
         self._submitter.close()
+        self._watch.close()
+        with signals.undisturbed():
+            self._end_all()
+
+    def _end_all(self) -> None:
+        hasty = client.FargateBatchClient(self._region, client.hasty())
+        lost = self._submitter.lost(hasty)
         with self._live_lock:
-            ids = list(self._live)
+            ids = [job_id for job_id in dict.fromkeys([*self._live, *lost]) if job_id not in self._left]
         if not ids:
             return
         self.logger.info(f"Ending {messages.counted(len(ids), 'Batch job')}…")
-        hasty = client.FargateBatchClient(self._region, client.hasty())
         left = cancellation.terminate(hasty, ids)
+        self._left.update(left)
+        for job_id in set(ids) - set(left):
+            self._ended(job_id)
         if left:
             self.logger.error(
                 f"{messages.counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not "
@@ -455,9 +471,13 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self.logger.info("All of them are ended.")
 
     def shutdown(self) -> None:
-        """When no job is left, nobody needs the sources any more."""
+        """When no job is left, nobody needs the sources any more; those that run on still fetch them."""
         super().shutdown()
-        if self._sent is None or self.workflow.remote_execution_settings.immediate_submit:
+        if "_submitter" in self.__dict__ and self._submitter.closed:
+            # The thread that looks after jobs may have been giving one to the on-demand queue.
+            with signals.undisturbed():
+                self._end_all()
+        if self._sent is None or self._live or self.workflow.remote_execution_settings.immediate_submit:
             return
         try:
             archive.remove(self.workflow, self._sent)

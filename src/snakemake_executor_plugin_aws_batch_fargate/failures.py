@@ -8,6 +8,13 @@ from typing import Any
 
 OUT_OF_MEMORY = "out of memory"
 OUT_OF_DISK = "no disk space"
+# What Batch says when it ends a job for its time limit, and ECS when someone stops a task.
+EXCEEDED = r"exceeded timeout|timeout expired"
+STOPPED_BY = r"Task stopped by|stopped by user|UserInitiated"
+# SIGKILL: the container's own process was killed.
+KILLED = 137
+# What AWS says when the container's process ended by itself, whatever its exit code.
+EXITED = "Essential container in task exited"
 # The reason that this plugin gives when it ends a job.
 ENDED_BY_US = "ended by Snakemake"
 
@@ -61,7 +68,7 @@ CAUSES = (
         "time limit",
         "It ran longer than its time limit.",
         "Raise the rule's runtime (minutes), or the timeout of the job definition if the rule has none.",
-        reason=r"exceeded timeout",
+        reason=EXCEEDED,
         again=Again.SNAKEMAKE,
     ),
     Cause(
@@ -69,6 +76,14 @@ CAUSES = (
         "It ran out of memory.",
         "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
         reason=r"OutOfMemory|out of memory",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        OUT_OF_DISK,
+        "Its disk was full.",
+        "Raise the rule's disk_mb, or let it grow with the attempt; the largest job definition is the limit.",
+        reason=r"no space left on device",
+        log=r"[Nn]o space left on device|ENOSPC|[Dd]isk quota exceeded",
         again=Again.SNAKEMAKE,
     ),
     Cause(
@@ -92,15 +107,23 @@ CAUSES = (
         "Often passes by itself. If not: look at the subnets' routes and endpoints, the security group, the execution "
         "role and the log group.",
         reason=r"ResourceInitialization|Task failed to start|CannotStartContainer|CannotCreateContainer|InternalError"
-        r"|CannotInspectContainer|Timeout waiting for network|network interface|Capacity is unavailable",
+        r"|CannotInspectContainer|CannotCreateVolume|ContainerRuntime\w*Error|DockerTimeout|Timeout waiting for"
+        r"|network interface|Capacity is unavailable",
         again=Again.SNAKEMAKE,
     ),
     Cause(
-        OUT_OF_DISK,
-        "Its disk was full.",
-        "Raise the rule's disk_mb, or let it grow with the attempt; the largest job definition is the limit.",
-        reason=r"no space left on device",
-        log=r"[Nn]o space left on device|ENOSPC|[Dd]isk quota exceeded",
+        "vCPU quota",
+        "It would have been more vCPUs than the account may have at a time.",
+        "Let fewer jobs run at a time (--jobs), or have the quota raised: "
+        "aws service-quotas list-service-quotas --service-code fargate.",
+        reason=r"limit on the number of vCPUs|vCPU limit",
+        again=Again.SNAKEMAKE,
+    ),
+    Cause(
+        "maintenance",
+        "AWS took the machine that it ran on out of service.",
+        "Nothing, if it runs again by itself.",
+        reason=r"performing maintenance|task retirement|infrastructure (?:issue|failure)",
         again=Again.SNAKEMAKE,
     ),
     Cause(
@@ -109,7 +132,7 @@ CAUSES = (
         "Raise the rule's mem_mb, or let it grow: mem_mb=lambda wildcards, attempt: 4000 * attempt.",
         log=r"exit codes of the parts of what failed, in order:.*\b137\b|(?:^|[\s:])Killed$|\bMemoryError\b"
         r"|std::bad_alloc|[Cc]annot allocate memory|OutOfMemoryError|exit (?:code|status) 137|SIGKILL",
-        codes=(137,),
+        codes=(KILLED,),
         again=Again.SNAKEMAKE,
     ),
     Cause(
@@ -126,16 +149,17 @@ CAUSES = (
     ),
     Cause(
         "network",
-        "It could not reach AWS.",
+        "It could not reach AWS, or got no answer.",
         "Look at the subnets' routes and endpoints, and at the security group.",
-        log=r"EndpointConnectionError|Could not connect to the endpoint URL|ConnectTimeoutError",
+        log=r"EndpointConnectionError|Could not connect to the endpoint URL|ConnectTimeoutError|ReadTimeoutError"
+        r"|ConnectionClosedError|ResponseStreamingError|\(reached max retries",
         again=Again.SNAKEMAKE,
     ),
     Cause(
         "command not found",
         "A command of the rule is not in the image.",
         "Look at the last lines for its name; add it to the image, and deploy it.",
-        log=r": command not found$|: not found$",
+        log=r": command not found$|\bsh: (?:\d+: |line \d+: )?\S+: not found$",
         codes=(127,),
     ),
     Cause(
@@ -158,6 +182,12 @@ LOST = Cause(
     "lost",
     "AWS Batch does not know it any more.",
     "Look whether the queue's account and region are the ones that it was submitted to.",
+    again=Again.SNAKEMAKE,
+)
+STOPPED = Cause(
+    "stopped",
+    "AWS stopped it, and its tool had not failed.",
+    "Look at the reason. If it happens again, ask AWS what it means.",
     again=Again.SNAKEMAKE,
 )
 TOOL = Cause(
@@ -192,12 +222,16 @@ def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
     ]
     reasons = list(dict.fromkeys(reason for reason in said if reason))
     failure = Failure(TOOL, code, reasons, max(1, len(attempts)))
-    if description.get("isTerminated") or description.get("isCancelled"):
-        return replace(failure, cause=ENDED)
     text, log = "\n".join(reasons), "\n".join(lines)
-    # A row that AWS's own words speak for goes before any that a log or an exit code speaks for.
-    for where in ((text, "", None), (text, log, None), (text, log, code)):
+    stopped = description.get("isTerminated") or description.get("isCancelled") or re.search(STOPPED_BY, text)
+    if stopped and not re.search(EXCEEDED, text, re.IGNORECASE):
+        return replace(failure, cause=ENDED)
+    # A row that AWS's own words speak for goes before any that a log or an exit code speaks for; but what was killed
+    # with its container had no last word.
+    for where in ((text, "", None), (text, "", code if code == KILLED else None), (text, log, None), (text, log, code)):
         for cause in CAUSES:
             if cause.matches(*where):
                 return replace(failure, cause=cause)
+    if code is None and reasons and EXITED not in text:
+        return replace(failure, cause=STOPPED)
     return failure

@@ -8,23 +8,42 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from .client import OUT_OF_REACH
 from .outside import Client
 
 LINES = 30
+# Lines that are asked for: after a failure the worker of a group still stores what its other jobs have made.
+ASKED = 300
+STORING = re.compile(r"(?:Storing in storage|Retrieving from storage): |Finished (?:upload|retrieval)\.$")
 DEFAULT_GROUP = "/aws/batch/job"
 HIDDEN = "[hidden]"
 
+# Characters of a line that are shown.
+LONGEST_LINE = 1000
+# Pages of a log stream that are looked through for its last lines: CloudWatch may have empty ones among them.
+PAGES = 5
+
+# Colours, titles and other orders to a terminal, and characters that are none to read.
+_ORDERS = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+_NAME = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]{0,40}"
+# In quotes, which may themselves be escaped, or up to the next space.
+_VALUE = r"(?:(?P<quote>\\?[\"']).*?(?P=quote)|\\?[\"']?[^\s\"'<]+)"
 _SECRETS = (
-    # Keys of AWS, and what signs a presigned address.
-    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"(?<=X-Amz-Signature=)[^&\s\"']+|(?<=X-Amz-Credential=)[^&\s\"']+", re.IGNORECASE),
-    re.compile(r"(?<=X-Amz-Security-Token=)[^&\s\"']+", re.IGNORECASE),
-    # name=value and "name": "value" where the name says that the value is secret.
-    re.compile(
-        r"(?i)((?:secret|passw(?:or)?d|token|api_?key|access_?key|credential)[\w-]*[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"
-    ),
-    re.compile(r"(?i)(authorization[\"']?\s*[=:]\s*[\"']?(?:\w+ )?)[^\s\"',]+"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    # Keys of AWS, and what signs an address.
+    re.compile(r"(?<![0-9A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
+    re.compile(r"(?i)(?<=signature=)[^&\s\"',]+"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
+    # Tokens that are known by their look.
+    re.compile(r"(?i)(?<=bearer )[\w.~+/=-]{6,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:gh[a-z]|github_pat)_\w{20,}"),
+    # What follows a name that says so: name=value, "name": "value", <name>value, --name value.
+    re.compile(rf"(?i)({_NAME}[\\\"']{{0,4}}[ \t]{{0,4}}[=:>][ \t]{{0,4}}){_VALUE}"),
+    re.compile(rf"(?i)(--?{_NAME} )(?!-){_VALUE}"),
+    re.compile(r"(?i)((?:authorization|cookie)[\\\"']{0,4}[ \t]{0,4}[=:][ \t]{0,4}[\\\"']{0,2})[^\"'\n]+"),
+    # User and password of an address.
+    re.compile(r"(?<=://)[^/?#\s\"'<>]+(?=@)"),
 )
 
 
@@ -70,13 +89,12 @@ def tail(
     while True:
         for candidate in groups:
             try:
-                answer = client.get_log_events(
-                    logGroupName=candidate, logStreamName=stream, limit=LINES, startFromHead=False
-                )
+                lines = _last_lines(client, candidate, stream)
             except Exception as error:
                 trouble = f"its log can't be read: {error}"
+                if isinstance(error, OUT_OF_REACH):
+                    return Log([], groups[0], stream, region, trouble)
                 continue
-            lines = [line for event in answer["events"] for line in event["message"].splitlines()]
             if lines:
                 return Log(lines[-LINES:], candidate, stream, region)
         if time.monotonic() >= until:
@@ -84,14 +102,38 @@ def tail(
         time.sleep(min(1.0, patience))
 
 
+def _last_lines(client: Client, group: str, stream: str) -> list[str]:
+    """Lines of the last page that has any."""
+    page: dict[str, str] = {}
+    for _ in range(PAGES):
+        answer = client.get_log_events(
+            logGroupName=group, logStreamName=stream, limit=ASKED, startFromHead=False, **page
+        )
+        token = answer.get("nextBackwardToken")
+        if answer["events"] or not token or page.get("nextToken") == token:
+            lines = [line for event in answer["events"] for line in event["message"].splitlines()]
+            return [line for line in lines if not STORING.match(line)] or lines
+        page = {"nextToken": token}
+    return []
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the secrets that are known, and without what looks like one."""
+    """The text without the secrets that are known, without what looks like one, and without orders to a terminal.
+
+    What is left of long lines is their beginning.
+    """
+    text = _ORDERS.sub("", text)
     for secret in secrets:
         if len(secret) >= 6:
             text = text.replace(secret, HIDDEN)
     for pattern in _SECRETS:
         text = pattern.sub(lambda found: (found[1] if found.re.groups else "") + HIDDEN, text)
-    return text
+    return "\n".join(map(_cut, text.split("\n")))
+
+
+def _cut(line: str) -> str:
+    left_out = len(line) - LONGEST_LINE
+    return line if left_out <= 0 else f"{line[:LONGEST_LINE]}… ({left_out} more characters)"
 
 
 def _stream(description: Mapping[str, Any]) -> str | None:

@@ -97,7 +97,7 @@ def job_tags(run: str, job: Job, more: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tag(value: str) -> str:
-    return re.sub(r"[^\w\s+\-=._:/@]", "_", value)[:LONGEST_TAG]
+    return re.sub(r"[^\w +\-=._:/@]", "_", value)[:LONGEST_TAG]
 
 
 def _text(value: object) -> str:

@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from . import client
+from .client import OUT_OF_REACH
 from .outside import Client
 from .submission import Stack
 
 DEFAULT_DISK_GIB = 20
 # The services that a run needs, by the names that users know. A head in a private network may reach no other.
 NEEDED = {"batch": "AWS Batch", "s3": "S3"}
-OUT_OF_REACH = (ConnectionError, HTTPClientError)
 T = TypeVar("T")
 ClientOf = Callable[[str], Client]
 
@@ -65,6 +65,8 @@ def check(
             "`aws sso login`, or give this machine a role."
         )
         return report
+    if not stack.queue:
+        report.problems.append("No job queue is named. Set --aws-batch-fargate-queue.")
     for queue in filter(None, dict.fromkeys([stack.queue, stack.ondemand_queue])):
         _asked(report, "batch", f"queue {queue}", _check_queue, client_of("batch"), queue, report)
     definitions: dict[str, Mapping[str, Any]] = {}
@@ -80,7 +82,7 @@ def check(
         report.problems += definition_problems(name, found, disk)
     images = {_container(definition).get("image", "") for definition in definitions.values()}
     for image in sorted(images):
-        _asked(report, "ecr", f"image {image}", _check_image, brief_of, image, report)
+        _asked(report, "ecr", f"image {image}", _check_image, brief_of, image, region, report)
     roles = {
         _container(definition).get(role, "")
         for definition in definitions.values()
@@ -191,14 +193,14 @@ def _check_queue(batch: Client, queue: str, report: Report) -> None:
             )
 
 
-def _check_image(client_of: ClientOf, image: str, report: Report) -> None:
-    """Only what lies in ECR can be looked for."""
+def _check_image(client_of: ClientOf, image: str, region: str, report: Report) -> None:
+    """Only what lies in ECR, and in the region, can be looked for."""
     found = re.fullmatch(
         r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
         r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?",
         image,
     )
-    if not found:
+    if not found or found["region"] != region:
         return
     image_id = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
     try:

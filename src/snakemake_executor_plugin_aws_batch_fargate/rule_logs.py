@@ -1,6 +1,6 @@
 """The log files of a failed job's rules: a worker stores them on S3, and there the tool says what went wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,23 +25,28 @@ class RuleLog:
     lines: list[str]
 
 
-def rule_logs(s3: Client, job: Job, description: Mapping[str, Any]) -> list[RuleLog]:
-    """The ends of the log files that the job has written; those of earlier attempts are left out."""
+def rule_logs(s3: Client, job: Job, description: Mapping[str, Any], said: Iterable[str] = ()) -> list[RuleLog]:
+    """The ends of the log files that the job has written; those of earlier attempts are left out.
+
+    `said` is the end of its log stream: log files that Snakemake names in it for an error come first.
+    """
+    errors = " ".join(line for line in said if "(check log file(s) for error details)" in line)
     # Milliseconds since 1970; S3 tells whole seconds.
     started = int(description.get("startedAt") or 0) // 1000
     found = []
-    for address in [key(path) for path in job.log][: 100 * FILES]:
+    for address in sorted(map(key, job.log), key=lambda address: address not in errors)[: 100 * FILES]:
         if not address.startswith("s3://"):
             continue
         parts = urlsplit(address, allow_fragments=False)
         try:
             answer = s3.get_object(Bucket=parts.netloc, Key=address.split("/", 3)[3], Range=f"bytes=-{BYTES}")
+            text = answer["Body"].read().decode(errors="replace")
         except (ClientError, BotoCoreError):
             # There is none when the job was ended from outside, and an empty one has no range.
             continue
         if answer["LastModified"].timestamp() < started:
             continue
-        lines = [line for line in answer["Body"].read().decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in text.splitlines() if line.strip()]
         if lines:
             found.append(RuleLog(address, lines[-LINES:]))
         if len(found) == FILES:

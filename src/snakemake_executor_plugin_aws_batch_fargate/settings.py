@@ -8,6 +8,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
 PREFIX = "--aws-batch-fargate-"
+_TAG = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]+")
 
 
 @dataclass
@@ -90,7 +91,14 @@ def parse_definitions(text: str | None) -> dict[int, str]:
 
 def parse_tags(text: str | None) -> dict[str, str]:
     """Tags from 'key=value key="some value"'. Raises WorkflowError, naming the part that is wrong."""
-    return dict(_pairs("tags", text))
+    tags = dict(_pairs("tags", text))
+    for key, value in tags.items():
+        if not _TAG.fullmatch(key) or len(key) > 128 or not _TAG.fullmatch(value) or len(value) > 256:
+            raise WorkflowError(
+                f"{PREFIX}tags has {key}={value}, which AWS does not take: keys may have 128 characters and values "
+                "256, of letters, digits, spaces and _.:/=+-@, and neither may start with 'aws:'."
+            )
+    return tags
 
 
 def checked_run_name(name: str) -> str:

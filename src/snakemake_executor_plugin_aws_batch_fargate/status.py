@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
+from . import client
 from .outside import Client
 from .submission import Submission
 
@@ -20,8 +21,10 @@ MISSING_LOOKS = 5
 GROWTH = 1.5
 LONGEST = 6
 CALLS_PER_SECOND = 10
-# How long Batch may be out of reach, and how long a job may wait in RUNNABLE before something is said, in seconds.
-UNREACHABLE = 1800
+# Seconds between two looks, whatever the setting.
+SHORTEST_POLL = 0.1
+# How long a job may wait in one of these before something is said, in seconds.
+BEFORE_RUNNING = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING")
 WAITING = 900
 
 
@@ -37,7 +40,7 @@ class Watch:
     ) -> None:
         """`warn` is told of trouble that may pass."""
         self._client = client
-        self._poll = max(0.1, poll_seconds)
+        self._poll = max(SHORTEST_POLL, poll_seconds)
         self._warn = warn
         self._clock = clock
         self._trouble_since: float | None = None
@@ -63,6 +66,11 @@ class Watch:
         self._note(trouble, all_failed=len(not_asked) == len(ids))
         return found, not_asked
 
+    def close(self) -> None:
+        """Looks that are under way end soon, and nothing is said about that."""
+        self._warn = lambda _: None
+        self._client.close()
+
     def plan(self, changed: bool, active: int) -> float:
         """Seconds until the next look: the setting's after a change, then growing."""
         self.interval = self._poll if changed else min(self.interval * GROWTH, self._poll * LONGEST)
@@ -82,10 +90,12 @@ class Watch:
         now = self._clock()
         if self._trouble_since is None or not all_failed:
             self._trouble_since = now
-        if now - self._trouble_since >= UNREACHABLE:
+        patience = client.patience(trouble) or client.UNREACHABLE
+        if now - self._trouble_since >= patience:
+            renew = "Renew the credentials of this machine, then s" if patience == client.EXPIRED else "S"
             raise WorkflowError(
-                f"AWS Batch could not be asked about the jobs for {UNREACHABLE // 60} minutes: {trouble}\n"
-                "They run on. Start the same command again, with the same run name, to wait for them."
+                f"AWS Batch could not be asked about the jobs for {patience / 60:g} min: {trouble}\n"
+                f"They run on. {renew}tart the same command again, with the same run name, to wait for them."
             )
         if now >= self._next_word:
             self._next_word = now + 60
@@ -93,7 +103,7 @@ class Watch:
 
 
 class Waiting:
-    """Notices jobs that wait in RUNNABLE for long. Batch itself gives no reason for most of them."""
+    """Notices jobs that wait for long before they run. Batch itself gives no reason for most of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """The clock counts seconds."""
@@ -104,7 +114,7 @@ class Waiting:
     def word(self, jobs: Sequence[tuple[str, Submission, str]]) -> str | None:
         """What to tell the user, at most once in a while. `jobs`: description, submission and reason of each job."""
         now = self._clock()
-        stuck = [job for job in jobs if job[1].status == "RUNNABLE" and now - job[1].since >= WAITING]
+        stuck = [job for job in jobs if job[1].status in BEFORE_RUNNING and now - job[1].since >= WAITING]
         if not stuck or now < self._next_word:
             return None
         # Said rarer the longer it lasts.
@@ -114,9 +124,10 @@ class Waiting:
         vcpus = max(job[1].shape.vcpus for job in stuck)
         reasons = sorted({reason for *_, reason in stuck if reason})
         running = sum(job[1].status in ("STARTING", "RUNNING") for job in jobs)
+        states = ", ".join(sorted({job[1].status for job in stuck}))
         lines = [
-            f"Jobs that have waited in RUNNABLE for more than {WAITING // 60} minutes: {len(stuck)}, the longest for "
-            f"{(now - submission.since) / 60:.0f}: {name}. Jobs that are running or starting: {running}.",
+            f"Jobs that have waited in {states} for more than {WAITING // 60} minutes: {len(stuck)}, the "
+            f"longest for {(now - submission.since) / 60:.0f}: {name}. Jobs that are running or starting: {running}.",
             *(f"AWS Batch says: {reason}" for reason in reasons),
             f"The largest of those that wait needs {vcpus:g} vCPU. A job waits for ever, without a reason, if that is "
             "more than the account's quota of Fargate vCPUs (6 in a new account; Spot and on-demand have one each), or "

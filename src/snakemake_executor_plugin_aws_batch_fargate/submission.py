@@ -2,20 +2,24 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import command, names, shapes
+from . import client, command, names, shapes
 from .outside import Client, Job, Path
 
 # AWS Batch: the shortest timeout.
 SHORTEST_TIMEOUT = 60
 UNITS_PER_VCPU = 1024
 ANYTHING = shapes.Least()
+# Seconds between two tries to submit a job while AWS is out of reach.
+PAUSE = 5.0
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -115,42 +119,114 @@ def describe(job: Job) -> str:
 
 
 class Submitter:
-    """Calls SubmitJob, from any thread."""
+    """Calls SubmitJob, from any thread.
 
-    def __init__(self, client: Client, fair_share: Mapping[str, bool] | None = None) -> None:
+    SubmitJob is not idempotent: an attempt whose answer got lost may have made a job, which has the same name.
+    """
+
+    def __init__(
+        self, client: Client, fair_share: Mapping[str, bool] | None = None, warn: Callable[[str], None] = print
+    ) -> None:
         """`fair_share` says of each queue whether it has a scheduling policy, and so wants a share identifier."""
         self.client = client
         self.fair_share = dict(fair_share or {})
+        self._warn = warn
+        self._next_word = 0.0
         self._closed = threading.Event()
+        # Names of jobs, and their queues, that may have been made though no answer came.
+        self._doubtful: set[tuple[str, str]] = set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is submitted any more."""
+        return self._closed.is_set()
 
     def close(self) -> None:
         """Submit nothing more."""
         self._closed.set()
+        self.client.close()
 
     def submit(self, request: dict[str, Any]) -> str | None:
-        """The id of the job; None after `close`."""
-        if self._closed.is_set():
-            return None
+        """The id of the job; None after `close`. Raises what AWS says when it refuses, or is out of reach for long."""
         if self.fair_share.get(request["jobQueue"]):
             # Letters and digits only; runs that share a queue get their shares of it.
             run = "".join(filter(str.isalnum, request["tags"]["terraflow:run"]))
             request = {**request, "shareIdentifier": run or "run"}
-        answer = self.client.submit_job(**request)
+        start = time.monotonic()
+        while not self._closed.is_set():
+            try:
+                return self._made_before(request) or self._submit(request)
+            except (ClientError, BotoCoreError) as error:
+                if time.monotonic() - start >= client.patience(error) and not self._closed.is_set():
+                    raise
+                self._note(error)
+            self._closed.wait(PAUSE)
+        return None
+
+    def lost(self, client: Client) -> list[str]:
+        """Ids of active jobs that were made though no answer came, as far as `client` can find them within seconds."""
+        found = []
+        until = time.monotonic() + PAUSE
+        while self._doubtful:
+            name, queue = next(iter(self._doubtful))
+            try:
+                found += _active(client, name, queue)
+                self._doubtful.discard((name, queue))
+            except (ClientError, BotoCoreError) as error:
+                if time.monotonic() > until:
+                    doubtful = ", ".join(sorted(name for name, _ in self._doubtful))
+                    self._warn(f"There may be Batch jobs that could not be looked for ({error}): {doubtful}")
+                    self._doubtful.clear()
+                time.sleep(0.5)
+        return found
+
+    def _submit(self, request: dict[str, Any]) -> str:
+        this = request["jobName"], request["jobQueue"]
+        try:
+            answer = self.client.submit_job(**request)
+        except (ClientError, BotoCoreError) as error:
+            # A server that refuses has made nothing.
+            if getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
+                self._doubtful.add(this)
+            raise
         job_id = str(answer["jobId"])
         if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
-            self._end_twins(request, job_id)
+            self._end_twins(*this, job_id)
         return job_id
 
-    def _end_twins(self, request: dict[str, Any], job_id: str) -> None:
-        """SubmitJob is not idempotent: an attempt whose answer got lost may have made a job, too."""
-        pages = self.client.get_paginator("list_jobs").paginate(
-            jobQueue=request["jobQueue"], filters=[{"name": "JOB_NAME", "values": [request["jobName"]]}]
-        )
-        for page in pages:
-            for job in page["jobSummaryList"]:
-                same = job["jobName"] == request["jobName"] and job["jobId"] != job_id
-                if same and job.get("status") in ACTIVE:
-                    self.client.terminate_job(jobId=job["jobId"], reason=f"submitted twice; {job_id} takes its place")
+    def _made_before(self, request: dict[str, Any]) -> str | None:
+        """The job of a try whose answer got lost."""
+        this = request["jobName"], request["jobQueue"]
+        if this not in self._doubtful:
+            return None
+        found = _active(self.client, *this)
+        self._doubtful.discard(this)
+        if not found:
+            return None
+        self._end_twins(*this, found[0])
+        return found[0]
+
+    def _end_twins(self, name: str, queue: str, job_id: str) -> None:
+        try:
+            for twin in _active(self.client, name, queue):
+                if twin != job_id:
+                    self.client.terminate_job(jobId=twin, reason=f"submitted twice; {job_id} takes its place")
+        except (ClientError, BotoCoreError) as error:
+            self._warn(
+                f"AWS Batch may have made a second job {name} besides {job_id}, and it could not be looked for: {error}"
+            )
+
+    def _note(self, error: Exception) -> None:
+        if time.monotonic() >= self._next_word and not self._closed.is_set():
+            self._next_word = time.monotonic() + 60
+            self._warn(f"AWS Batch takes no jobs just now ({error}); it is tried again.")
+
+
+def _active(client: Client, name: str, queue: str) -> list[str]:
+    """Ids of jobs of this name that have not ended."""
+    pages = client.get_paginator("list_jobs").paginate(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": [name]}])
+    jobs = [job for page in pages for job in page["jobSummaryList"]]
+    return [job["jobId"] for job in jobs if job["jobName"] == name and job.get("status") in ACTIVE]
 
 
 def _disk(job: Job) -> int:
@@ -186,5 +262,5 @@ def _number(job: Job, name: str, default: int) -> int:
         return default
     try:
         return math.ceil(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise WorkflowError(f"{describe(job)} has {name}={value!r}, which is not a number.") from None

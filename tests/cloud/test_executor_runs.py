@@ -114,15 +114,27 @@ def test_without_a_default_storage_nothing_is_submitted(site: Site) -> None:
     assert site.batch.count("submitjob") == 0
 
 
-def test_ctrl_c_ends_all_jobs_within_seconds(site: Site) -> None:
+def test_without_a_region_nothing_is_submitted(site: Site) -> None:
+    command = site.command()
+    first = command.index("--aws-batch-fargate-region")
+    env = {name: value for name, value in site.env.items() if name != "AWS_DEFAULT_REGION"}
+    done = subprocess.run(
+        command[:first] + command[first + 2 :], cwd=site.folder, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "No AWS region is set" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_jobs_within_seconds(site: Site, number: signal.Signals) -> None:
     site.batch.engine = lambda job: job.update(status="RUNNING")
     head = site.start(samples="+".join(f"s{n}" for n in range(20)))
     site.wait(lambda: len(site.batch.submitted()) == 20, head)
     time.sleep(1)
     start = time.monotonic()
-    head.send_signal(signal.SIGINT)
+    head.send_signal(number)
     assert head.wait(30) != 0
-    print(f"returned {time.monotonic() - start:.1f} s after Ctrl-C")
+    print(f"returned {time.monotonic() - start:.1f} s after {number.name}")
     assert time.monotonic() - start < 10
     assert {job["status"] for job in site.batch.submitted()} == {"FAILED"}
     assert "Ending 20 Batch jobs" in (site.folder / "head.log").read_text()

@@ -9,13 +9,22 @@ import json
 import resource
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from executor_fakes import ARCHIVE, FakeAws, FakeBatch, FakeGroup, FakeJob, serving, without_sources, workflow
 
-from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, client, executor, preflight, status
+from snakemake_executor_plugin_aws_batch_fargate import (
+    Executor,
+    ExecutorSettings,
+    client,
+    executor,
+    preflight,
+    status,
+    submission,
+)
 from snakemake_executor_plugin_aws_batch_fargate.submission import ACTIVE
 
 SETTINGS: dict[str, Any] = {
@@ -26,6 +35,9 @@ SETTINGS: dict[str, Any] = {
     "tags": "project='heart and lung'",
     "poll_seconds": 0.1,
 }
+
+
+TAIL = executor.logs.tail
 
 
 class Log:
@@ -236,7 +248,7 @@ def test_a_job_that_batch_does_not_know_is_lost_after_some_looks(make: Make, aws
 
 
 def test_calls_that_fail_are_not_lost_jobs(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "patient", client.hasty)
+    monkeypatch.setattr(client, "repeated", client.hasty)
     one = make()
     one.run_jobs([FakeJob()])
     aws.batch.fault = lambda operation, _: (500, "ServerException") if operation == "describejobs" else None
@@ -260,6 +272,60 @@ def test_server_errors_are_tried_again_and_make_no_second_job(make: Make, aws: F
     first, second = aws.batch.submitted()
     assert (first["status"], second["status"]) == ("FAILED", "SUBMITTED")
     assert second["jobId"] in first["statusReason"]
+
+
+def lose_answers(aws: FakeAws, number: int) -> None:
+    """The first submissions make jobs, and their answers get lost."""
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "submitjob" and aws.batch.count("submitjob") <= number:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return None
+
+    aws.batch.fault = fault
+
+
+def test_a_job_of_which_no_attempt_got_an_answer_is_taken(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "PAUSE", 0.1)
+    lose_answers(aws, 4)
+    one = make()
+    one.run_jobs([FakeJob()])
+    assert ended(one) == []
+    (taken,) = [job for job in aws.batch.submitted() if job["status"] == "SUBMITTED"]
+    assert aws.batch.count("submitjob") == 4 == len(aws.batch.submitted())
+    aws.batch.end(taken, "SUCCEEDED", 0)
+    until(lambda: [good for _, good in ended(one)] == [True])
+
+
+def test_twins_that_cannot_be_looked_for_are_no_reason_to_lose_the_job(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs([FakeJob(output=["first"])])
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "listjobs":
+            return 403, "AccessDeniedException"
+        return (500, "ServerException") if operation == "submitjob" and aws.batch.count("submitjob") == 2 else None
+
+    aws.batch.fault = fault
+    job = FakeJob()
+    one.run_jobs([job])
+    assert ended(one) == [] and job.registered == [aws.batch.submitted()[1]["jobId"]]
+    assert "may have made a second job" in one.logger.text
+
+
+def test_jobs_wait_while_batch_takes_none(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "PAUSE", 0.1)
+    monkeypatch.setattr(client, "repeated", client.hasty)
+    aws.batch.fault = lambda operation, _: (
+        (503, "ServiceUnavailable") if operation == "submitjob" and aws.batch.count("submitjob") <= 30 else None
+    )
+    one = make()
+    one.run_jobs(jobs(3))
+    assert ended(one) == [] and len(aws.batch.submitted()) == 3
+    assert one.logger.text.count("AWS Batch takes no jobs just now") == 1
 
 
 def test_a_job_that_fits_nothing_fails_before_submission(make: Make, aws: FakeAws) -> None:
@@ -352,6 +418,92 @@ def test_a_retry_gets_more_than_there_was_of_what_ran_out(
     _, second = aws.batch.submitted()
     assert second["containerOverrides"]["resourceRequirements"][1]["value"] == memory
     assert second["jobDefinition"] == definition
+
+
+def throttled(aws: FakeAws, operation: str) -> None:
+    aws.batch.fault = lambda called, _: (429, "TooManyRequestsException") if called == operation else None
+
+
+def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs(jobs(3))
+    throttled(aws, "describejobs")
+    time.sleep(4)
+    start = time.monotonic()
+    one.cancel()
+    assert time.monotonic() - start < 10
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_interruption_does_not_wait_for_submissions(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs(jobs(3))
+    throttled(aws, "submitjob")
+    times: list[float] = []
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            time.sleep(4)
+            times.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(30)[3:], Interrupted()])
+    one.cancel()
+    took = time.monotonic() - times[0]
+    print(f"ended after {took:.1f} s")
+    assert took < 10
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 3
+
+
+def test_interruption_ends_jobs_whose_answer_got_lost(make: Make, aws: FakeAws) -> None:
+    one = make()
+    lose_answers(aws, 99)
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(aws.batch.submitted()) >= 3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(3), Interrupted()])
+    one.cancel()
+    assert len(aws.batch.submitted()) >= 3
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_interruption_ends_a_job_on_its_way_to_the_on_demand_queue(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs([FakeJob()])
+
+    def late(operation: str, body: dict[str, Any]) -> None:
+        if operation == "submitjob":
+            until(lambda: one._submitter.closed)
+            time.sleep(1)
+
+    aws.batch.fault = late
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", None, "Your Spot Task was interrupted.")
+    until(lambda: aws.batch.count("submitjob") == 2)
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 2
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_sources_stay_for_jobs_that_run_on(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, running: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    removed: list[str] = []
+    monkeypatch.setattr(executor.archive, "remove", lambda _, archive: removed.append(archive.query))
+    one = make()
+    one.workflow.remote_execution_settings.immediate_submit = False
+    one.run_jobs([FakeJob()])
+    if not running:
+        aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+        until(lambda: len(ended(one)) == 1)
+    one.shutdown()
+    assert removed == ([] if running else [ARCHIVE.query])
 
 
 @pytest.mark.parametrize("failing", [False, True])
@@ -509,6 +661,23 @@ def test_a_definition_of_its_own(make: Make, aws: FakeAws) -> None:
     assert [job["jobDefinition"] for job in aws.batch.submitted()] == ["report"]
     assert "25 GiB of disk were asked for" in str(large.errors)
     assert "Job definition absent has no active revision" in str(none.errors)
+
+
+def test_logs_out_of_reach_cost_seconds(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens there."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:1")
+    monkeypatch.setattr(executor.logs, "tail", TAIL)
+    one = make(log_group="/jobs")
+    one.run_jobs([FakeJob()])
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", 1, "Essential container in task exited")
+    start = time.monotonic()
+    until(lambda: len(ended(one)) == 1)
+    assert time.monotonic() - start < 10
+    assert "its log can't be read" in ended(one)[0][0].errors[0]
+
+
+def test_a_pause_of_nothing_is_a_short_one(make: Make, aws: FakeAws) -> None:
+    assert make(poll_seconds=-1)._pause == status.SHORTEST_POLL
 
 
 def test_nothing_is_asked_before_the_first_job(make: Make, aws: FakeAws) -> None:
