@@ -41,6 +41,7 @@ DUPLICATE_RATE = 0.04  # of fragments
 N_RATE = 0.01  # of reads
 INDEL_ERROR_RATE = 0.002  # of reads
 QUALITY_BINS = (8, 13, 22, 27, 32, 37, 41)  # the Phred values that Illumina instruments report
+QUALITY_BOUNDS = tuple((low + high) / 2 for low, high in pairwise(QUALITY_BINS))
 QUALITY_PROFILES = 400  # different quality strings in a lane
 
 SAMPLES = ("sampleA", "sampleB")
@@ -493,7 +494,7 @@ class Sequencer:
         for i in range(self.length):
             start_loss = max(0, 5 - i)
             raw = 39.0 + offset - start_loss - drop * (i / self.length) ** 2 + self.rng.gauss(0.0, 2.5)
-            qualities.append(min(QUALITY_BINS, key=lambda level: abs(level - raw)))
+            qualities.append(QUALITY_BINS[bisect_left(QUALITY_BOUNDS, raw)])
         hazards = [-math.log1p(-(10 ** (-quality / 10))) for quality in qualities]
         return "".join(chr(33 + quality) for quality in qualities), list(accumulate(hazards))
 
