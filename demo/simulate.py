@@ -17,6 +17,7 @@ import subprocess
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import accumulate, cycle, islice, pairwise
 from pathlib import Path
@@ -89,21 +90,21 @@ class Plan:
 
 
 DEMO = Plan(
-    contigs=(("demo1", 55_000), ("demo2", 35_000)),
-    genes=(4, 3),
+    contigs=(("demo1", 120_000), ("demo2", 75_000)),
+    genes=(8, 5),
     exons=(2, 4),
     repeats_per_10kb=2,
     long_repeats=True,
-    snps=110,
-    insertions=36,
-    deletions=36,
+    snps=220,
+    insertions=72,
+    deletions=72,
     reference="reference.fa",
     windows=4,
     shards=2,
     lanes=(
-        Lane("sampleA", "L1", 150, 20.0, True, ".gz"),
-        Lane("sampleA", "L2", 125, 20.0, True, ".gz"),
-        Lane("sampleB", "L1", 150, 42.0, False, ".bz2"),
+        Lane("sampleA", "L1", 150, 42.0, True, ".gz"),
+        Lane("sampleA", "L2", 125, 42.0, True, ".gz"),
+        Lane("sampleB", "L1", 150, 88.0, False, ".bz2"),
     ),
 )
 
@@ -641,7 +642,7 @@ def write_reads(path: Path, text: str) -> None:
     if path.suffix == ".bz2":
         path.write_bytes(bz2.compress(data))
         return
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
         packed.write(data)
 
 
@@ -694,14 +695,19 @@ def simulate(out: Path, seed: int, plan: Plan, base: Path) -> None:
     (out / "genes.gff3").write_text("\n".join(gff_lines(contigs, genes)) + "\n")
     write_truth(out / "truth.vcf.gz", reference, "\n".join(truth_lines(contigs, sites)) + "\n")
 
-    for number, lane in enumerate(plan.lanes, 1):
-        sample = SAMPLES.index(lane.sample)
-        haplotypes = []
-        for contig in contigs:
-            here = [site for site in sites if site.contig == contig.name]
-            haplotypes.append([haplotype("".join(contig.bases), here, sample, copy) for copy in (0, 1)])
-        for name, reads in zip(lane.files(), simulate_lane(seed, number, lane, haplotypes), strict=True):
-            write_reads(out / "reads" / name, reads)
+    # The next lane is simulated while the files of this one are compressed.
+    with ThreadPoolExecutor() as pool:
+        written = []
+        for number, lane in enumerate(plan.lanes, 1):
+            sample = SAMPLES.index(lane.sample)
+            haplotypes = []
+            for contig in contigs:
+                here = [site for site in sites if site.contig == contig.name]
+                haplotypes.append([haplotype("".join(contig.bases), here, sample, copy) for copy in (0, 1)])
+            for name, reads in zip(lane.files(), simulate_lane(seed, number, lane, haplotypes), strict=True):
+                written.append(pool.submit(write_reads, out / "reads" / name, reads))
+    for file in written:
+        file.result()
 
     prefix = path_prefix(out, base)
     (out / "samples.tsv").write_text(sheet(plan, prefix))
