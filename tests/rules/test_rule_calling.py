@@ -216,7 +216,7 @@ def test_slices_of_alignments_yield_the_same_calls(real: Project) -> None:
     found = []
     for options in ([], NO_DISK_IN_COMMON):
         real.config["calling"] = {"windows": 5}
-        rules = f"{CALLING} sort_index" if options else CALLING
+        rules = f"{CALLING} slices" if options else CALLING
         options = [*options, "--forcerun", "windows", "bcftools_call"]
         real.rule(rules, VCF, options=options).succeeded()
         found.append(calls(real[VCF]))

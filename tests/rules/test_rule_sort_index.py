@@ -134,9 +134,9 @@ def test_where_jobs_share_no_disk_each_window_has_the_reads_in_and_near_it(copy:
     project = copy(*NEEDS)
     project.config["calling"]["windows"] = 3
     project["results/reference/calling_windows.bed"].unlink()
-    slices = [f"results/slices/{NASTY}.window{window}.cram" for window in (1, 2, 3)]
+    slices = [f"results/slices/{NASTY}/{window}.cram" for window in (1, 2, 3)]
 
-    project.rule("windows sort_index", *slices, options=NO_DISK_IN_COMMON).succeeded()
+    project.rule("windows sort_index slices", *slices, options=NO_DISK_IN_COMMON).succeeded()
 
     bed = [line.split("\t") for line in project["results/reference/calling_windows.bed"].read_text().splitlines()]
     whole = alignments(project[target(NASTY)], project[GENOME_FA])

@@ -2,6 +2,7 @@
 SHARD_ENDING = {"none": "fastq", "zstd": "fastq.zst"}[config["reads"]["compression"]]
 # Size of a shard's reads to that of the compressed files they come from, at most.
 EXPANSION = {"none": 5, "zstd": 1.5}[config["reads"]["compression"]]
+COUNTS = "results/reads/{sample}/{unit}.counts.json"
 SHARD_FILE = f"results/reads/{{sample}}/{{unit}}.{{shard}}.{SHARD_ENDING}"
 
 
@@ -11,7 +12,7 @@ rule decompress:
         fastqs,
     output:
         shards=temp(collect(SHARD_FILE, shard=SHARDS, allow_missing=True)),
-        counts=temp("results/reads/{sample}/{unit}.counts.json"),
+        counts=COUNTS,
     log:
         "logs/decompress/{sample}/{unit}.log",
     benchmark:

@@ -6,9 +6,7 @@ rule fastqc:
     input:
         reads=fastqs,
         # Where jobs have no disk in common, this makes a group of all that read a lane, which is then fetched once.
-        checked=(
-            [] if SHARED_DISK else ancient("results/reads/{sample}/{unit}.counts.json")
-        ),
+        checked=[] if SHARED_DISK else ancient(COUNTS),
     output:
         collect(
             "results/qc/fastqc/{sample}/{unit}.{mate}_fastqc.{ext}",

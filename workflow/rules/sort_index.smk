@@ -6,20 +6,13 @@ rule sort_index:
     input:
         shards=of_units("results/bwa_mem/{sample}/{unit}.{shard}.cram"),
         counts=lambda wildcards: [
-            f"results/reads/{unit.sample}/{unit.unit}.counts.json"
+            COUNTS.format(sample=unit.sample, unit=unit.unit)
             for unit in UNITS_OF[wildcards.sample]
         ],
         genome=[GENOME, GENOME_INDEX],
-        windows=[] if SHARED_DISK else CALLING_WINDOWS,
     output:
         alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
         index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
-        # What each window is called from, where jobs would have to fetch all of the alignments otherwise.
-        slices=(
-            []
-            if SHARED_DISK
-            else temp(collect(SLICE, window=WINDOWS, allow_missing=True))
-        ),
     log:
         "logs/sort_index/{sample}.log",
     benchmark:
@@ -29,7 +22,7 @@ rule sort_index:
     threads: 2
     resources:
         mem_mb=growing(2000),
-        disk_mb=growing(1000, 5),
+        disk_mb=growing(1000, 4),
         runtime=minutes(30, 0.02),
     params:
         mark_duplicates=(
@@ -50,11 +43,41 @@ rule sort_index:
         samtools quickcheck -v $SCRATCH/{output.alignment}
         script count_reads --counts {input.counts:q} --reference {input.genome[0]} \
             --alignment $SCRATCH/{output.alignment} --name {output.alignment}
-        for slice in {output.slices}; do
-            window=${{slice##*.window}}
-            padded {input.genome[1]} {input.windows} ${{window%.cram}} >$SCRATCH/padded.bed
+        publish {output}
+        """
+
+
+rule slices:
+    """The reads in each window and near it, for calling where jobs would have to fetch all alignments otherwise."""
+    input:
+        alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
+        index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
+        genome=[GENOME, GENOME_INDEX],
+        windows=CALLING_WINDOWS,
+    output:
+        temp(collect(SLICE, window=WINDOWS, allow_missing=True)),
+    log:
+        "logs/slices/{sample}.log",
+    priority: 20
+    conda:
+        "../../envs/samtools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        # By the reads, since the alignments may be made in the same job.
+        disk_mb=growing(1000, 1.2, inputs=slice(2, None), reads=1.2),
+        runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
+    params:
+        windows=WINDOWS,
+    shell:
+        r"""
+        exec 2>{log}
+        stage {output}
+        slices=({output})
+        for window in {params.windows}; do
+            padded {input.genome[1]} {input.windows} $window >$SCRATCH/padded.bed
             samtools view --no-PG -@ {threads} -O cram,level=1 -T {input.genome[0]} -M -L $SCRATCH/padded.bed \
-                -o $SCRATCH/$slice $SCRATCH/{output.alignment}
+                -o $SCRATCH/${{slices[window - 1]}} {input.alignment}
         done
         publish {output}
         """
