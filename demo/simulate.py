@@ -102,9 +102,9 @@ DEMO = Plan(
     windows=4,
     shards=2,
     lanes=(
-        Lane("sampleA", "L1", 150, 42.0, True, ".gz"),
-        Lane("sampleA", "L2", 125, 42.0, True, ".gz"),
-        Lane("sampleB", "L1", 150, 88.0, False, ".bz2"),
+        Lane("sampleA", "L1", 150, 34.0, True, ".gz"),
+        Lane("sampleA", "L2", 125, 34.0, True, ".gz"),
+        Lane("sampleB", "L1", 150, 70.0, False, ".bz2"),
     ),
 )
 
