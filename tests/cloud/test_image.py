@@ -215,7 +215,7 @@ class Whole:
 
 @pytest.fixture(scope="session")
 def whole(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """With what the example leaves out by default: two shards, compressed by zstd, and a ploidy file."""
+    """With what the example leaves out by default: two shards, compressed by zstd, a ploidy file, no disk in common."""
     folder = tmp_path_factory.mktemp("whole")
     config = yaml.safe_load((EXAMPLE / "config.yaml").read_text())
     config["reads"] = {"shards": 2, "compression": "zstd"}
@@ -224,7 +224,7 @@ def whole(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> W
         subprocess.run(["cp", "-r", str(ROOT / name), str(folder / name)], check=True)
     (folder / "config" / "ploidy.txt").write_text("* * * * 2\n")
     (folder / "config" / "whole.yaml").write_text(yaml.safe_dump(config))
-    snakemake = "snakemake --cores 2 --configfile config/whole.yaml"
+    snakemake = "snakemake --cores 2 --shared-fs-usage none --configfile config/whole.yaml"
     names = [*SENT, "results", "logs", ".snakemake"]
     worker = run_on_folder(images["worker"], f"{snakemake} --omit-from {' '.join(REPORT_RULES)}", folder, SENT)
     report = run_on_folder(images["report"], snakemake, folder, names)
