@@ -4,6 +4,7 @@ Example: python benchmarks/speed.py --runs 3 --cores 2
 """
 
 import argparse
+import contextlib
 import csv
 import gzip
 import os
@@ -110,11 +111,11 @@ def measured(command: list[str], log: Path) -> Cost:
         nonlocal peak
         while not done.wait(0.25):
             total = 0
-            for one in [process, *process.children(recursive=True)]:
-                try:
-                    total += one.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
+            # Processes end while they are looked at; the last look may find none.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for one in [process, *process.children(recursive=True)]:
+                    with contextlib.suppress(psutil.NoSuchProcess):
+                        total += one.memory_info().rss
             peak = max(peak, total)
 
     watcher = threading.Thread(target=watch)

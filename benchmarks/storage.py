@@ -140,9 +140,9 @@ def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
     requests(aws)
     wall, cpu, text = snakemake(aws, folder, *options, *storage)
     asked = requests(aws)
-    jobs = text.count("Finished jobid: ")
-    print(f"run of {samples} samples: {jobs} jobs in {wall:.0f} s ({cpu:.0f} CPU s of the head)")
-    print(f"  {asked.total()} requests, {asked.total() / jobs:.2f} a job {dict(asked)}")
+    jobs, tasks = text.count("Finished jobid: "), text.count("Pretended task: ")
+    print(f"run of {samples} samples: {jobs} jobs as {tasks} tasks in {wall:.0f} s ({cpu:.0f} CPU s of the head)")
+    print(f"  {asked.total()} requests, {asked.total() / tasks:.2f} a task {dict(asked)}")
 
 
 if __name__ == "__main__":

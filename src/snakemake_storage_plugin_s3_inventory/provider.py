@@ -24,6 +24,9 @@ from .transfer import Transfer
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+# New objects after which Python's collector looks for those that nothing needs any more. A DAG's are needed to the end;
+# looking through them after every 700, as is Python's habit, takes an eighth of the time of a plan.
+COLLECT_AFTER = 100_000
 # Folders of a bucket (on a worker: files of a folder) that are asked for by themselves before pages of all are read.
 PATIENCE = 4
 
@@ -49,6 +52,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self._prefix = str(self.local_prefix)
         # Snakemake asks for so many paths that to take them apart would need more time than all else here.
         self._folder = functools.lru_cache(maxsize=10_000)(Path)
+        gc.set_threshold(COLLECT_AFTER)
 
     @property
     def client(self) -> "S3Client":

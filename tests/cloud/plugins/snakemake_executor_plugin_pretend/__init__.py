@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+from snakemake.io import is_flagged
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
@@ -41,16 +42,20 @@ class Executor(RemoteExecutor):
         command = self.format_job_exec(job)
         if folder := os.environ.get("PRETEND_COMMANDS"):
             Path(folder, job.name).write_text(command)
+        self.logger.info(f"Pretended task: {job.name}")
         stored: Future[None] = self._threads.submit(self._store, job)
         self.report_job_submission(SubmittedJobInfo(job, external_jobid=str(job.jobid), aux={"stored": stored}))
 
     def _store(self, job: Any) -> None:
-        files = [*job.output, *job.log, *([job.benchmark] if job.benchmark else [])]
-        for file in files:
-            inside = "/part" if file.is_directory else ""
-            self._s3.put_object(
-                Bucket=file.storage_object.bucket, Key=f"{file.storage_object.key}{inside}", Body=job.rule.name.encode()
-            )
+        jobs = set(job.jobs) if job.is_group() else {job}
+        for each in jobs:
+            users = self.dag.depending[each].items()
+            asked_for = {file for user, files in users if user not in jobs for file in files}
+            left = [file for file in each.output if file in asked_for or not is_flagged(file, "temp")]
+            for file in [*left, *each.log, *([each.benchmark] if each.benchmark else [])]:
+                stored = file.storage_object
+                key = f"{stored.key}/part" if file.is_directory else stored.key
+                self._s3.put_object(Bucket=stored.bucket, Key=key, Body=each.rule.name.encode())
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Whose outputs are all stored has succeeded."""
