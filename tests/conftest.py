@@ -15,18 +15,22 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 
-# Files whose tests share one applied stack.
-OF_ONE_STACK = ("test_fargate.py", "test_policies.py", "test_stack.py")
+# Files whose tests share what takes long to make: an applied stack, a run of the demo, a run of the small cohort.
+TOGETHER = {
+    "stack": ("test_fargate.py", "test_policies.py", "test_stack.py"),
+    "demo": ("test_demo.py", "test_faults.py", "test_report.py", "test_runs.py"),
+    "cohort": ("test_killed.py", "test_resume.py"),
+}
 # What takes minutes begins first, so that no process is left with it at the end.
-FIRST = ("test_run.py", "test_stack.py", "test_deploy.py", "test_truth.py")
+FIRST = ("test_run.py", "test_stack.py", "test_deploy.py", "test_truth.py", "test_runs.py", "test_killed.py")
 
 
 class ByFile(LoadScopeScheduling):
-    """Tests of one file run in one process, and so do all of one stack: what they need is made once."""
+    """Tests of one file, or of files that belong together, run in one process: what they need is made once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "stack" if file.endswith(OF_ONE_STACK) else file
+        return next((name for name, files in TOGETHER.items() if file.rpartition("/")[2] in files), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
