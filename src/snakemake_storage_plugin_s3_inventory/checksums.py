@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import anycrc
+
 CHUNK = 1 << 20
+CRC32C, CRC64NVME = anycrc.Model("CRC32-ISCSI"), anycrc.Model("CRC64-NVME")
 
 
 class Digest(Protocol):
@@ -24,28 +27,32 @@ class Digest(Protocol):
         """The checksum of what was taken."""
 
 
-class Crc32:
-    """zlib's CRC-32 with hashlib's methods."""
+class Crc:
+    """A cyclic redundancy check with hashlib's methods."""
 
-    def __init__(self) -> None:
-        """Begins empty."""
-        self._value = 0
+    def __init__(self, function: Callable[[bytes, int], int], length: int) -> None:
+        """`function` of more data and the value so far; `length` in bytes."""
+        self._function, self._length, self._value = function, length, 0
 
     def update(self, data: bytes, /) -> None:
         """Takes more of the file."""
-        self._value = zlib.crc32(data, self._value)
+        self._value = self._function(data, self._value)
 
     def digest(self) -> bytes:
-        """Four bytes, most significant first, as S3 has them."""
-        return self._value.to_bytes(4, "big")
+        """Most significant byte first, as S3 has them."""
+        return self._value.to_bytes(self._length, "big")
 
 
-# Preferred first. S3 knows CRC32C and CRC64NVME too: Python has no fast code for them, so these objects are compared by
-# ETag or size.
+# Preferred first. The AWS CLI, or else S3 itself, gives a CRC64NVME to what comes without any. For want of an xxHash,
+# objects that have nothing else are compared by ETag or size.
 ALGORITHMS: dict[str, Callable[[], Digest]] = {
-    "ChecksumCRC32": Crc32,
+    "ChecksumCRC32": lambda: Crc(zlib.crc32, 4),
+    "ChecksumCRC64NVME": lambda: Crc(CRC64NVME.calc, 8),
+    "ChecksumCRC32C": lambda: Crc(CRC32C.calc, 4),
     "ChecksumSHA256": hashlib.sha256,
+    "ChecksumSHA512": hashlib.sha512,
     "ChecksumSHA1": hashlib.sha1,
+    "ChecksumMD5": hashlib.md5,
     "ETag": hashlib.md5,
 }
 
@@ -59,7 +66,7 @@ class Expected(NamedTuple):
 
 
 def expected(response: Mapping[str, Any]) -> Expected | None:
-    """The best checksum in S3's answer to GetObject or HeadObject, or None if it has none that can be computed."""
+    """The best checksum in S3's answer to GetObject or HeadObject, or None if it has none of use."""
     for algorithm in ALGORITHMS:
         text, _, parts = str(response.get(algorithm, "")).strip('"').partition("-")
         if algorithm == "ETag":

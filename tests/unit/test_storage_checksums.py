@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_storage_plugin_s3_inventory.checksums import Expected, crc32, expected, of_file
+from snakemake_storage_plugin_s3_inventory.checksums import ALGORITHMS, Expected, crc32, expected, of_file
 
 DATA = bytes(range(256)) * 40_000
 
@@ -24,9 +24,34 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_check_value_of_crc32_is_what_its_definition_says(tmp_path: Path) -> None:
+def test_the_checksum_of_an_upload_is_what_its_definition_says(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"123456789")
     assert base64.b64decode(crc32(tmp_path / "x")).hex() == "cbf43926"
+
+
+# CRCs: check values of https://reveng.sourceforge.io/crc-catalogue/; others: of nothing, as their authors give them.
+@pytest.mark.parametrize(
+    ("algorithm", "data", "value"),
+    [
+        ("ChecksumCRC32", b"123456789", "cbf43926"),
+        ("ChecksumCRC32C", b"123456789", "e3069283"),
+        ("ChecksumCRC64NVME", b"123456789", "ae8b14860a799888"),
+        ("ChecksumMD5", b"", "d41d8cd98f00b204e9800998ecf8427e"),
+    ],
+)
+def test_check_values(tmp_path: Path, algorithm: str, data: bytes, value: str) -> None:
+    (tmp_path / "x").write_bytes(data)
+    assert of_file(tmp_path / "x", algorithm).hex() == value
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_is_read_to_its_last_bit(file: Path, algorithm: str) -> None:
+    """Longer than what is read at once; one bit of the last piece differs."""
+    whole = ALGORITHMS[algorithm]()
+    whole.update(DATA)
+    assert of_file(file, algorithm) == whole.digest()
+    file.write_bytes(DATA[:-1] + bytes([DATA[-1] ^ 1]))
+    assert of_file(file, algorithm) != whole.digest()
 
 
 @pytest.mark.parametrize("size", [1000, 1 << 20, len(DATA) // 2, len(DATA), len(DATA) + 1])
@@ -55,7 +80,11 @@ HEX = "d41d8cd98f00b204e9800998ecf8427e"
         ({"ETag": f'"{HEX}-2"', "ServerSideEncryption": "AES256"}, Expected("ETag", bytes.fromhex(HEX), 2)),
         ({"ETag": f'"{HEX}"', "ServerSideEncryption": "aws:kms"}, None),
         ({"ETag": f'"{HEX}"', "SSECustomerAlgorithm": "AES256"}, None),
-        ({"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ETag": '"other"'}, None),
+        (
+            {"ChecksumCRC64NVME": "AAAAAAAAAAA=", "ETag": f'"{HEX}"', "ServerSideEncryption": "aws:kms"},
+            Expected("ChecksumCRC64NVME", bytes(8), 0),
+        ),
+        ({"ETag": '"other"'}, None),
         ({}, None),
     ],
 )
