@@ -6,7 +6,7 @@ Batch is a dictionary of jobs that tests look into and change; S3, STS, IAM, ECR
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -223,6 +223,8 @@ class FakeJob:
     resources: dict[str, Any] = field(default_factory=lambda: {"mem_mb": 1000, "disk_mb": 1000})
     non_derived_params: list[Any] = field(default_factory=list)
     shellcmd: str = "bwa mem"
+    # A rule of another kind.
+    script: SimpleNamespace | None = None
     attempt: int = 1
     restart_times: int = 0
     jobid: int = 1
@@ -232,7 +234,7 @@ class FakeJob:
 
     @property
     def rule(self) -> SimpleNamespace:
-        return SimpleNamespace(
+        return self.script or SimpleNamespace(
             name=self.name, shellcmd=self.shellcmd, run_func_src=None, script=None, notebook=None, wrapper=None
         )
 
@@ -283,7 +285,9 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
     return SimpleNamespace(
         executor_settings=settings,
         scheduler=scheduler,
-        dag=SimpleNamespace(get_unneeded_temp_files=lambda job: []),
+        dag=SimpleNamespace(
+            get_unneeded_temp_files=lambda job: [], dependencies=defaultdict(dict), needrun=lambda job: False
+        ),
         main_snakefile="workflow/Snakefile",
         storage_settings=SimpleNamespace(default_storage_prefix=prefix, shared_fs_usage=set()),
         resource_settings=SimpleNamespace(cores=None),

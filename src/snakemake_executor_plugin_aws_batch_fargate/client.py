@@ -1,5 +1,6 @@
 """Clients of AWS: where they look, how often they try again, and how fast they submit."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -7,7 +8,17 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
 
 from .outside import Client
@@ -24,6 +35,16 @@ TICK = 0.2
 UNREACHABLE = 1800
 EXPIRED = 60
 OUT_OF_REACH = (ConnectionError, HTTPClientError)
+# What botocore raises when it renews them and can't.
+NO_CREDENTIALS = (
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+# Seconds without a failure after which the next one is the first.
+FORGOTTEN = 300
 
 
 class Pacer:
@@ -99,8 +120,33 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
         return call
 
 
+class Trouble:
+    """For how long calls have failed, in whatever thread."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._since = self._latest = -math.inf
+        self._lock = threading.Lock()
+
+    def lasts(self) -> float:
+        """Tells of a failure; the answer is how many seconds ago the first of them was. A long pause ends trouble."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._latest > FORGOTTEN:
+                self._since = now
+            self._latest = now
+            return now - self._since
+
+    def is_over(self) -> None:
+        """Tells of a success."""
+        with self._lock:
+            self._latest = -math.inf
+
+
 def patience(error: Exception) -> float:
     """Seconds for which a call that failed so is worth to be repeated; 0 if AWS has refused it."""
+    if isinstance(error, NO_CREDENTIALS):
+        return EXPIRED
     if not isinstance(error, ClientError):
         return UNREACHABLE if isinstance(error, OUT_OF_REACH) else 0
     code = error.response["Error"]["Code"]

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ from .outside import Client
 LONGEST_OVERRIDES = 8192
 # Variables that would give a job other credentials, or another AWS, than its role does: those of AWS's tools, and
 # what Snakemake's storage plugins take as credentials.
-NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PASSWORD)")
+NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PASSWORD|AUTH)")
 
 
 def overrides(
@@ -68,12 +69,15 @@ def checksum(command: str) -> str:
 class Sender:
     """Puts long commands below the run's prefix on S3."""
 
-    def __init__(self, s3: Client, prefix: str) -> None:
-        """`prefix` is the default storage's: s3://BUCKET/PREFIX."""
+    def __init__(
+        self, s3: Client, prefix: str, patiently: Callable[[Callable[[], object]], object] = lambda call: call()
+    ) -> None:
+        """`prefix` is the default storage's: s3://BUCKET/PREFIX; `patiently` makes a call, several times if need be."""
         parts = urlsplit(prefix)
         self._s3 = s3
         self._bucket = parts.netloc
         self._folder = parts.path.strip("/")
+        self._patiently = patiently
         self._sent: set[str] = set()
 
     def address(self, command: str) -> str:
@@ -83,8 +87,10 @@ class Sender:
     def send(self, command: str) -> None:
         """Uploads a command, once."""
         key = self._key(command)
-        if key in self._sent:
-            return
+        if key not in self._sent:
+            self._patiently(lambda: self._put(key, command))
+
+    def _put(self, key: str, command: str) -> None:
         # The tag lets the bucket's lifecycle rules take it away, as they do other intermediates.
         self._s3.put_object(
             Bucket=self._bucket,
@@ -120,4 +126,7 @@ def _overrides(
 
 
 if __name__ == "__main__":
-    os.execv("/bin/bash", ["/bin/bash", "-c", fetch(*sys.argv[1:3])])
+    # From a file: Linux takes no argument of more than 128 KiB.
+    with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as script:
+        script.write(fetch(*sys.argv[1:3]))
+    os.execv("/bin/bash", ["/bin/bash", script.name])

@@ -72,11 +72,14 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         # All jobs that are not known to have ended. Snakemake's own list is empty while it looks at them.
         self._live: dict[str, SubmittedJobInfo] = {}
         self._live_lock = Lock()
-        # Those that could not be ended.
+        # Those that were ended here, and those that could not be.
+        self._ended_by_us: set[str] = set()
         self._left: set[str] = set()
         # Ids that this head has submitted: what is marked with others is an earlier head's.
         self._own: set[str] = set()
         self._refusals: set[str] = set()
+        # Outputs of jobs that an earlier head has made, or is making.
+        self._taken: set[str] = set()
         # By the outputs of jobs that have run out of something.
         self._least: dict[str, Least] = {}
         self._sent: archive.Archive | None = None
@@ -105,7 +108,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _sender(self) -> command.Sender | None:
         if not str(self._prefix or "").startswith("s3://"):
             return None
-        return command.Sender(self._s3, self._prefix)
+        return command.Sender(self._s3, self._prefix, partial(self._submitter.patiently, client.Trouble()))
 
     @cached_property
     def _s3(self) -> Client:
@@ -182,10 +185,15 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 submission = self._prepared(job)
                 if submission is None:
                     continue
-                earlier = self._earlier.take(submission.identity, found, partial(self._made, job))
+                outputs = {names.key(output) for member in names.members(job) for output in member.output}
+                earlier = self._earlier.take(
+                    submission.identity, found, partial(self._made, job), self._is_outdated(job)
+                )
                 if earlier is not None:
+                    self._taken |= outputs
                     self._entered(job, submission, earlier.job_id, "an earlier start made ")
                     continue
+                self._taken -= outputs
                 future = pool.submit(submitter.submit, submission.request)
                 future.add_done_callback(partial(_report, arrivals, job, submission))
                 under_way += 1
@@ -227,8 +235,9 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             job_id = future.result()
         except (ClientError, BotoCoreError) as error:
             request = submission.request
+            did = "could not be asked to run it" if client.patience(error) else "refused it"
             reason = (
-                f"AWS Batch refused it for queue {request['jobQueue']} and job definition {request['jobDefinition']}: "
+                f"AWS Batch {did} for queue {request['jobQueue']} and job definition {request['jobDefinition']}: "
                 f"{error}"
             )
             known = reason in self._refusals
@@ -290,6 +299,14 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         ids = sorted(set().union(*recorded))
         found = self._earlier.describe(ids) if ids else {}
         return [[found[job_id] for job_id in sorted(ids) if job_id in found] for ids in recorded]
+
+    def _is_outdated(self, job: Job) -> bool:
+        """Whether this start makes anew what a job reads, so that an earlier start's job has read something else."""
+        dag, group = self.workflow.dag, set(names.members(job))
+        makers = {maker for member in group for maker in dag.dependencies[member]} - group
+        return any(
+            dag.needrun(maker) and not {names.key(output) for output in maker.output} <= self._taken for maker in makers
+        )
 
     def _made(self, job: Job) -> bool:
         """Whether all outputs of a job are there, but those that stay within a group."""
@@ -450,7 +467,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         hasty = client.FargateBatchClient(self._region, client.hasty())
         lost = self._submitter.lost(hasty)
         with self._live_lock:
-            ids = [job_id for job_id in dict.fromkeys([*self._live, *lost]) if job_id not in self._left]
+            active = dict.fromkeys([*self._live, *self._untaken(), *lost])
+            ids = [job_id for job_id in active if job_id not in self._ended_by_us and job_id not in self._left]
         if not ids:
             return
         self.logger.info(f"Ending {messages.counted(len(ids), 'Batch job')}…")
@@ -458,6 +476,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         self._left.update(left)
         for job_id in set(ids) - set(left):
             self._ended(job_id)
+            self._ended_by_us.add(job_id)
         if left:
             self.logger.error(
                 f"{messages.counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not "
@@ -470,6 +489,10 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         else:
             self.logger.info("All of them are ended.")
 
+    def _untaken(self) -> list[str]:
+        """Ids of an earlier head's jobs that this one has not come to, or does not need."""
+        return self._earlier.rest() if "_earlier" in self.__dict__ else []
+
     def shutdown(self) -> None:
         """When no job is left, nobody needs the sources any more; those that run on still fetch them."""
         super().shutdown()
@@ -477,7 +500,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             # The thread that looks after jobs may have been giving one to the on-demand queue.
             with signals.undisturbed():
                 self._end_all()
-        if self._sent is None or self._live or self.workflow.remote_execution_settings.immediate_submit:
+        needed = self._live or set(self._untaken()) - self._ended_by_us
+        if self._sent is None or needed or self.workflow.remote_execution_settings.immediate_submit:
             return
         try:
             archive.remove(self.workflow, self._sent)

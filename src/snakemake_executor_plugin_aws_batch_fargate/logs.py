@@ -123,7 +123,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     What is left of long lines is their beginning.
     """
     text = _ORDERS.sub("", text)
-    for secret in secrets:
+    # A secret may be the beginning of another.
+    for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= 6:
             text = text.replace(secret, HIDDEN)
     for pattern in _SECRETS:

@@ -1,13 +1,16 @@
 """Names and tags of Batch jobs: readable, searchable, and the same when a run is started again."""
 
+import functools
 import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from .outside import Job, Path
+from .outside import Job, Rule
+from .outside import Path as JobFile
 
 # AWS Batch: up to 128 letters, digits, '-' and '_', the first a letter or digit.
 LONGEST_NAME = 128
@@ -43,11 +46,29 @@ def identity(run: str, job: Job) -> Identity:
             sorted(key(path) for path in member.input),
             _text(member.non_derived_params),
             member.rule.shellcmd or member.rule.run_func_src,
-            str(member.rule.script or member.rule.notebook or member.rule.wrapper),
+            *_program(member.rule),
         ]
         for member in jobs
     ]
     return Identity(_hash([run, *named])[:12], _hash(content)[:6])
+
+
+def _program(rule: Rule) -> list[str]:
+    """Which script, notebook or wrapper a rule has, and the checksum of a file: Snakemake looks at its time only."""
+    named = str(rule.script or rule.notebook or rule.wrapper)
+    folder = str(rule.basedir.get_path_or_uri(secret_free=True)) if rule.script or rule.notebook else ""
+    return [named, _checksum(Path(folder, named))] if folder and "://" not in folder + named else [named]
+
+
+@functools.cache
+def _checksum(path: Path) -> str:
+    """Of what is sent to workers: the file as it is when it is first asked for."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        # Its name may have wildcards.
+        return ""
 
 
 def members(job: Job) -> list[Any]:
@@ -55,7 +76,7 @@ def members(job: Job) -> list[Any]:
     return list(job.jobs) if job.is_group() else [job]
 
 
-def key(path: Path) -> str:
+def key(path: JobFile) -> str:
     """What a file is called wherever it lies: its query if it lies in a storage, else its path."""
     return str(path.storage_object.query) if getattr(path, "is_storage", False) else str(path)
 

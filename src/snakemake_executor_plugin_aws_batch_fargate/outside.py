@@ -12,3 +12,5 @@ Path: TypeAlias = Any
 Workflow: TypeAlias = Any
 # A Snakefile or another source, on this machine or elsewhere.
 SourceFile: TypeAlias = Any
+# A rule of Snakemake.
+Rule: TypeAlias = Any

@@ -47,26 +47,33 @@ class Earlier:
                             self._keep(Found(job["jobId"], job["jobName"], job.get("status", status)))
         return self._active
 
-    def take(self, identity: names.Identity, marked: Sequence[Found], made: Callable[[], bool]) -> Found | None:
+    def take(
+        self, identity: names.Identity, marked: Sequence[Found], made: Callable[[], bool], outdated: bool = False
+    ) -> Found | None:
         """The earlier job that does this work, if one is under way or done; it can be taken only once.
 
         `marked` are the jobs that Snakemake's record of unfinished outputs names; one that has succeeded counts only
-        if its outputs are there (`made`). A job that makes the same outputs in another way is ended.
+        if its outputs are there (`made`). A job that makes the same outputs in another way is ended, and so is one
+        that is `outdated`: it reads what was there before.
         """
         running = self.active.pop(identity.outputs, [])
         known = {job.job_id for job in running}
         running += [job for job in marked if job.status in ACTIVE and job.job_id not in known]
         chosen: Found | None = None
         for job in running:
-            if chosen is None and names.identity_in(job.name) == identity:
+            if chosen is None and not outdated and names.identity_in(job.name) == identity:
                 chosen = job
             else:
                 self._end(job)
-        if chosen is None:
+        if chosen is None and not outdated:
             for job in marked:
                 if job.status == "SUCCEEDED" and names.identity_in(job.name) == identity and made():
                     return job
         return chosen
+
+    def rest(self) -> list[str]:
+        """Ids of the jobs that nobody has taken, as far as they were looked for."""
+        return [job.job_id for jobs in (self._active or {}).values() for job in jobs]
 
     def describe(self, ids: Sequence[str]) -> dict[str, Found]:
         """Jobs by id, as far as Batch knows them."""
@@ -87,7 +94,7 @@ class Earlier:
 
     def _end(self, job: Found) -> None:
         self._note(
-            f"Batch job {job.job_id} ({job.name}) makes the same outputs from other inputs, parameters or code; "
-            "it is ended."
+            f"Batch job {job.job_id} ({job.name}) makes the same outputs from other or older inputs, or with other "
+            "parameters or code; it is ended."
         )
         self._client.terminate_job(jobId=job.job_id, reason=ENDED_BY_US)

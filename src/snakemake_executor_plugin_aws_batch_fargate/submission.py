@@ -5,13 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import client, command, names, shapes
+from .client import Trouble
 from .outside import Client, Job, Path
 
 # AWS Batch: the shortest timeout.
@@ -20,6 +21,7 @@ UNITS_PER_VCPU = 1024
 ANYTHING = shapes.Least()
 # Seconds between two tries to submit a job while AWS is out of reach.
 PAUSE = 5.0
+T = TypeVar("T")
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
@@ -133,6 +135,7 @@ class Submitter:
         self._warn = warn
         self._next_word = 0.0
         self._closed = threading.Event()
+        self._trouble = Trouble()
         # Names of jobs, and their queues, that may have been made though no answer came.
         self._doubtful: set[tuple[str, str]] = set()
 
@@ -152,14 +155,25 @@ class Submitter:
             # Letters and digits only; runs that share a queue get their shares of it.
             run = "".join(filter(str.isalnum, request["tags"]["terraflow:run"]))
             request = {**request, "shareIdentifier": run or "run"}
-        start = time.monotonic()
+        return self.patiently(self._trouble, lambda: self._made_before(request) or self._submit(request))
+
+    def patiently(self, trouble: Trouble, call: Callable[[], T]) -> T | None:
+        """What the call gives, which is repeated while AWS is in trouble, no longer for many calls than for one.
+
+        `trouble` is what these calls share. None after `close`. Raises what AWS says when it refuses, or is out of
+        reach for long.
+        """
         while not self._closed.is_set():
             try:
-                return self._made_before(request) or self._submit(request)
+                result = call()
             except (ClientError, BotoCoreError) as error:
-                if time.monotonic() - start >= client.patience(error) and not self._closed.is_set():
+                patience = client.patience(error)
+                if (not patience or trouble.lasts() >= patience) and not self._closed.is_set():
                     raise
                 self._note(error)
+            else:
+                trouble.is_over()
+                return result
             self._closed.wait(PAUSE)
         return None
 
@@ -185,8 +199,9 @@ class Submitter:
         try:
             answer = self.client.submit_job(**request)
         except (ClientError, BotoCoreError) as error:
-            # A server that refuses has made nothing.
-            if getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 500) >= 500:
+            # A server that refuses has made nothing; what was answered to earlier tries is not known.
+            answer = getattr(error, "response", {}).get("ResponseMetadata", {})
+            if answer.get("HTTPStatusCode", 500) >= 500 or answer.get("RetryAttempts"):
                 self._doubtful.add(this)
             raise
         job_id = str(answer["jobId"])

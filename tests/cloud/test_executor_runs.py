@@ -162,6 +162,42 @@ def test_a_killed_head_that_is_started_again_runs_nothing_twice(site: Site) -> N
     assert site.batch.count("terminatejob") == 0
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_job_whose_inputs_are_made_anew_after_a_killed_head_is_not_taken(site: Site, ended: bool) -> None:
+    word = "hello"
+
+    def make(job: dict[str, Any]) -> None:
+        if job["tags"]["terraflow:rule"] == "make":
+            key = f"runs/main/results/{job['tags']['terraflow:sample']}.txt"
+            site.client("s3").put_object(Bucket=BUCKET, Key=key, Body=word.encode())
+            site.batch.end(job, "SUCCEEDED", 0)
+        else:
+            job["status"] = "RUNNING"
+
+    def gather(job: dict[str, Any], text: str) -> None:
+        site.client("s3").put_object(Bucket=BUCKET, Key="runs/main/results/all.txt", Body=text.encode())
+        site.batch.end(job, "SUCCEEDED", 0)
+
+    site.batch.engine = make
+    head = site.start(word="hello")
+    marks = site.folder / ".snakemake" / "incomplete"
+    site.wait(lambda: bool(site.batch.submitted("gather")) and len(list(marks.iterdir())) == 1, head)
+    head.kill()
+    head.wait()
+    (old,) = site.batch.submitted("gather")
+    if ended:
+        gather(old, "hello hello")
+    word = "bye"
+    head = site.start(word="bye")
+    site.wait(lambda: len(site.batch.submitted("gather")) == 2, head)
+    new = site.batch.submitted("gather")[1]
+    assert old["status"] == ("SUCCEEDED" if ended else "FAILED")
+    gather(new, "bye bye")
+    assert head.wait(60) == 0, (site.folder / "head.log").read_text()
+    assert len(site.batch.submitted("make")) == 4
+    assert site.objects()["runs/main/results/all.txt"] == "bye bye"
+
+
 def test_everything_that_is_wrong_is_said_at_once(site: Site) -> None:
     site.batch.queues["spot"]["state"] = "DISABLED"
     del site.batch.queues["ondemand"]

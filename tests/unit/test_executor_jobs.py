@@ -304,6 +304,39 @@ def test_a_job_of_which_no_attempt_got_an_answer_is_taken(
     until(lambda: [good for _, good in ended(one)] == [True])
 
 
+def test_a_lost_answer_is_not_forgotten_when_refusals_follow(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "PAUSE", 0.1)
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation != "submitjob" or aws.batch.count("submitjob") > 4:
+            return None
+        if aws.batch.count("submitjob") == 1:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return 429, "TooManyRequestsException"
+
+    aws.batch.fault = fault
+    make().run_jobs([FakeJob()])
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED"]
+
+
+def test_expired_credentials_are_waited_for_once_not_for_each_job(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "PAUSE", 0.1)
+    monkeypatch.setattr(client, "EXPIRED", 1.5)
+    aws.batch.fault = lambda operation, _: (400, "ExpiredTokenException") if operation == "submitjob" else None
+    one, asked = make(poll_seconds=60), jobs(80)
+    start = time.monotonic()
+    one.run_jobs(asked)
+    # Each by itself would take 15 s, with eight at a time.
+    assert 1.5 < time.monotonic() - start < 8
+    assert [good for _, good in ended(one)] == [False] * 80
+    assert "could not be asked to run it for queue spot" in str([job.errors for job in asked])
+
+
 def test_twins_that_cannot_be_looked_for_are_no_reason_to_lose_the_job(make: Make, aws: FakeAws) -> None:
     one = make()
     one.run_jobs([FakeJob(output=["first"])])
@@ -560,6 +593,16 @@ def test_interruption_in_the_middle_of_submission_leaves_nothing(make: Make, aws
     assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
 
 
+def test_interruption_ends_what_an_earlier_start_left_and_this_one_has_not_come_to(make: Make, aws: FakeAws) -> None:
+    make(poll_seconds=60).run_jobs(jobs(40))
+    for job in aws.batch.submitted():
+        job["status"] = "RUNNING"
+    two = make(poll_seconds=60)
+    two.run_jobs(jobs(10))
+    two.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 40
+
+
 def test_a_head_that_is_started_again_waits_for_what_runs(make: Make, aws: FakeAws) -> None:
     make(poll_seconds=60).run_jobs(jobs(60))
     for n, job in enumerate(aws.batch.submitted()):
@@ -588,7 +631,34 @@ def test_a_job_whose_parameters_have_changed_is_ended_and_run_anew(make: Make, a
     two.run_jobs([FakeJob(non_derived_params=["-T 20"])])
     first, second = aws.batch.submitted()
     assert (first["status"], second["status"]) == ("FAILED", "SUBMITTED")
-    assert "other inputs, parameters or code" in two.logger.text
+    assert "makes the same outputs from other or older inputs" in two.logger.text
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_job_whose_input_is_made_anew_is_run_anew(make: Make, aws: FakeAws, status: str) -> None:
+    align, call = FakeJob(), FakeJob(name="call", input=["results/A.bam"], output=["results/A.bcf"])
+    make(poll_seconds=60).run_jobs([call])
+    (earlier,) = aws.batch.submitted()
+    aws.batch.end(earlier, status, 0)
+    marks = SimpleNamespace(external_jobids=lambda job: [earlier["jobId"]] if job is call else [])
+    two = make({"persistence": marks, "async_run": lambda coroutine: coroutine.close() is None})
+    two.workflow.dag.dependencies[call][align] = {"results/A.bam"}
+    two.workflow.dag.needrun = lambda job: job is align
+    two.run_jobs([align])
+    two.run_jobs([call])
+    first, _, second = aws.batch.submitted()
+    assert (first["status"], second["status"]) == ("FAILED" if status == "RUNNING" else "SUCCEEDED", "SUBMITTED")
+
+
+def test_a_job_whose_input_an_earlier_start_makes_is_waited_for_as_well(make: Make, aws: FakeAws) -> None:
+    align, call = FakeJob(), FakeJob(name="call", input=["results/A.bam"], output=["results/A.bcf"])
+    make(poll_seconds=60).run_jobs([align, call])
+    two = make()
+    two.workflow.dag.dependencies[call][align] = {"results/A.bam"}
+    two.workflow.dag.needrun = lambda job: True
+    two.run_jobs([align])
+    two.run_jobs([call])
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED", "SUBMITTED"]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -632,8 +702,9 @@ def test_what_stays_within_a_group_need_not_be_there(make: Make, aws: FakeAws, t
     (earlier,) = aws.batch.submitted()
     aws.batch.end(earlier, "SUCCEEDED", 0)
     marks = SimpleNamespace(external_jobids=lambda job: [earlier["jobId"]])
-    dag = SimpleNamespace(get_unneeded_temp_files=lambda job: [within])
-    make({"persistence": marks, "async_run": asyncio.run, "dag": dag}).run_jobs([group])
+    two = make({"persistence": marks, "async_run": asyncio.run})
+    two.workflow.dag.get_unneeded_temp_files = lambda job: [within]
+    two.run_jobs([group])
     assert len(aws.batch.submitted()) == (1 if there else 2)
 
 

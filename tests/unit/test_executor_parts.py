@@ -6,6 +6,7 @@ ending jobs; jobs that wait for long; what the package's wheel holds.
 
 import dataclasses
 import datetime
+import functools
 import io
 import json
 import os
@@ -30,8 +31,12 @@ from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
     ReadTimeoutError,
     ResponseStreamingError,
+    UnauthorizedSSOTokenError,
 )
 from botocore.stub import Stubber
 from executor_fakes import REGION, FakeBatch, FakeGroup, FakeJob
@@ -53,7 +58,7 @@ from snakemake_executor_plugin_aws_batch_fargate import (
     status,
     submission,
 )
-from snakemake_executor_plugin_aws_batch_fargate.client import EXPIRED, UNREACHABLE
+from snakemake_executor_plugin_aws_batch_fargate.client import EXPIRED, UNREACHABLE, Trouble, patience
 from snakemake_executor_plugin_aws_batch_fargate.shapes import Shape
 
 PACKAGE = Path(command.__file__).parent
@@ -94,6 +99,21 @@ def test_the_same_job_has_the_same_identity_and_others_do_not() -> None:
         assert other.outputs == identity.outputs and other.content != identity.content
     assert names.identity("main", FakeJob(output=["B"])).outputs != identity.outputs
     assert names.identity("other", FakeJob()).outputs != identity.outputs
+
+
+def test_a_script_that_has_changed_makes_another_job(tmp_path: Path) -> None:
+    def identity(folder: str, text: str) -> names.Identity:
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "plot.py").write_text(text)
+        place = SimpleNamespace(get_path_or_uri=lambda secret_free: tmp_path / folder)
+        parts = {"name": "plot", "shellcmd": None, "run_func_src": None, "notebook": None, "wrapper": None}
+        rule = SimpleNamespace(**parts, script="plot.py", basedir=place)
+        return names.identity("main", dataclasses.replace(FakeJob(), script=rule))
+
+    first = identity("a", "one")
+    assert identity("b", "one") == first
+    assert identity("c", "two").content != first.content
+    assert identity("d", "two").outputs == first.outputs
 
 
 def test_the_identity_is_the_same_in_another_process() -> None:
@@ -183,6 +203,39 @@ def test_a_submission_is_never_too_long(length: int, letter: str) -> None:
         assert address.startswith("s3://data/runs/main/.commands/")
 
 
+def test_a_long_command_waits_for_a_storage_that_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "PAUSE", 0.01)
+    s3, tries = S3(), iter([EndpointConnectionError(endpoint_url="https://s3"), NoCredentialsError()])
+    put = s3.put_object
+
+    def fails_twice(**asked: Any) -> None:
+        for error in tries:
+            raise error
+        put(**asked)
+
+    s3.put_object = fails_twice  # type: ignore[method-assign]
+    submitter = submission.Submitter(SimpleNamespace(), warn=lambda _: None)
+    sender = command.Sender(s3, "s3://data/runs", functools.partial(submitter.patiently, Trouble()))
+    *_, address, checksum = command.overrides("x" * 9000, REQUIREMENTS, {}, sender)["command"]
+    assert command.checksum(s3.objects[address].decode()) == checksum
+
+
+def test_a_command_may_be_longer_than_an_argument(tmp_path: Path) -> None:
+    """Linux takes no argument of more than 128 KiB."""
+    text = f"printf '%s ' {' '.join(f'file{n}' for n in range(40_000))}"
+    (tmp_path / "command").write_text(text)
+    program = (
+        "import boto3, io, pathlib, runpy, types\n"
+        f"body = io.BytesIO(pathlib.Path({str(tmp_path / 'command')!r}).read_bytes())\n"
+        "answer = types.SimpleNamespace(get_object=lambda Bucket, Key: {'Body': body})\n"
+        "boto3.client = lambda service: answer\n"
+        f"runpy.run_module({command.__name__!r}, run_name='__main__')\n"
+    )
+    run = [sys.executable, "-c", program, "s3://data/a", command.checksum(text)]
+    done = subprocess.run(run, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert done.stdout.split()[-1:] == ["file39999"], done.stderr
+
+
 def test_a_long_command_without_storage_is_refused() -> None:
     with pytest.raises(WorkflowError, match=r"9000 characters.*--default-storage-prefix"):
         command.overrides("x" * 9000, REQUIREMENTS, {}, None)
@@ -203,6 +256,7 @@ def test_another_command_than_the_one_that_was_sent_is_not_run(monkeypatch: pyte
 
 def test_credentials_are_never_passed() -> None:
     given_ = ["AWS_SESSION_TOKEN", "AWS_PROFILE", "SNAKEMAKE_STORAGE_S3_ACCESS_KEY", "SNAKEMAKE_STORAGE_S3_TOKEN"]
+    given_ += ["SNAKEMAKE_STORAGE_HTTP_AUTH"]
     kept, dropped = command.passed({name: "x" for name in [*given_, "SNAKEMAKE_STORAGE_S3_REGION", "LICENCE"]})
     assert set(kept) == {"SNAKEMAKE_STORAGE_S3_REGION", "LICENCE"} and dropped == sorted(given_)
 
@@ -492,6 +546,24 @@ def test_no_log() -> None:
 
     log = logs.tail(SimpleNamespace(get_log_events=refuse), {"container": {"logStreamName": "s"}}, REGION, patience=0)
     assert "AccessDenied" in log.trouble and log.where()
+
+
+def test_a_secret_that_begins_like_another_hides_none_of_it() -> None:
+    assert logs.redact("abcdef1 abcdef1XYZ9", ["abcdef1", "abcdef1XYZ9"]) == f"{logs.HIDDEN} {logs.HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (NoCredentialsError(), EXPIRED),
+        (UnauthorizedSSOTokenError(), EXPIRED),
+        (MetadataRetrievalError(error_msg="no"), EXPIRED),
+        (EndpointConnectionError(endpoint_url="https://batch"), UNREACHABLE),
+        (ParamValidationError(report="no"), 0),
+    ],
+)
+def test_for_how_long_a_call_is_repeated(error: Exception, seconds: float) -> None:
+    assert patience(error) == seconds
 
 
 @pytest.mark.parametrize(
