@@ -126,7 +126,8 @@ def explain(error: Exception, query: str) -> str:
     if isinstance(error, botocore.exceptions.EndpointConnectionError):
         return f"S3 cannot be reached for {query}: {error}. Check the network and the endpoint."
     if isinstance(error, OSError):
-        return f"The local copy of {query}: {error.strerror or error}{HINTS.get(error.errno or 0, '')}."
+        where = f" ({error.filename})" if error.filename else ""
+        return f"The local copy of {query}{where}: {error.strerror or error}{HINTS.get(error.errno or 0, '')}."
     return f"S3 failed with {query}: {type(error).__name__}: {error}"
 
 

@@ -3,7 +3,6 @@
 import functools
 import gc
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from .client import archived, connect, is_denied, is_missing
 from .inventory import Inventory
 from .listing import ask, seen
 from .location import Location, problem
+from .makers import Makers, has_ended, is_due
 from .memory import Memory, Seen
 from .storage_object import StorageObject
 from .transfer import Transfer
@@ -44,7 +44,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         self._cache: IOCacheStorageInterface | None = None
         # Told by storage objects, since only the DAG knows which objects are going to change.
         self.workflow: Any = None
-        self._planned: int | None = None
+        self._makers = Makers(self)
+        # Which job had made an object when it was stored or asked for.
+        self._made: dict[Location, Any] = {}
         self._inventories: dict[tuple[str, str], Inventory] = {}
         # Prefixes that these credentials may not list.
         self._unlistable: set[tuple[str, str | None]] = set()
@@ -130,7 +132,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         "Missing" comes from a listing only as long as Snakemake itself keeps such answers; later S3 is asked again.
         """
         planning = self._is_planning()
-        known = self.memory.get(location)
+        known = self.memory.get(location) if planning or self._still_holds(location) else None
         if known is not None:
             return known
         if planning:
@@ -143,44 +145,62 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         return self.ask(location)
 
     def _is_planning(self) -> bool:
-        """Whether the DAG is being built; when it stands, or has grown, what its jobs will make is forgotten."""
-        if self._cache is None and self._planned is None:
+        """Whether the DAG is being built. What was listed meanwhile holds as long as `_still_holds` says."""
+        if self._cache is None:
             return False
-        if self._cache is not None and self._cache.active:
+        if self._cache.active:
             return True
-        planned = None if self.workflow is None else len(self.workflow.dag)
-        if self._cache is not None or planned != self._planned:
-            self._cache, self._planned = None, planned
-            self._forget_what_jobs_make()
-        return False
-
-    def _forget_what_jobs_make(self) -> None:
-        """A worker replaces an object without a word to this process."""
+        self._cache = None
         if self.workflow is None:
             self.memory.clear()
-            return
-        for job in self.workflow.dag.needrun_jobs():
-            for file in (*job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
-                if file.is_storage and file.storage_object.provider is self:
-                    self.memory.removed(file.storage_object.location)
+        return False
+
+    def _still_holds(self, location: Location) -> bool:
+        """Whether what is remembered of an object is what S3 has: a worker replaces it without a word."""
+        maker = self._maker(location)
+        if maker is None or self._made.get(location) is maker:
+            return True
+        return not (is_due(maker, self.workflow) or has_ended(maker, self.workflow))
+
+    def _maker(self, location: Location) -> Any:  # noqa: ANN401
+        """The job of the DAG that makes an object, perhaps elsewhere; a worker's own jobs make theirs here."""
+        return None if self.workflow is None or self.workflow.remote_exec else self._makers.of(location, self.workflow)
+
+    def stored(self, location: Location, seen: Seen) -> None:
+        """Remembers what this process has stored itself."""
+        self._made[location] = self._maker(location)
+        self.memory.stored(location, seen)
 
     def ask(self, location: Location) -> Seen | None:
         """Asks S3 what exists at a location now."""
+        maker = self._maker(location)
+        ended = maker is not None and has_ended(maker, self.workflow)
         if (location.bucket, location.listed) not in self._unlistable:
             try:
-                self._remember(ask(self.client, location))
-                return self.memory.get(location)
+                found = dict(ask(self.client, location))
             except botocore.exceptions.ClientError as error:
                 # Some buckets let everybody read, and nobody list.
                 self._denied(error, location.bucket, location.listed)
+            else:
+                for other, what in found.items():
+                    # Of what comes along, only what no job is about to replace, or the same job has made.
+                    if other == location or self._maker(other) in ((maker,) if ended else (None,)):
+                        self._saw(other, what, maker if ended else None)
+                return found.get(location)
         try:
             response = self.client.head_object(Bucket=location.bucket, Key=location.key)
         except botocore.exceptions.ClientError as error:
             if is_missing(error):
                 return None
             raise
-        self.memory.saw(location, seen(response))
+        self._saw(location, seen(response), maker if ended else None)
         return self.memory.get(location)
+
+    def _saw(self, location: Location, what: Seen, maker: Any) -> None:  # noqa: ANN401
+        """Remembers what S3 said, and which job had made it by then."""
+        if maker is not None:
+            self._made[location] = maker
+        self.memory.saw(location, what)
 
     def refuse_archived(self, location: Location) -> None:
         """Raises WorkflowError unless an archived object was restored, which listings do not say."""
@@ -248,7 +268,3 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             if not seen.archived:
                 cache.size[key] = seen.size
             cache.exists_in_storage[key] = True
-
-    def _remember(self, found: Iterable[tuple[Location, Seen]]) -> None:
-        for location, what in found:
-            self.memory.saw(location, what)

@@ -160,10 +160,10 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         with _folder_beside(self.local_path()) as copy:
             for entry in self._objects():
                 name = entry["Key"].removeprefix(self.location.inside)
-                if name.startswith("/") or ".." in name.split("/"):
+                if not {"", ".", ".."}.isdisjoint(name.removesuffix("/").split("/")) and name:
                     raise WorkflowError(
                         f"s3://{self.bucket}/{entry['Key']} would not lie in the folder of {self.query} on a disk: "
-                        "give it a key without empty parts and '..'."
+                        "give it a key without empty parts, '.' and '..'."
                     )
                 path = copy / name
                 if not name or name.endswith("/"):
@@ -186,18 +186,18 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             return
         size = 0
         # What links lead to comes along, since S3 has no links.
-        for folder, folders, files in os.walk(path, followlinks=True):
+        for folder, folders, files in os.walk(path, onerror=_raise, followlinks=True):
             inside = Path(folder).relative_to(path).as_posix()
             prefix = self.location.inside if inside == "." else f"{self.key}/{inside}/"
             for name in files:
                 size += self._upload(Path(folder, name), Location(self.bucket, f"{prefix}{name}"))
             if not folders and not files:
                 self.provider.client.put_object(Bucket=self.bucket, Key=prefix, Body=b"")
-        self.provider.memory.stored(self.location, Seen(size, None, is_directory=True))
+        self.provider.stored(self.location, Seen(size, None, is_directory=True))
 
     def _upload(self, path: Path, location: Location) -> int:
         size: int = self.provider.transfer.upload(path, location, self._tags(location.key))
-        self.provider.memory.stored(location, Seen(size, None))
+        self.provider.stored(location, Seen(size, None))
         return size
 
     def _tags(self, key: str) -> dict[str, str]:
@@ -225,7 +225,7 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         keys = [entry["Key"] for entry in self._objects()] if seen.is_directory else [self.key]
         for key in keys:
             self.provider.transfer.touch(Location(self.bucket, key), self._tags(key))
-        self.provider.memory.stored(self.location, seen._replace(mtime=None))
+        self.provider.stored(self.location, seen._replace(mtime=None))
 
     @told
     def list_candidate_matches(self) -> list[str]:
@@ -242,6 +242,10 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             for page in pages(self.provider.client, start.bucket, prefix)
             for entry in page.entries
         ]
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 @contextlib.contextmanager

@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
     units = readers.read_sheet(options.sheet)
     readers.refuse_unreadable(options.sheet, units, config)
     sheet = Path(options.sheet)
+    text = sheet.read_text(encoding="utf-8-sig")
     out = options.out or _default_out(sheet)
     _refuse_outside(out, options.out_config, config["calling"]["ploidy"])
     if out.resolve() == sheet.resolve():
@@ -74,7 +75,11 @@ def run(options: argparse.Namespace) -> int:
     sending = [item for item, state in states.items() if state is not State.SAME]
     _send(uploads, sending)
 
-    text = sheet.read_text(encoding="utf-8-sig")
+    if not sheet.exists() or sheet.read_text(encoding="utf-8-sig") != text:
+        raise UserError(
+            f"{sheet} has changed while files were sent, so no sheet was written. Run the command again: what has "
+            "arrived is not sent twice."
+        )
     staging.write(out, staging.rewritten_sheet(text, options.sheet, plan, deployed.bucket))
     if isinstance(ploidy := config["calling"]["ploidy"], str):
         own["calling"] = {**(own.get("calling") or {}), "ploidy": _from_here(Path(ploidy)).as_posix()}

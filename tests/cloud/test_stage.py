@@ -272,6 +272,28 @@ def test_a_file_that_goes_away_is_told(
     assert "reads/a.fastq.gz: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_sheet_that_changes_meanwhile_is_told(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines are found again by their number: others would get another sample's reads."""
+    from terraflow import stage
+
+    sheet = lab.sheet("A\tL1\treads/a.fastq.gz", "B\tL1\treads/b.fastq.gz")
+    send = stage._send
+
+    def edited(*asked: Any) -> None:
+        send(*asked)
+        lab.sheet("B\tL1\treads/b.fastq.gz", "A\tL1\treads/a.fastq.gz")
+
+    monkeypatch.setattr(stage, "_send", edited)
+    monkeypatch.chdir(lab.folder)
+    for name, value in lab.env.items():
+        monkeypatch.setenv(name, value)
+    assert main(["stage", sheet]) == 1
+    assert f"{sheet} has changed while files were sent" in capsys.readouterr().err
+    assert not (lab.folder / "config" / "samples.s3.tsv").exists()
+
+
 def test_what_aws_refuses_is_told_in_words(lab: Lab) -> None:
     sheet = lab.sheet("S1\tL1\treads/a.fastq.gz")
     lab.aws.fault(call="error", service="s3", operation="PutObject", key="raw/*", status=403, code="AccessDenied")

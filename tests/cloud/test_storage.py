@@ -9,7 +9,9 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -426,6 +428,96 @@ def test_a_directory_goes_and_comes_back_whole(stores: Stores, aws: Aws, bucket:
     assert not found.exists()
     keys = [entry["Key"] for entry in aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]]
     assert keys == ["runs/main/folder.txt"]
+
+
+def test_a_folder_that_cannot_be_read_fails_its_directory(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = stores()("runs/main/folder")
+    (made.local_path() / "closed").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(WorkflowError, match=r"folder/closed\): Permission denied"):
+        asyncio.run(made.managed_store())
+
+
+@pytest.mark.parametrize("inside", ["a//b", "./c", "a/./c"])
+def test_objects_that_would_share_a_place_on_a_disk_are_refused(
+    aws: Aws, stores: Stores, bucket: str, inside: str
+) -> None:
+    for key in (f"runs/main/folder/{inside}", "runs/main/folder/x"):
+        aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+    with pytest.raises(WorkflowError, match="would not lie in the folder"):
+        asyncio.run(stores()("runs/main/folder").managed_retrieve())
+
+
+@dataclass(eq=False)
+class Job:
+    """A job of a DAG that makes objects of a store."""
+
+    store: "Store"
+    keys: list[str]
+    log: tuple[()] = ()
+    benchmark: None = None
+
+    @property
+    def output(self) -> list[SimpleNamespace]:
+        return [
+            SimpleNamespace(is_storage=True, is_directory=False, storage_object=self.store(key)) for key in self.keys
+        ]
+
+    def is_group(self) -> bool:
+        return False
+
+
+def workflow(*jobs: Job) -> SimpleNamespace:
+    """A DAG of jobs that are all going to run; they end when they are put into `scheduler._tofinish`."""
+    finished: set[Job] = set()
+    dag = SimpleNamespace(jobs=dict.fromkeys(jobs), needrun=lambda job: True, finished=finished.__contains__)
+    return SimpleNamespace(dag=dag, scheduler=SimpleNamespace(_tofinish=[]), remote_exec=False, finish=finished.add)
+
+
+def test_what_a_job_is_going_to_make_is_not_remembered(aws: Aws, stores: Stores, bucket: str) -> None:
+    """Not from a question about it, nor from one about its neighbour, whose key its own begins with."""
+    client, reader = aws.client("s3"), stores()
+    call, pack = Job(reader, ["v.vcf", "v.vcf.idx"]), Job(reader, ["v.vcf.gz"])
+    flow = reader.provider.workflow = workflow(call, pack)
+    for key in ("v.vcf", "v.vcf.idx", "v.vcf.gz"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"old")
+    assert reader("v.vcf.gz").size() == 3
+    for key in ("v.vcf", "v.vcf.idx"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"newer")
+    flow.scheduler._tofinish.append(call)
+    reader.operations()
+    assert [reader(key).size() for key in ("v.vcf", "v.vcf.idx", "v.vcf")] == [5, 5, 5]
+    assert reader("v.vcf.idx").mtime() > 0
+    assert reader.operations() == {"ListObjectsV2": 1}, "what the same job has made comes along"
+
+    flow.finish(call)
+    flow.scheduler._tofinish.clear()
+    client.put_object(Bucket=bucket, Key="v.vcf.gz", Body=b"newest")
+    flow.finish(pack)
+    assert [reader(key).size() for key in ("v.vcf", "v.vcf.gz", "v.vcf.gz")] == [5, 6, 6]
+
+
+def test_a_job_that_takes_the_place_of_another_makes_its_results_anew(aws: Aws, stores: Stores, bucket: str) -> None:
+    """As after a checkpoint."""
+    client, reader = aws.client("s3"), stores()
+    first, second = Job(reader, ["x"]), Job(reader, ["x"])
+    flow = reader.provider.workflow = workflow(first)
+    client.put_object(Bucket=bucket, Key="x", Body=b"1")
+    flow.finish(first)
+    assert reader("x").size() == 1
+    flow.dag.jobs = {second: None}
+    client.put_object(Bucket=bucket, Key="x", Body=b"22")
+    assert reader("x").size() == 2
+    client.put_object(Bucket=bucket, Key="x", Body=b"333")
+    flow.finish(second)
+    assert reader("x").size() == 3
 
 
 def test_what_links_in_a_directory_lead_to_comes_along(stores: Stores, aws: Aws, bucket: str, tmp_path: Path) -> None:
