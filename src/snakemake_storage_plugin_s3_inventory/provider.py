@@ -163,8 +163,13 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         return not (is_due(maker, self.workflow) or has_ended(maker, self.workflow))
 
     def _maker(self, location: Location) -> Any:  # noqa: ANN401
-        """The job of the DAG that makes an object, perhaps elsewhere; a worker's own jobs make theirs here."""
-        return None if self.workflow is None or self.workflow.remote_exec else self._makers.of(location, self.workflow)
+        """The job that makes an object, perhaps elsewhere; a worker's own jobs make theirs here.
+
+        Before there is a scheduler no job runs, and the DAG may not be whole.
+        """
+        if self.workflow is None or self.workflow.remote_exec or self.workflow.scheduler is None:
+            return None
+        return self._makers.of(location, self.workflow)
 
     def stored(self, location: Location, seen: Seen) -> None:
         """Remembers what this process has stored itself."""

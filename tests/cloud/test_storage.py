@@ -504,6 +504,15 @@ def test_what_a_job_is_going_to_make_is_not_remembered(aws: Aws, stores: Stores,
     assert [reader(key).size() for key in ("v.vcf", "v.vcf.gz", "v.vcf.gz")] == [5, 6, 6]
 
 
+def test_before_jobs_run_nothing_is_asked_twice_and_no_dag_is_needed(aws: Aws, stores: Stores, bucket: str) -> None:
+    aws.client("s3").put_object(Bucket=bucket, Key="x", Body=b"1")
+    reader = stores()
+    reader.provider.workflow = SimpleNamespace(dag=None, scheduler=None, remote_exec=False)
+    reader.operations()
+    assert [reader("x").size(), reader("x").size()] == [1, 1]
+    assert reader.operations() == {"ListObjectsV2": 1}
+
+
 def test_a_job_that_takes_the_place_of_another_makes_its_results_anew(aws: Aws, stores: Stores, bucket: str) -> None:
     """As after a checkpoint."""
     client, reader = aws.client("s3"), stores()
