@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import reference
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from reference import LINE, PIECE, ReferenceError, normalised, problems_of_bwa_index
+from reference import LINE, LONGEST, PIECE, ReferenceError, normalised, problems_of_bwa_index
 from shared import Run
 
 names = st.text("abcXYZ019_.|:", min_size=1, max_size=6)
@@ -102,6 +103,17 @@ def test_a_contig_on_one_line_is_read_in_pieces() -> None:
 )
 def test_what_is_no_reference_is_refused(text: bytes, message: str) -> None:
     assert error_of(text) == message
+
+
+def test_a_contig_that_no_index_of_a_vcf_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LONGEST == 536_870_911
+    monkeypatch.setattr(reference, "LONGEST", 1000)
+    fits, long = b"ACGTA" * 200, b"ACGTA\n" * 201
+    assert written(b">a\n" + fits).count(b"A") == 400
+    for text in (b">3H\n" + long, b">a\n" + fits + b"\n>3H\n" + long + b">b\nAC\n"):
+        message = error_of(text)
+        assert message.startswith("g.fa: the contig '3H' has 1,005 bases; expected at most 1,000, which ")
+        assert "split it into parts" in message
 
 
 @pytest.mark.parametrize("name", [b"", b" a", b"a,b", b"a<b>", b"*", b"=a", b"#a", b'"a"', b"(a)", b"\xe9"])

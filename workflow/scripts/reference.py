@@ -15,6 +15,8 @@ PIECE = 1 << 20  # bytes of a line that are held at once
 # SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too, and a #
 # in front, which begins a comment in BED.
 NAME = re.compile(rb"[0-9A-Za-z!$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+# Bases of a contig that a .tbi or .bai index can hold (SAM specification, 5.1.1).
+LONGEST = 2**29 - 1
 IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 
 
@@ -26,7 +28,8 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     """The FASTA in `source` in pieces of whole lines of LINE bases; in little memory, however long the lines are.
 
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
-    bases, a contig named twice, a name that SAM or VCF doesn't bear, a character that is no IUPAC code.
+    bases, one that is too long for the index of a VCF, a contig named twice, a name that SAM or VCF doesn't bear, a
+    character that is no IUPAC code.
     """
     seen: dict[bytes, int] = {}
     contig = b""
@@ -38,7 +41,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
             if len(piece) == PIECE:
                 raise ReferenceError(f"{name}, line {number}: found a header of {PIECE} bytes or more; expected a name")
             if contig:
-                _has_bases(bases, contig, name)
+                _check_length(bases, contig, name)
                 yield _wrapped(held, rest=True)
             contig = _contig(line, number, seen, name)
             seen[contig] = number
@@ -57,7 +60,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
                 yield _wrapped(held, rest=False)
     if not contig:
         raise ReferenceError(f"{name}: holds no contig; expected FASTA")
-    _has_bases(bases, contig, name)
+    _check_length(bases, contig, name)
     yield _wrapped(held, rest=True)
 
 
@@ -108,9 +111,14 @@ def _contig(line: bytes, number: int, seen: dict[bytes, int], name: str) -> byte
     return contig
 
 
-def _has_bases(bases: int, contig: bytes, name: str) -> None:
+def _check_length(bases: int, contig: bytes, name: str) -> None:
     if not bases:
         raise ReferenceError(f"{name}: the contig {contig.decode()!r} has no bases")
+    if bases > LONGEST:
+        raise ReferenceError(
+            f"{name}: the contig {contig.decode()!r} has {bases:,} bases; expected at most {LONGEST:,}, which is what "
+            "the index of a VCF can hold; split it into parts, as releases of the wheat and barley genomes have them"
+        )
 
 
 def _wrapped(held: bytearray, *, rest: bool) -> bytes:
