@@ -1,4 +1,4 @@
-"""Checks a reference FASTA while it writes it out plain, with lines of one length, as `samtools faidx` wants it."""
+"""Checks a reference FASTA while it writes it out plain, upper case, with lines of one length for `samtools faidx`."""
 
 import argparse
 import re
@@ -27,6 +27,7 @@ class ReferenceError(Exception):
 def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     """The FASTA in `source` in pieces of whole lines of LINE bases; in little memory, however long the lines are.
 
+    Bases are written in upper case, since indels get their alleles as they stand here, and SNPs theirs in upper case.
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
     bases, one that is too long for the index of a VCF, a contig named twice, a name that SAM or VCF doesn't bear, a
     character that is no IUPAC code.
@@ -54,7 +55,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
                 raise ReferenceError(
                     f"{name}, line {number}, contig {contig.decode()}: found {wrong[:1]!r}; expected IUPAC codes"
                 )
-            held += line
+            held += line.upper()
             bases += len(line)
             if len(held) >= PIECE:
                 yield _wrapped(held, rest=False)
