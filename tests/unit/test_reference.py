@@ -12,7 +12,7 @@ import reference
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from reference import LINE, LONGEST, PIECE, ReferenceError, normalised, problems_of_bwa_index
+from reference import LINE, LONGEST, PIECE, ReferenceError, normalised, problems_of_bwa_index, warning_of_ambiguous
 from shared import Run
 
 names = st.text("abcXYZ019_.|:", min_size=1, max_size=6)
@@ -167,6 +167,22 @@ def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Pat
     assert message in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert not out.exists()
+
+
+def test_ambiguous_bases_are_told_and_taken(script: Run, tmp_path: Path) -> None:
+    fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
+    fasta.write_text(">a RYK\nACGTNNrR\n>b\nACGUN\n>c\nRYSWKMBDHV\n")
+    run = script("reference", "--fasta", fasta, "--out", out)
+    assert (run.returncode, run.stdout) == (0, "")
+    told = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
+    assert run.stderr == f"warning: {fasta}: {told}\n"
+    assert out.read_text() == ">a RYK\nACGTNNRR\n>b\nACGUN\n>c\nRYSWKMBDHV\n"
+
+
+def test_ambiguous_bases_of_many_contigs_are_told_in_a_line() -> None:
+    found = {"none": 0} | {f"c{number}": 1000 * number for number in range(1, 9)}
+    assert warning_of_ambiguous(found, "g.fa").endswith(": c1 1,000, c2 2,000, c3 3,000 and 5 more contigs")
+    assert warning_of_ambiguous(found, "g.fa").startswith("warning: g.fa: 36,000 ambiguous bases besides N, ")
 
 
 @pytest.fixture

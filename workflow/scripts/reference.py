@@ -65,6 +65,23 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     yield _wrapped(held, rest=True)
 
 
+def ambiguous(bases: bytes) -> int:
+    """How many of these (in upper case) are codes for several bases, N not among them."""
+    return len(bases) - len(bases.translate(None, b"RYSWKMBDHV"))
+
+
+def warning_of_ambiguous(found: dict[str, int], name: str) -> str:
+    """What the user should know of ambiguous bases, counted by contig; empty if there are none."""
+    counts = [f"{contig} {number:,}" for contig, number in found.items() if number]
+    if not counts:
+        return ""
+    more = f" and {len(counts) - 3:,} more contigs" if len(counts) > 3 else ""
+    return (
+        f"warning: {name}: {sum(found.values()):,} ambiguous bases besides N, at which no variants are called: "
+        f"{', '.join(counts[:3])}{more}"
+    )
+
+
 def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
     """How the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
     lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
@@ -138,6 +155,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
     contigs: dict[str, int] = {}
+    unclear: dict[str, int] = {}
     contig = ""
     try:
         with open_decompressed(options.fasta) as source, options.out.open("wb") as target:
@@ -145,15 +163,18 @@ def main() -> None:
                 target.write(piece)
                 if piece.startswith(b">"):
                     contig = piece[1:].split()[0].decode()
-                    contigs[contig] = 0
+                    contigs[contig] = unclear[contig] = 0
                 else:
                     contigs[contig] += len(piece) - piece.count(b"\n")
+                    unclear[contig] += ambiguous(piece)
         problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
         if problems:
             raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
     except (ReferenceError, FastqError, OSError) as error:
         options.out.unlink(missing_ok=True)
         sys.exit(str(error))
+    if warning := warning_of_ambiguous(unclear, options.fasta):
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":
