@@ -123,6 +123,11 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     expiration {
       days = var.intermediates_days
     }
+
+    # A run deletes its own, and nobody wants them back; where rules differ, S3 takes the shorter time.
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
   }
 
   # Rules on old versions mean nothing before there are versions.

@@ -170,7 +170,7 @@ variable "kms_key_arn" {
 }
 
 variable "old_versions_days" {
-  description = "For how many days the bucket keeps what was overwritten or deleted; these versions cost as much as any object (about $0.023 a GB and month)."
+  description = "For how many days the bucket keeps what was overwritten or deleted (intermediates of runs: one day); these versions cost as much as any object (about $0.023 a GB and month)."
   type        = number
   default     = 30
 

@@ -95,9 +95,9 @@ run "defaults" {
       for rule in aws_s3_bucket_lifecycle_configuration.data.rule : rule.id => [
         try(rule.abort_incomplete_multipart_upload[0].days_after_initiation, 0), try(rule.noncurrent_version_expiration[0].noncurrent_days, 0),
       ] } == {
-      aborted-uploads = [1, 0], old-versions = [0, 30], intermediates = [0, 0]
+      aborted-uploads = [1, 0], old-versions = [0, 30], intermediates = [0, 1]
     }
-    error_message = "Aborted uploads go after a day, old versions after 30."
+    error_message = "Aborted uploads and old versions of intermediates go after a day, other old versions after 30."
   }
 
   # registry

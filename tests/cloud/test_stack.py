@@ -110,6 +110,8 @@ def test_the_bucket_is_as_it_should_be(first: Deployed, aws: Aws) -> None:
         "runs/",
         [{"Key": "terraflow:lifetime", "Value": "intermediate"}],
     )
+    kept = {name: rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for name, rule in rules.items()}
+    assert kept == {"aborted-uploads": None, "old-versions": 30, "intermediates": 1}
 
 
 def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:

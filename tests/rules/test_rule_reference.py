@@ -61,7 +61,7 @@ GOOD: dict[str, tuple[bytes, dict[str, str]]] = {
         (fasta({"chr1 a description": SOFT["chr1"]}, 4000) + fasta({"chr2": SOFT["chr2"], "chrM": SOFT["chrM"]}, 70))
         .replace("\n", "\r\n")
         .encode(),
-        SOFT,
+        GENOME,
     ),
 }
 

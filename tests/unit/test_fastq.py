@@ -333,6 +333,8 @@ def test_phred64(tmp_path: Path, qualities: bytes, refused: bool, chunk: int) ->
         ),
         min_size=1,
         max_size=20,
+        # Single reads: mates of one name would be taken for pairs.
+        unique_by=lambda read: read[0].removesuffix("/1").removesuffix("/2"),
     ),
     st.integers(1, 200),
     st.booleans(),
@@ -501,3 +503,49 @@ def test_program_usage_and_full_disk(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.count(b"\n") == 1
     assert b"No space left" in run.stderr
+
+
+# Interleaved mates given as single reads
+
+
+def named(*names: str) -> bytes:
+    return "".join(f"@{name}\nACGT\n+\nIIII\n" for name in names).encode()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("M0:{n}/1", "M0:{n}/2"),
+        ("M0:{n} 1:N:0:ACGT", "M0:{n} 2:N:0:ACGT"),
+        ("SRR1.{n} {n} length=4", "SRR1.{n} {n} length=4"),
+        ("r{n}", "r{n}"),
+    ],
+)
+@pytest.mark.parametrize("pairs", [1, 2, 3, 100])
+def test_interleaved_mates_are_not_taken_for_single_reads(tmp_path: Path, first: str, second: str, pairs: int) -> None:
+    text = named(*(mate.format(n=n) for n in range(1, pairs + 1) for mate in (first, second)))
+    message = error_of(tmp_path, text)
+    assert "record 2, line 5: the mates of pairs seem to take turns in this file" in message
+    assert f"{second.format(n=1)}" in message
+    assert "list the two files as fq1 and fq2" in message
+    # Half a pair at the end of the look changes nothing.
+    assert "take turns" in error_of(tmp_path, text + named("orphan"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["r1"],
+        ["r/1", "r/2", "r/3", "r/4"],
+        [f"r_{n}" for n in range(1, 20)],
+        [f"r.{n}" for n in range(1, 20)],
+        [f"SRR1.{n} {n} length=4" for n in range(1, 20)],
+        [f"M0:{n} 1:N:0:ACGT" for n in range(1, 20)],
+        [f"M0:{n}/2" for n in range(1, 20)],
+        ["r", "r", "r", "r"],
+        ["twice", "twice", "r1", "r2"],
+    ],
+    ids=lambda names: names[-1],
+)
+def test_single_reads_are_taken(tmp_path: Path, names: list[str]) -> None:
+    assert len(lines_of(write(tmp_path, named(*names)))) == 4 * len(names)

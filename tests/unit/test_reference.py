@@ -1,4 +1,4 @@
-"""The reference: written out with nothing changed but its lines, or refused with the line that is wrong."""
+"""The reference: written out with nothing changed but its lines and case, or refused with the line that is wrong."""
 
 import bz2
 import gzip
@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import reference
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from reference import LINE, PIECE, ReferenceError, normalised, problems_of_bwa_index
+from reference import LINE, LONGEST, PIECE, ReferenceError, normalised, problems_of_bwa_index, warning_of_ambiguous
 from shared import Run
 
 names = st.text("abcXYZ019_.|:", min_size=1, max_size=6)
@@ -44,7 +45,7 @@ def error_of(text: bytes) -> str:
 
 @given(genomes, st.data())
 @hypothesis_settings(max_examples=60)
-def test_bases_are_unchanged_and_lines_are_of_one_length(genome: dict[str, str], data: st.DataObject) -> None:
+def test_bases_stay_the_same_bases_and_lines_are_of_one_length(genome: dict[str, str], data: st.DataObject) -> None:
     end = data.draw(st.sampled_from(["\n", "\r\n", " \n", "\n\n"]))
     width = data.draw(st.integers(1, 400))
     text = ""
@@ -54,7 +55,7 @@ def test_bases_are_unchanged_and_lines_are_of_one_length(genome: dict[str, str],
     if data.draw(st.booleans()):
         text = text.rstrip()
     out = written(text.encode())
-    assert records(out) == genome
+    assert records(out) == {name: sequence.upper() for name, sequence in genome.items()}
     assert out.endswith(b"\n")
     for block in out.decode().split(">")[1:]:
         header, *lines = block.splitlines()
@@ -68,6 +69,10 @@ def test_bases_are_unchanged_and_lines_are_of_one_length(genome: dict[str, str],
 def test_what_is_written_is_written_again_unchanged(genome: dict[str, str]) -> None:
     once = written("".join(f">{name}\n{sequence}\n" for name, sequence in genome.items()).encode())
     assert written(once) == once
+
+
+def test_soft_masking_goes_and_names_keep_their_case() -> None:
+    assert written(b">chrUn_a soft masked\nacgtnACGTNrykm\n>x\nu\n") == b">chrUn_a soft masked\nACGTNACGTNRYKM\n>x\nU\n"
 
 
 def test_a_contig_on_one_line_is_read_in_pieces() -> None:
@@ -104,6 +109,17 @@ def test_what_is_no_reference_is_refused(text: bytes, message: str) -> None:
     assert error_of(text) == message
 
 
+def test_a_contig_that_no_index_of_a_vcf_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LONGEST == 536_870_911
+    monkeypatch.setattr(reference, "LONGEST", 1000)
+    fits, long = b"ACGTA" * 200, b"ACGTA\n" * 201
+    assert written(b">a\n" + fits).count(b"A") == 400
+    for text in (b">3H\n" + long, b">a\n" + fits + b"\n>3H\n" + long + b">b\nAC\n"):
+        message = error_of(text)
+        assert message.startswith("g.fa: the contig '3H' has 1,005 bases; expected at most 1,000, which ")
+        assert "split it into parts" in message
+
+
 @pytest.mark.parametrize("name", [b"", b" a", b"a,b", b"a<b>", b"*", b"=a", b"#a", b'"a"', b"(a)", b"\xe9"])
 def test_a_name_that_sam_or_vcf_dont_bear_is_refused(name: bytes) -> None:
     message = error_of(b">ok\nA\n>" + name + b"\nACGT\n")
@@ -130,7 +146,7 @@ def test_the_script_takes_any_compression_whatever_the_name_and_samtools_indexes
     subprocess.run(["samtools", "faidx", out], check=True)
     assert out.with_name("genome.fa.fai").read_text() == "b\t252\t5\t100\t101\na\t4\t263\t4\t5\n"
     region = subprocess.run(["samtools", "faidx", out, "b:249-252"], capture_output=True, text=True, check=True)
-    assert region.stdout == ">b:249-252\ntNAC\n"
+    assert region.stdout == ">b:249-252\nTNAC\n"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +167,22 @@ def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Pat
     assert message in run.stderr
     assert len(run.stderr.splitlines()) == 1
     assert not out.exists()
+
+
+def test_ambiguous_bases_are_told_and_taken(script: Run, tmp_path: Path) -> None:
+    fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
+    fasta.write_text(">a RYK\nACGTNNrR\n>b\nACGUN\n>c\nRYSWKMBDHV\n")
+    run = script("reference", "--fasta", fasta, "--out", out)
+    assert (run.returncode, run.stdout) == (0, "")
+    told = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
+    assert run.stderr == f"warning: {fasta}: {told}\n"
+    assert out.read_text() == ">a RYK\nACGTNNRR\n>b\nACGUN\n>c\nRYSWKMBDHV\n"
+
+
+def test_ambiguous_bases_of_many_contigs_are_told_in_a_line() -> None:
+    found = {"none": 0} | {f"c{number}": 1000 * number for number in range(1, 9)}
+    assert warning_of_ambiguous(found, "g.fa").endswith(": c1 1,000, c2 2,000, c3 3,000 and 5 more contigs")
+    assert warning_of_ambiguous(found, "g.fa").startswith("warning: g.fa: 36,000 ambiguous bases besides N, ")
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ rule bwa_mem:
     threads: 8
     resources:
         mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
-        # By the reads as they came, since the shard may be made in the same job: it, what is sorted, and the output.
-        disk_mb=growing(1000, 1.2, inputs=slice(1, None), reads=EXPANSION + 3),
+        # What is sorted, and the output, by the reads as they came.
+        disk_mb=growing(1000, 1.2, reads=3, later=slice(0, 1)),
         runtime=minutes(30, 0.1, inputs=slice(1, None), reads=0.1 * EXPANSION),
     params:
         decompress={"none": "cat", "zstd": "zstd -dcq"}[config["reads"]["compression"]],

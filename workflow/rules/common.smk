@@ -13,6 +13,7 @@ from snakemake_interface_executor_plugins.settings import (
     DeploymentMethod,
     SharedFSUsage,
 )
+from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)
@@ -65,18 +66,25 @@ def samples_of(callset):
     return list(SAMPLES) if JOINT else [callset]
 
 
-def size_of(file):
+def size_of(file, missing_ok=False):
     """Bytes of an input, wherever it lies."""
     stored = get_flag_value(file, "storage_object")
-    return stored.size() if stored else os.path.getsize(file)
+    try:
+        return stored.size() if stored else os.path.getsize(file)
+    except (FileNotFoundError, FileOrDirectoryNotFoundError):
+        if missing_ok:
+            return 0
+        raise
 
 
-def megabytes(files, part=slice(None)):
-    """Size of (some of) the inputs.
+def megabytes(files, part=slice(None), later=slice(0)):
+    """Size of (some of) the inputs; those of `later` may be missing.
 
     Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
     """
-    return sum(map(size_of, files[part])) / 2**20
+    numbers = range(len(files))
+    may_miss = numbers[later]
+    return sum(size_of(files[n], n in may_miss) for n in numbers[part]) / 2**20
 
 
 @functools.cache
@@ -86,12 +94,13 @@ def megabytes_of_reads(sample, unit=None):
     return megabytes([source(path) for unit in units for path in unit.fastqs])
 
 
-def size_for(wildcards, input, factor, inputs, reads):
+def size_for(wildcards, input, factor, inputs, reads, later=slice(0)):
     """`factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files behind a job, in MB.
 
     The latter are known also where a job's inputs are not there yet, because they are made by another one of its group.
+    `later` are such inputs whose maker has asked for what they take: they count as soon as they are there.
     """
-    size = factor * megabytes(input, inputs) if factor else 0
+    size = factor * megabytes(input, inputs, later) if factor else 0
     if reads:
         shards = len(SHARDS) if "shard" in wildcards.keys() else 1
         size += (
@@ -100,11 +109,11 @@ def size_for(wildcards, input, factor, inputs, reads):
     return size
 
 
-def growing(base, factor=0.0, inputs=slice(None), reads=0.0):
+def growing(base, factor=0.0, inputs=slice(None), reads=0.0, later=slice(0)):
     """A resource in MB that grows with `size_for`, and doubles with each attempt."""
 
     def resource(wildcards, input, attempt):
-        size = size_for(wildcards, input, factor, inputs, reads)
+        size = size_for(wildcards, input, factor, inputs, reads, later)
         return int((base + size) * 2 ** (attempt - 1))
 
     return resource

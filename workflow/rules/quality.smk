@@ -26,8 +26,7 @@ rule samtools_stats:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        # By the reads, since the alignments may be made in the same job.
-        disk_mb=growing(1000, 1.2, inputs=slice(2, None), reads=1.2),
+        disk_mb=growing(1000, 1.2, later=slice(0, 2)),
         runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
     shell:
         r"""

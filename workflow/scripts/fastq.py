@@ -309,6 +309,19 @@ def pair_lines(files: list[FastqFile], lines: list[list[bytes]]) -> None:
             raise fault(files[0].path, what, expected, fix, place=where) from error
 
 
+def refuse_interleaved(file: FastqFile, headers: list[bytes]) -> None:
+    """FastqError if the first reads of a single file come in twos of one name, as those of interleaved mates do.
+
+    All that are looked at have to, since single reads may be numbered '/1', '/2', '/3', and to differ from each other.
+    """
+    names = [_without_slash(read_name(header)) for header in headers]
+    pairs = list(zip(names[::2], names[1::2], strict=False))
+    if pairs and len({first for first, _ in pairs}) == len(pairs) and all(first == second for first, second in pairs):
+        what = f"the mates of pairs seem to take turns in this file: {show_pair(*headers[:2])}"
+        fix = "split it, e.g. with `seqtk seq -1` and `seqtk seq -2`, and list the two files as fq1 and fq2"
+        raise fault(file.path, what, "single reads, each with a name of its own", fix, place=place(2, 5))
+
+
 def show_pair(header1: bytes, header2: bytes) -> str:
     """Return two headers for a message."""
     return f"{show(header1)} and {show(header2)}"
@@ -323,9 +336,12 @@ def batches(files: list[FastqFile]) -> Iterator[list[list[bytes]]]:
                 shortest.fill()
         count = min(file.waiting for file in files)
         if count:
+            first = not files[0].reads
             lines = [file.take(count) for file in files]
             if len(files) == 2:
                 pair_lines(files, lines)
+            elif first:
+                refuse_interleaved(files[0], lines[0][0:64:4])
             yield lines
         elif any(file.ended and not file.waiting for file in files):
             break

@@ -7,6 +7,14 @@ set -Eeuo pipefail
 PYTHON=$1 SCRIPTS=$2
 export PYTHONDONTWRITEBYTECODE=1
 
+# Calling opens the alignments of all samples at once, merging all shards of a sample: more files than the 1,024 of Linux
+# or the 256 of macOS that a process may open unless it asks. Some programs walk through all numbers there could be, so
+# it isn't asked for a million; where there is no limit, macOS has one nevertheless, and not always more than 10,240.
+files=$(ulimit -Hn)
+if [[ $files == unlimited ]]; then files=10240; fi
+if ((files > 65536)); then files=65536; fi
+if [[ $(ulimit -Sn) != unlimited ]] && (($(ulimit -Sn) < files)); then ulimit -Sn "$files" 2>/dev/null || true; fi
+
 # A job writes into a folder of its own. What it makes gets its name by a rename, when it is whole: a killed job leaves
 # nothing that looks like a result, and one that outlives its killed run can't write into what the next run makes.
 # (A CRAM holds the first 20 bytes of its first name, which are thus the same for all jobs.)

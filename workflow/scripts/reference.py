@@ -1,4 +1,4 @@
-"""Checks a reference FASTA while it writes it out plain, with lines of one length, as `samtools faidx` wants it."""
+"""Checks a reference FASTA while it writes it out plain, upper case, with lines of one length for `samtools faidx`."""
 
 import argparse
 import re
@@ -15,6 +15,8 @@ PIECE = 1 << 20  # bytes of a line that are held at once
 # SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too, and a #
 # in front, which begins a comment in BED.
 NAME = re.compile(rb"[0-9A-Za-z!$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+# Bases of a contig that a .tbi or .bai index can hold (SAM specification, 5.1.1).
+LONGEST = 2**29 - 1
 IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 
 
@@ -25,8 +27,10 @@ class ReferenceError(Exception):
 def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     """The FASTA in `source` in pieces of whole lines of LINE bases; in little memory, however long the lines are.
 
+    Bases are written in upper case, since indels get their alleles as they stand here, and SNPs theirs in upper case.
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
-    bases, a contig named twice, a name that SAM or VCF doesn't bear, a character that is no IUPAC code.
+    bases, one that is too long for the index of a VCF, a contig named twice, a name that SAM or VCF doesn't bear, a
+    character that is no IUPAC code.
     """
     seen: dict[bytes, int] = {}
     contig = b""
@@ -38,7 +42,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
             if len(piece) == PIECE:
                 raise ReferenceError(f"{name}, line {number}: found a header of {PIECE} bytes or more; expected a name")
             if contig:
-                _has_bases(bases, contig, name)
+                _check_length(bases, contig, name)
                 yield _wrapped(held, rest=True)
             contig = _contig(line, number, seen, name)
             seen[contig] = number
@@ -51,14 +55,31 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
                 raise ReferenceError(
                     f"{name}, line {number}, contig {contig.decode()}: found {wrong[:1]!r}; expected IUPAC codes"
                 )
-            held += line
+            held += line.upper()
             bases += len(line)
             if len(held) >= PIECE:
                 yield _wrapped(held, rest=False)
     if not contig:
         raise ReferenceError(f"{name}: holds no contig; expected FASTA")
-    _has_bases(bases, contig, name)
+    _check_length(bases, contig, name)
     yield _wrapped(held, rest=True)
+
+
+def ambiguous(bases: bytes) -> int:
+    """How many of these (in upper case) are codes for several bases, N not among them."""
+    return len(bases) - len(bases.translate(None, b"RYSWKMBDHV"))
+
+
+def warning_of_ambiguous(found: dict[str, int], name: str) -> str:
+    """What the user should know of ambiguous bases, counted by contig; empty if there are none."""
+    counts = [f"{contig} {number:,}" for contig, number in found.items() if number]
+    if not counts:
+        return ""
+    more = f" and {len(counts) - 3:,} more contigs" if len(counts) > 3 else ""
+    return (
+        f"warning: {name}: {sum(found.values()):,} ambiguous bases besides N, at which no variants are called: "
+        f"{', '.join(counts[:3])}{more}"
+    )
 
 
 def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
@@ -108,9 +129,14 @@ def _contig(line: bytes, number: int, seen: dict[bytes, int], name: str) -> byte
     return contig
 
 
-def _has_bases(bases: int, contig: bytes, name: str) -> None:
+def _check_length(bases: int, contig: bytes, name: str) -> None:
     if not bases:
         raise ReferenceError(f"{name}: the contig {contig.decode()!r} has no bases")
+    if bases > LONGEST:
+        raise ReferenceError(
+            f"{name}: the contig {contig.decode()!r} has {bases:,} bases; expected at most {LONGEST:,}, which is what "
+            "the index of a VCF can hold; split it into parts, as releases of the wheat and barley genomes have them"
+        )
 
 
 def _wrapped(held: bytearray, *, rest: bool) -> bytes:
@@ -129,6 +155,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
     contigs: dict[str, int] = {}
+    unclear: dict[str, int] = {}
     contig = ""
     try:
         with open_decompressed(options.fasta) as source, options.out.open("wb") as target:
@@ -136,15 +163,18 @@ def main() -> None:
                 target.write(piece)
                 if piece.startswith(b">"):
                     contig = piece[1:].split()[0].decode()
-                    contigs[contig] = 0
+                    contigs[contig] = unclear[contig] = 0
                 else:
                     contigs[contig] += len(piece) - piece.count(b"\n")
+                    unclear[contig] += ambiguous(piece)
         problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
         if problems:
             raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
     except (ReferenceError, FastqError, OSError) as error:
         options.out.unlink(missing_ok=True)
         sys.exit(str(error))
+    if warning := warning_of_ambiguous(unclear, options.fasta):
+        print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":
