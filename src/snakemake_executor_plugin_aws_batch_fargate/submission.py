@@ -62,9 +62,13 @@ def shape_of(job: Job, stack: Stack, least: shapes.Least = ANYTHING) -> shapes.S
     units = _number(job, "batch_cpu_units", 0)
     vcpus = units / UNITS_PER_VCPU if units else max(1, int(job.threads))
     memory = max(_number(job, "mem_mb", 0), _number(job, "mem_mib", 0), least.memory_mib)
-    disk = max((_disk_of_group(job) if job.is_group() else _disk(job)) / 1024, least.disk_gib)
     named = job.resources.get("batch_job_definition")
     disks = [stack.disk_of(str(named))] if named else list(stack.definitions)
+    disk = (_disk_of_group(job) if job.is_group() else _disk(job)) / 1024
+    if job.attempt > 1:
+        # What a rule asks for grows with attempts, whatever ran out: that there is no more of this is no reason to fail.
+        disk = min(disk, max(disks) - shapes.IMAGE_GIB)
+    disk = max(disk, least.disk_gib)
     try:
         return shapes.fit(vcpus, memory, disk, disks)
     except shapes.ShapeError as error:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snakemake_executor_plugin_aws_batch_fargate.shapes import IMAGE_GIB, MEMORY_MIB, Shape, ShapeError, fit
+from snakemake_executor_plugin_aws_batch_fargate.shapes import IMAGE_GIB, MEMORY_MIB, Least, Shape, ShapeError, fit
 from snakemake_executor_plugin_aws_batch_fargate.submission import Stack, shape_of
 
 DISKS = (20, 50, 100, 200)
@@ -146,6 +146,16 @@ def test_all_that_jobs_of_a_group_write_stays_on_its_disk() -> None:
 def test_a_definition_of_its_own_has_its_own_disk() -> None:
     job = FakeJob(resources={"disk_mb": 30000, "batch_job_definition": "report"})
     with pytest.raises(WorkflowError, match=r"30 GiB of disk were asked for.*have 20 GiB"):
+        shape_of(job, STACK)
+
+
+def test_a_retry_for_memory_does_not_fail_for_want_of_a_larger_disk() -> None:
+    job = FakeJob(resources={"mem_mb": 8000, "disk_mb": 290 * 1024}, attempt=2)
+    assert shape_of(job, STACK) == Shape(1, 8192, 200)
+    with pytest.raises(WorkflowError, match="250 GiB of disk were asked for"):
+        shape_of(job, STACK, Least(disk_gib=250))
+    job.attempt = 1
+    with pytest.raises(WorkflowError, match="290 GiB of disk were asked for"):
         shape_of(job, STACK)
 
 
