@@ -66,7 +66,7 @@ def shape_of(job: Job, stack: Stack, least: shapes.Least = ANYTHING) -> shapes.S
     disks = [stack.disk_of(str(named))] if named else list(stack.definitions)
     disk = (_disk_of_group(job) if job.is_group() else _disk(job)) / 1024
     if job.attempt > 1:
-        # What a rule asks for grows with attempts, whatever ran out: that there is no more of this is no reason to fail.
+        # What a rule asks for grows with attempts, whatever ran out: that there is no more disk is no reason to fail.
         disk = min(disk, max(disks) - shapes.IMAGE_GIB)
     disk = max(disk, least.disk_gib)
     try:
