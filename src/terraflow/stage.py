@@ -2,8 +2,9 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     passed = [item for item, state in states.items() if state is State.SAME]
     console.print(f"sent        {_sum(sending)}, in {time.monotonic() - begun:.0f} s, each compared with what S3 holds")
     console.print(f"passed over {_sum(passed)}, there already")
-    for note in _notes(plan, deployed.bucket, config["calling"]["ploidy"]):
+    for note in _notes(plan, deployed.bucket, config):
         console.print(f"Note: {note}")
     console.print(f"\nWritten are {out} and {options.out_config}. Next:")
     console.print(f"  snakemake --profile aws --configfile {options.out_config} --dry-run")
@@ -168,9 +169,15 @@ def _sum(items: Sequence[Item]) -> str:
     return f"{len(items)} file{'' if len(items) == 1 else 's'}, {size / unit:.{0 if unit == 1 else 1}f} {name}"
 
 
-def _notes(plan: Plan, bucket: str, ploidy: object) -> list[str]:
+def _notes(plan: Plan, bucket: str, config: Mapping[str, Any]) -> list[str]:
     """What was left where it is, and what that means for jobs."""
     notes = []
+    ploidy, alt = config["calling"]["ploidy"], Path(f"{config['reference']['fasta']}.alt")
+    if config["reference"]["bwa_index"] == "prebuilt" and alt.exists():
+        notes.append(
+            f"{alt} stays here: BWA uses it on this machine, so that reads near alternate contigs align otherwise than "
+            "on AWS."
+        )
     elsewhere = [path for path in plan.remote if path.startswith("s3://") and not path.startswith(f"s3://{bucket}/")]
     web = [path for path in plan.remote if not path.startswith("s3://")]
     if elsewhere:

@@ -159,11 +159,12 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
         f"calling: {{ploidy: {lab.folder}/ploidy.txt, windows: 3}}\nannotation:\n  gff: genes.gff\n"
     )
     suffixes = (".amb", ".ann", ".bwt", ".pac", ".sa")
-    for name in ["genes.gff", *(f"genome.fa{suffix}" for suffix in suffixes)]:
+    for name in ["genes.gff", "genome.fa.alt", *(f"genome.fa{suffix}" for suffix in suffixes)]:
         (lab.folder / name).write_text(name)
     sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz")
     done = lab.stage(str(lab.folder / sheet), "--configfile", "my.yaml")
     assert done.returncode == 0, done.stderr
+    assert "Note: genome.fa.alt stays here" in done.stdout
     at = f"s3://{lab.bucket}/reference"
     assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
         "reference": {"fasta": f"{at}/genome.fa", "bwa_index": "prebuilt"},
