@@ -327,7 +327,7 @@ def page(path: Path) -> tuple[list[str], dict[str, Any]]:
     assert blob
     plots = json.loads(rounded(gzip.decompress(base64.b64decode(blob[1])).decode()))
     lines = rounded(html.replace(blob[1], "")).splitlines()
-    return [line for line in lines if not line.startswith("reportUuid")], plots
+    return [line for line in lines if not line.startswith(("reportUuid", "configCreationDate"))], plots
 
 
 def test_coverage_plot_shows_both_samples(whole: Whole) -> None:
