@@ -37,16 +37,19 @@ class Makers:
             maker = self._folders.get(Location(location.bucket, key))
         return maker
 
-    def _read(self, jobs: Iterable[Job]) -> None:
-        jobs = list(jobs)
-        self._known, self._jobs, self._folders = len(jobs), {}, {}
-        for job in jobs:
+    def _read(self, dag_jobs: Iterable[Job]) -> None:
+        dag_jobs = list(dag_jobs)
+        jobs, folders = {}, {}
+        for job in dag_jobs:
             for file in (*job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
                 if file.is_storage and file.storage_object.provider is self._provider:
                     location = file.storage_object.location
-                    self._jobs[location] = job
+                    jobs[location] = job
                     if file.is_directory:
-                        self._folders[location] = job
+                        folders[location] = job
+        # The number last: other threads look meanwhile.
+        self._jobs, self._folders = jobs, folders
+        self._known = len(dag_jobs)
 
 
 def is_due(job: Job, workflow: Job) -> bool:
