@@ -84,7 +84,9 @@ def megabytes(files, part=slice(None), later=slice(0)):
     """
     numbers = range(len(files))
     may_miss = numbers[later]
-    return sum(size_of(files[n], n in may_miss) for n in numbers[part]) / 2**20
+    # Those that may not come first: a plan looks for nothing else when they are missing.
+    ordered = sorted(numbers[part], key=may_miss.__contains__)
+    return sum(size_of(files[n], n in may_miss) for n in ordered) / 2**20
 
 
 @functools.cache
