@@ -43,8 +43,9 @@ NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
-# Seconds without a failure after which the next one is the first.
-FORGOTTEN = 300
+# Seconds without a failure after which the next one is the first. One call with all its tries takes less: up to ten of
+# 20 s each, and the pauses between them.
+FORGOTTEN = 900
 
 
 class Pacer:

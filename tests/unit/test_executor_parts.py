@@ -220,6 +220,20 @@ def test_a_long_command_waits_for_a_storage_that_is_out_of_reach(monkeypatch: py
     assert command.checksum(s3.objects[address].decode()) == checksum
 
 
+def test_trouble_lasts_through_calls_that_take_minutes_and_ends_with_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    trouble = Trouble()
+    lasted = []
+    for now in (100.0, 500.0, 900.0):  # noqa: B007  (the clock reads it)
+        lasted.append(trouble.lasts())
+    assert lasted == [0, 400, 800]
+    trouble.is_over()
+    assert trouble.lasts() == 0
+    now += 3600
+    assert trouble.lasts() == 0
+
+
 def test_a_command_may_be_longer_than_an_argument(tmp_path: Path) -> None:
     """Linux takes no argument of more than 128 KiB."""
     text = f"printf '%s ' {' '.join(f'file{n}' for n in range(40_000))}"
