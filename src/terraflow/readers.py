@@ -65,6 +65,24 @@ def refuse_unreadable(sheet: str, units: "Sequence[Unit]", config: dict[str, Any
         raise UserError(f"Files can't be read (relative paths start from {Path.cwd()}), nothing was sent:", *problems)
 
 
+def relative_paths(sheet: Path, configfile: Path | None) -> list[str]:
+    """Relative paths that a sheet, and a configuration of the user's own, name. Raises UserError as the readers do."""
+    own = _load(configfile) if configfile else {}
+    named = [path for unit in read_sheet(str(sheet)) for path in unit.fastqs]
+    for section, key in (("reference", "fasta"), ("annotation", "gff"), ("calling", "ploidy")):
+        named.append((own.get(section) or {}).get(key) or "")
+    local = [path for path in named if isinstance(path, str) and path and not is_remote(path)]
+    return [path for path in local if not Path(path).is_absolute()]
+
+
+def local_files(units: "Sequence[Unit]", config: dict[str, Any]) -> list[Path]:
+    """Files on this disk that jobs read: FASTQ, reference with a prebuilt index, annotation."""
+    fasta, gff = config["reference"]["fasta"], config["annotation"]["gff"]
+    suffixes = bwa_index_suffixes() if config["reference"]["bwa_index"] == "prebuilt" else ()
+    named = [path for unit in units for path in unit.fastqs] + [fasta, *(fasta + end for end in suffixes), gff]
+    return [Path(path) for path in dict.fromkeys(named) if path and not is_remote(path)]
+
+
 def is_remote(path: str) -> bool:
     """Whether a path of sheet or configuration is an address already."""
     return bool(_script("settings").is_remote(path))

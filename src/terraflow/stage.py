@@ -1,8 +1,13 @@
 """`terraflow stage`: brings what a sample sheet and a configuration name to the stack's bucket."""
 
 import argparse
+import dataclasses
+import os
+import shlex
+import shutil
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +16,12 @@ from botocore.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from terraflow import readers, stack, staging
+from terraflow import profile, readers, stack, staging
 from terraflow.errors import UserError
 from terraflow.staging import Item, Plan
 from terraflow.upload import REQUESTS, State, Uploads
 
+OUT_CONFIG = Path("config/aws.yaml")
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
@@ -25,9 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--configfile",
         type=Path,
-        default=readers.WORKFLOW_CONFIG,
         metavar="FILE",
-        help="configuration that names the reference (default: %(default)s)",
+        help=f"configuration that names the reference (default: {readers.WORKFLOW_CONFIG})",
+    )
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="working directory of the run, as with snakemake --directory: relative paths in sheet and configuration "
+        "start there (default: this one, or the sheet's folder if the files lie only there)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="sheet to write (default: SHEET with .s3.tsv, beside it)"
@@ -35,66 +47,129 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out-config",
         type=Path,
-        default=Path("config/aws.yaml"),
         metavar="FILE",
-        help="configuration to write (default: %(default)s)",
+        help=f"configuration to write (default: {OUT_CONFIG} in the working directory of the run)",
     )
     parser.add_argument(
         "--replace",
         action="store_true",
-        help="send files also where the bucket holds another content under their name; its old version is kept for a "
-        "while (old_versions_days)",
+        help="send a file again where the bucket holds something else under its name, such as a damaged copy; the old "
+        "version is kept for a while (old_versions_days)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Checks as the workflow does, compares, sends, writes sheet and configuration."""
     deployed = stack.deployed()
-    config, own = readers.read_config(options.configfile, options.sheet)
-    units = readers.read_sheet(options.sheet)
-    readers.refuse_unreadable(options.sheet, units, config)
-    sheet = Path(options.sheet)
-    text = sheet.read_text(encoding="utf-8-sig")
-    out = options.out or _default_out(sheet)
-    _refuse_outside(out, options.out_config, config["calling"]["ploidy"])
-    if out.resolve() == sheet.resolve():
-        raise UserError(f"{out} is the sheet that was given: name another file to write with --out.")
-    if out.resolve() == options.out_config.resolve():
-        raise UserError(f"{out} can't be both the sheet and the configuration: name two files to write.")
-    for path in (out, options.out_config):
+    start = Path.cwd()
+    directory = _working_directory(options.sheet, options.configfile, options.directory)
+    if not directory.is_dir():
+        raise UserError(
+            f"--directory: found {directory}, which is no folder; expected the working directory of the run"
+        )
+    given = {name: vars(options)[name] for name in ("sheet", "configfile", "out", "out_config")}
+    if directory.resolve() != start.resolve():
+        console.print(f"Relative paths start from {directory}, the working directory of the run.")
+        given = {name: path and os.path.relpath(path, directory) for name, path in given.items()}
+    os.chdir(directory)
+    try:
+        out_config = _stage(deployed, replace=options.replace, **given)
+    finally:
+        os.chdir(start)
+    _say_next(directory, Path(os.path.relpath(directory / out_config)))
+    return 0
+
+
+def _stage(
+    deployed: stack.Stack, sheet: str, configfile: str | None, out: str | None, out_config: str | None, replace: bool
+) -> Path:
+    """The work of the command in the working directory of the run; the configuration that it has written."""
+    source = Path(configfile or readers.WORKFLOW_CONFIG)
+    config, own = readers.read_config(source, sheet)
+    units = readers.read_sheet(sheet)
+    readers.refuse_unreadable(sheet, units, config)
+    text = Path(sheet).read_text(encoding="utf-8-sig")
+    to, to_config = Path(out or _default_out(Path(sheet))), Path(out_config or OUT_CONFIG)
+    _refuse_outside(to, to_config, config["calling"]["ploidy"])
+    if to.resolve() == Path(sheet).resolve():
+        raise UserError(f"{to} is the sheet that was given: name another file to write with --out.")
+    if to.resolve() == to_config.resolve():
+        raise UserError(f"{to} can't be both the sheet and the configuration: name two files to write.")
+    for path in (to, to_config):
         staging.refuse_foreign(path)
-    plan = staging.plan(units, config)
 
     retries = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=2 * REQUESTS)
     client = boto3.client("s3", region_name=deployed.region, config=retries)
     begun = time.monotonic()
     uploads = Uploads(client, deployed.bucket)
+    files = readers.local_files(units, config)
+    _with_bar("read", files, lambda moved, _: uploads.read(files, moved))
+    plan = staging.plan(units, config, uploads.digest)
     console.print(f"Comparing {len(plan.items)} files with s3://{deployed.bucket}")
-    states = uploads.compare(plan.items)
-    if not options.replace:
+    plan, states = _compared(uploads, plan)
+    if not replace:
         _refuse_other(states, deployed.bucket)
     sending = [item for item, state in states.items() if state is not State.SAME]
     _send(uploads, sending)
 
-    if not sheet.exists() or sheet.read_text(encoding="utf-8-sig") != text:
+    if not Path(sheet).exists() or Path(sheet).read_text(encoding="utf-8-sig") != text:
         raise UserError(
             f"{sheet} has changed while files were sent, so no sheet was written. Run the command again: what has "
             "arrived is not sent twice."
         )
-    staging.write(out, staging.rewritten_sheet(text, options.sheet, plan, deployed.bucket))
+    staging.write(to, staging.rewritten_sheet(text, sheet, plan, deployed.bucket))
     if isinstance(ploidy := config["calling"]["ploidy"], str):
         own["calling"] = {**(own.get("calling") or {}), "ploidy": _from_here(Path(ploidy)).as_posix()}
-    content = staging.rewritten_config(own, options.configfile, _from_here(out).as_posix(), plan, deployed.bucket)
-    staging.write(options.out_config, content)
+    content = staging.rewritten_config(own, source, _from_here(to).as_posix(), plan, deployed.bucket)
+    staging.write(to_config, content)
     passed = [item for item, state in states.items() if state is State.SAME]
     console.print(f"sent        {_sum(sending)}, in {time.monotonic() - begun:.0f} s, each compared with what S3 holds")
     console.print(f"passed over {_sum(passed)}, there already")
     for note in _notes(plan, deployed.bucket, config):
         console.print(f"Note: {note}")
-    console.print(f"\nWritten are {out} and {options.out_config}. Next:")
-    console.print(f"  snakemake --profile aws --configfile {options.out_config} --dry-run")
-    console.print(f"  snakemake --profile aws --configfile {options.out_config}")
-    return 0
+    return to_config
+
+
+def _compared(uploads: Uploads, plan: Plan) -> tuple[Plan, dict[Item, State]]:
+    """What the bucket holds of the plan's files; a file that lies there under its earlier key keeps it."""
+    earlier = {item: dataclasses.replace(item, key=item.earlier) for item in plan.items}
+    found = uploads.compare(list(earlier.values()))
+    plan = staging.with_earlier_keys(plan, [item for item, old in earlier.items() if found[old] is State.SAME])
+    known = {old.key: State.SAME for old, state in found.items() if state is State.SAME}
+    states = {item: known[item.key] for item in plan.items if item.key in known}
+    return plan, states | uploads.compare([item for item in plan.items if item not in states])
+
+
+def _working_directory(sheet: str, configfile: Path | None, directory: Path | None) -> Path:
+    """Where relative paths start: the sheet's folder if something is missing here, and nothing is missing there."""
+    here, beside = Path(), Path(sheet).parent
+    if directory is not None or not Path(sheet).is_file():
+        return directory or here
+    named = readers.relative_paths(Path(sheet), configfile)
+    missing_here, missing_beside = ([path for path in named if not (at / path).exists()] for at in (here, beside))
+    return beside if missing_here and not missing_beside else here
+
+
+def _say_next(directory: Path, config: Path) -> None:
+    """The commands that run the workflow from this folder, whatever is on PATH."""
+    beside = Path(sys.executable).with_name("snakemake")
+    found = shutil.which("snakemake")
+    program = "snakemake" if found and Path(found) == beside else _shown(beside)
+    here = Path(profile.NAME, "config.yaml").exists() or profile.link().exists()
+    words = [program, "--profile", profile.NAME if here else _shown(stack.ROOT / "profiles" / profile.NAME)]
+    if not Path("workflow", "Snakefile").exists():
+        words += ["--snakefile", _shown(stack.ROOT / "workflow" / "Snakefile")]
+    if directory.resolve() != Path.cwd():
+        words += ["--directory", str(directory)]
+    command = shlex.join([*words, "--configfile", str(config)])
+    console.print(f"\nNext ({config} names what was written):")
+    console.print(f"  {command} --dry-run")
+    console.print(f"  {command}")
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _default_out(sheet: Path) -> Path:
@@ -137,30 +212,46 @@ def _refuse_other(states: dict[Item, State], bucket: str) -> None:
     ]
     if problems:
         raise UserError(
-            "The bucket holds other files under these names, nothing was sent. Choose other names of samples, units or "
-            "files; or, if the new ones are right, --replace (the old versions are kept for a while):",
+            "The bucket holds something else under the names of these files, nothing was sent. A name says what its "
+            "file contains, so what lies there is damaged, or somebody wrote over it: look at it, then send the files "
+            "again with --replace (the old versions are kept for a while):",
             *problems,
         )
 
 
 def _send(uploads: Uploads, items: Sequence[Item]) -> None:
-    """With a bar on a terminal, with a line for each file elsewhere."""
-    if not items:
-        return
-    if not console.is_terminal:
-        uploads.send(items, lambda _: None, lambda item: console.print(f"sent {item.path} to {item.key}"))
+    """Sends files, with a line for each where there is no terminal."""
+
+    def send(moved: Callable[[int], None], whole: Callable[[], None]) -> None:
+        def done(item: Item) -> None:
+            whole()
+            if not console.is_terminal:
+                console.print(f"sent {item.path} to {item.key}")
+
+        uploads.send(items, moved, done)
+
+    _with_bar("sent", [item.path for item in items], send)
+
+
+def _with_bar(
+    verb: str, files: Sequence[Path], work: Callable[[Callable[[int], None], Callable[[], None]], None]
+) -> None:
+    """Does work on files with a bar on a terminal; the work tells of bytes and of whole files."""
+    if not files:
         return
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}"), *columns, console=console) as progress:
-        task = progress.add_task(f"0 of {len(items)} files", total=sum(item.path.stat().st_size for item in items))
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=console, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task(f"{verb} {len(files)} files", total=sum(file.stat().st_size for file in files))
         whole = 0
 
-        def done(_: Item) -> None:
+        def done() -> None:
             nonlocal whole
             whole += 1
-            progress.update(task, description=f"{whole} of {len(items)} files")
+            progress.update(task, description=f"{verb} {whole} of {len(files)} files")
 
-        uploads.send(items, lambda number: progress.advance(task, number), done)
+        work(lambda number: progress.advance(task, number), done)
 
 
 def _sum(items: Sequence[Item]) -> str:

@@ -1,7 +1,12 @@
-"""What of a sheet and a configuration has to lie in S3, under which keys, and how both read afterwards."""
+"""Plans the uploads of a sheet and a configuration, their keys, and the rewritten sheet and configuration.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+A key holds a digest of the file's content: files of two projects never meet under one name, a file that has changed
+gets a key of its own, and the same file is sent once, whoever sends it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +20,21 @@ if TYPE_CHECKING:
 
 WRITTEN_BY = "# Written by `terraflow stage`"
 FASTQ_COLUMNS = ("fq1", "fq2")
+# Hexadecimal digits of a digest in a key.
+DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Item:
-    """A local file and its key in the bucket; `named` says where it was named, for messages."""
+    """A local file and its key in the bucket; `named` says where it was named, for messages.
+
+    `earlier` is the key that version 0.1 would have given it, without a digest.
+    """
 
     path: Path
     key: str
     named: str
+    earlier: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,10 +47,10 @@ class Plan:
     remote: tuple[str, ...]
 
 
-def plan(units: "Sequence[Unit]", config: Mapping[str, Any]) -> Plan:
-    """Keys `raw/<sample>/<unit>/<file>` and `reference/<file>` for all that is on this disk.
+def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[Path], str]) -> Plan:
+    """Keys `raw/<sample>/<unit>/<digest>/<file>` and `reference/<digest>/<file>` for all that is on this disk.
 
-    Mates whose files have one name get a folder each. Raises UserError when two files of the reference have one name.
+    `digest` gives a file's SHA-256 in hexadecimal. A prebuilt index lies beside its FASTA, under a digest of them all.
     """
     items: list[Item] = []
     fastqs: dict[tuple[int, str], str] = {}
@@ -50,25 +61,51 @@ def plan(units: "Sequence[Unit]", config: Mapping[str, Any]) -> Plan:
             if readers.is_remote(path):
                 remote.append(path)
                 continue
-            folder = f"raw/{unit.sample}/{unit.unit}" + (f"/{column}" if names.count(name) > 1 else "")
-            fastqs[unit.line, column] = f"{folder}/{name}"
-            items.append(Item(Path(path), f"{folder}/{name}", f"line {unit.line}, {column}"))
+            place = f"raw/{unit.sample}/{unit.unit}"
+            earlier = f"{place}/{column}/{name}" if names.count(name) > 1 else f"{place}/{name}"
+            key = f"{place}/{digest(Path(path))[:DIGITS]}/{name}"
+            fastqs[unit.line, column] = key
+            items.append(Item(Path(path), key, f"line {unit.line}, {column}", earlier))
     settings: dict[tuple[str, str], str] = {}
     fasta, gff = config["reference"]["fasta"], config["annotation"]["gff"]
-    for section, key, path in (("reference", "fasta", fasta), ("annotation", "gff", gff)):
+    for section, option, path in (("reference", "fasta", fasta), ("annotation", "gff", gff)):
         if not path:
             continue
         if readers.is_remote(path):
             remote.append(path)
             continue
-        settings[section, key] = f"reference/{PurePosixPath(path).name}"
-        items.append(Item(Path(path), settings[section, key], f"{section}.{key}"))
-        if key == "fasta" and config["reference"]["bwa_index"] == "prebuilt":
-            items += [
-                Item(Path(path + suffix), settings[section, key] + suffix, "reference.bwa_index")
-                for suffix in readers.bwa_index_suffixes()
-            ]
-    return Plan(_each_once(items), fastqs, settings, tuple(remote))
+        indexed = option == "fasta" and config["reference"]["bwa_index"] == "prebuilt"
+        files = [Path(path + suffix) for suffix in ("", *(readers.bwa_index_suffixes() if indexed else ()))]
+        folder = f"reference/{_digest_of_all(map(digest, files))}"
+        settings[section, option] = f"{folder}/{PurePosixPath(path).name}"
+        for file in files:
+            named = f"{section}.{option}" if file == files[0] else "reference.bwa_index"
+            items.append(Item(file, f"{folder}/{file.name}", named, f"reference/{file.name}"))
+    # One file in two lines is one object, if the lines are of one unit.
+    once = {item.key: item for item in reversed(items)}
+    return Plan(tuple(reversed(once.values())), fastqs, settings, tuple(remote))
+
+
+def with_earlier_keys(plan: Plan, there: Iterable[Item]) -> Plan:
+    """The plan in which files that are `there` under their earlier keys keep these.
+
+    Files of one folder stay together, since BWA's index has to lie beside its FASTA.
+    """
+    found = set(there)
+    folders: dict[str, list[Item]] = {}
+    for item in plan.items:
+        folders.setdefault(item.key.rpartition("/")[0], []).append(item)
+    kept = {item.key: item.earlier for items in folders.values() if found.issuperset(items) for item in items}
+
+    def key_of(key: str) -> str:
+        return kept.get(key, key)
+
+    return replace(
+        plan,
+        items=tuple(replace(item, key=key_of(item.key)) for item in plan.items),
+        fastqs={place: key_of(key) for place, key in plan.fastqs.items()},
+        settings={place: key_of(key) for place, key in plan.settings.items()},
+    )
 
 
 def rewritten_sheet(text: str, source: str, plan: Plan, bucket: str) -> str:
@@ -129,16 +166,8 @@ def write(path: Path, text: str) -> None:
         raise UserError(f"{path} can't be written: {error.strerror}") from None
 
 
-def _each_once(items: Sequence[Item]) -> tuple[Item, ...]:
-    """The items without those that are another's file under another's key; two files under one key are an error."""
-    first: dict[str, Item] = {}
-    problems = []
-    for item in items:
-        other = first.setdefault(item.key, item)
-        if other is not item and item.path.resolve() != other.path.resolve():
-            problems.append(
-                f"{other.named}: {other.path} and {item.named}: {item.path} would both be {item.key}; rename one"
-            )
-    if problems:
-        raise UserError("Two files would have one place in the bucket, nothing was sent:", *problems)
-    return tuple(first.values())
+def _digest_of_all(digests: Iterable[str]) -> str:
+    """A file's own digest, or one over those of several."""
+    first, *others = digests
+    whole = hashlib.sha256("\n".join([first, *others]).encode()).hexdigest() if others else first
+    return whole[:DIGITS]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 from s3transfer.manager import TransferConfig, TransferManager
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
     from s3transfer.futures import TransferFuture
 
+T = TypeVar("T")
+R = TypeVar("R")
 MIB = 1 << 20
 # Above this size a file goes in parts; S3 takes 10,000 of them, and s3transfer makes them larger where that is needed.
 PARTS_ABOVE = 64 * MIB
@@ -55,8 +57,10 @@ class Fingerprint:
     sha256: str
 
 
-def fingerprint(path: Path, stopped: threading.Event | None = None) -> Fingerprint:
-    """Reads a file once. Raises CancelledError as soon as `stopped` is set."""
+def fingerprint(
+    path: Path, stopped: threading.Event | None = None, moved: Callable[[int], None] = lambda _: None
+) -> Fingerprint:
+    """Reads a file once, and tells `moved` of bytes. Raises CancelledError as soon as `stopped` is set."""
     crc, digest, size = 0, hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(MIB):
@@ -65,6 +69,7 @@ def fingerprint(path: Path, stopped: threading.Event | None = None) -> Fingerpri
             crc = zlib.crc32(chunk, crc)
             digest.update(chunk)
             size += len(chunk)
+            moved(len(chunk))
     return Fingerprint(size, base64.b64encode(crc.to_bytes(4, "big")).decode(), digest.hexdigest())
 
 
@@ -76,17 +81,37 @@ class Uploads:
         self._client = client
         self._bucket = bucket
         self._stopped = threading.Event()
+        # Each file is read once before it is sent; S3 refuses it if it reads otherwise then.
+        self._read: dict[Path, Fingerprint] = {}
         self._config = TransferConfig(
             multipart_threshold=parts_above, multipart_chunksize=part, max_request_concurrency=REQUESTS
         )
 
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file in hexadecimal."""
+        return self._fingerprint(path).sha256
+
+    def read(self, paths: Iterable[Path], moved: Callable[[int], None]) -> None:
+        """Reads files for their checksums, several at a time; `moved` is told of bytes as they go."""
+        self._for_each(paths, lambda path: self._fingerprint(path, moved))
+
     def compare(self, items: Sequence[Item]) -> dict[Item, State]:
-        """What S3 has of each file already. A file is read only if an object of its size is there."""
+        """What S3 has of each file already."""
+        return self._for_each(items, self._compare)
+
+    def _for_each(self, things: Iterable[T], work: Callable[[T], R]) -> dict[T, R]:
+        """The work's results in the order of the things, several at a time."""
         with ThreadPoolExecutor(READERS) as pool:
-            futures = {pool.submit(self._compare, item): item for item in items}
-            with self._cancelling(futures):
-                found = {futures[future]: future.result() for future in as_completed(futures)}
-        return {item: found[item] for item in items}
+            futures = {thing: pool.submit(work, thing) for thing in dict.fromkeys(things)}
+            with self._cancelling(futures.values()):
+                for future in as_completed(futures.values()):
+                    future.result()
+        return {thing: future.result() for thing, future in futures.items()}
+
+    def _fingerprint(self, path: Path, moved: Callable[[int], None] = lambda _: None) -> Fingerprint:
+        if path not in self._read:
+            self._read[path] = fingerprint(path, self._stopped, moved)
+        return self._read[path]
 
     def send(self, items: Iterable[Item], moved: Callable[[int], None], done: Callable[[Item], None]) -> None:
         """Uploads the files, several at a time; `moved` is told of bytes as they go, `done` of each whole object.
@@ -129,7 +154,7 @@ class Uploads:
             return State.ABSENT
         kept = head.get("Metadata", {}).get(KEPT)
         if kept and head["ContentLength"] == item.path.stat().st_size:
-            return State.SAME if kept == fingerprint(item.path, self._stopped).sha256 else State.OTHER
+            return State.SAME if kept == self.digest(item.path) else State.OTHER
 
         def length(part: int) -> int:
             return self._client.head_object(Bucket=self._bucket, Key=item.key, PartNumber=part)["ContentLength"]
@@ -138,7 +163,7 @@ class Uploads:
         return State.SAME if is_same(item.path, head, length) else State.OTHER
 
     def _send(self, manager: TransferManager, item: Item, moved: Callable[[int], None]) -> None:
-        local = fingerprint(item.path, self._stopped)
+        local = self._fingerprint(item.path)
         extra = {"ChecksumCRC32": local.crc32, "Metadata": {KEPT: local.sha256}}
         try:
             manager.upload(str(item.path), self._bucket, item.key, extra, subscribers=[_Moved(moved)]).result()

@@ -1,6 +1,7 @@
 """`terraflow stage` against S3: what arrives, what is never sent twice, and what an interruption leaves."""
 
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -50,6 +51,12 @@ class Lab:
         s3 = self.aws.client("s3")
         keys = [item["Key"] for item in s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
         return {key: s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
+
+    def key(self, place: str, *files: str | Path) -> str:
+        """The key of a file: its place, the digest of its content (or of all files of an index), its name."""
+        digests = [hashlib.sha256((self.folder / file).read_bytes()).hexdigest() for file in files]
+        whole = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return f"{place}/{whole[:16]}/{Path(files[0]).name}"
 
     def sent(self) -> list[str]:
         """Keys of the requests that send something, and forgets them."""
@@ -109,33 +116,35 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
     )
     done = lab.stage(sheet)
     assert done.returncode == 0, done.stderr
-    reads = lab.folder / "reads"
-    expected = {
-        "raw/S1/L1/fq1/a.fastq.gz": (reads / "a.fastq.gz").read_bytes(),
-        "raw/S1/L1/fq2/a.fastq.gz": b"mate of a",
-        "raw/S2/L1/Blüte #1 ?.fastq.gz": odd.read_bytes(),
-        "raw/S2/L2/link.fastq.gz": (reads / "b.fastq.gz").read_bytes(),
-        "reference/genome.fa": b">chr\nACGT\n",
+    places = {
+        lab.key("raw/S1/L1", "reads/a.fastq.gz"): "reads/a.fastq.gz",
+        lab.key("raw/S1/L1", "other/a.fastq.gz"): "other/a.fastq.gz",
+        lab.key("raw/S2/L1", odd): odd,
+        lab.key("raw/S2/L2", "reads/link.fastq.gz"): "reads/b.fastq.gz",
+        lab.key("reference", "genome.fa"): "genome.fa",
     }
+    expected = {key: (lab.folder / path).read_bytes() for key, path in places.items()}
+    mate1, mate2, single, link, genome = (f"s3://{lab.bucket}/{key}" for key in places)
     assert lab.objects() == expected
     assert sorted(lab.sent()) == sorted(expected)
     assert "sent        5 files" in done.stdout
-    at = f"s3://{lab.bucket}/raw"
     assert (lab.folder / "config" / "samples.s3.tsv").read_text().splitlines()[1:] == [
         "sample\tunit\tfq1\tfq2",
-        f"S1\tL1\t{at}/S1/L1/fq1/a.fastq.gz\t{at}/S1/L1/fq2/a.fastq.gz",
-        f"S2\tL1\t{at}/S2/L1/Blüte #1 ?.fastq.gz\t",
+        f"S1\tL1\t{mate1}\t{mate2}",
+        f"S2\tL1\t{single}\t",
         "# a comment",
         "",
-        f"S2\tL2\t{at}/S2/L2/link.fastq.gz\t",
+        f"S2\tL2\t{link}\t",
         "S3\tL1\ts3://elsewhere/c.fastq.gz\thttps://example.org/c_2.fastq.gz",
     ]
     assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
         "samples": "config/samples.s3.tsv",
-        "reference": {"fasta": f"s3://{lab.bucket}/reference/genome.fa"},
+        "reference": {"fasta": genome},
     }
     assert "s3://elsewhere/c.fastq.gz" in done.stdout and "https://example.org/c_2.fastq.gz" in done.stdout
-    assert "snakemake --profile aws --configfile config/aws.yaml" in done.stdout
+    snakemake, profile = Path(sys.executable).with_name("snakemake"), ROOT / "profiles" / "aws"
+    command = f"{snakemake} --profile {profile} --snakefile {ROOT}/workflow/Snakefile --configfile config/aws.yaml"
+    assert done.stdout.splitlines()[-2:] == [f"  {command} --dry-run", f"  {command}"]
 
     again = lab.stage(sheet)
     assert again.returncode == 0, again.stderr
@@ -146,9 +155,7 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
     remote = lab.stage("config/samples.s3.tsv", "--configfile", "config/aws.yaml", "--out-config", "config/again.yaml")
     assert remote.returncode == 0, remote.stderr
     assert lab.sent() == []
-    assert yaml.safe_load((lab.folder / "config" / "again.yaml").read_text())["reference"] == {
-        "fasta": f"s3://{lab.bucket}/reference/genome.fa"
-    }
+    assert yaml.safe_load((lab.folder / "config" / "again.yaml").read_text())["reference"] == {"fasta": genome}
 
 
 def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
@@ -165,15 +172,16 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     done = lab.stage(str(lab.folder / sheet), "--configfile", "my.yaml")
     assert done.returncode == 0, done.stderr
     assert "Note: genome.fa.alt stays here" in done.stdout
-    at = f"s3://{lab.bucket}/reference"
+    indexed = ["genome.fa", *(f"genome.fa{suffix}" for suffix in suffixes)]
+    fasta, gff = lab.key("reference", *indexed), lab.key("reference", "genes.gff")
     assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
-        "reference": {"fasta": f"{at}/genome.fa", "bwa_index": "prebuilt"},
+        "reference": {"fasta": f"s3://{lab.bucket}/{fasta}", "bwa_index": "prebuilt"},
         "calling": {"ploidy": "ploidy.txt", "windows": 3},
-        "annotation": {"gff": f"{at}/genes.gff"},
+        "annotation": {"gff": f"s3://{lab.bucket}/{gff}"},
         "samples": "config/samples.s3.tsv",
     }
-    names = {"genes.gff", "genome.fa", *(f"genome.fa{suffix}" for suffix in suffixes)}
-    assert {key for key in lab.objects() if key.startswith("reference/")} == {f"reference/{name}" for name in names}
+    expected = {gff, *(str(Path(fasta).with_name(name)) for name in indexed)}
+    assert {key for key in lab.objects() if key.startswith("reference/")} == expected
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")]
     command += ["--configfile", "config/aws.yaml", "--dry-run", "--workflow-profile", "none", "--nocolor"]
     command += ["--default-storage-provider", "s3-inventory", "--default-storage-prefix", f"s3://{lab.bucket}/runs/a"]
@@ -182,12 +190,60 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     assert re.search(r"^bcftools_call +3$", dry.stdout + dry.stderr, re.MULTILINE)
 
 
-def test_another_content_under_the_same_name_is_refused_or_replaced(lab: Lab) -> None:
+def test_a_file_that_changed_gets_a_place_of_its_own(lab: Lab) -> None:
     sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz")
     assert lab.stage(sheet).returncode == 0
     changed = lab.folder / "reads" / "a.fastq.gz"
-    before = changed.read_bytes()
+    before, old = changed.read_bytes(), lab.key("raw/S1/L1", changed)
     changed.write_bytes(before[:-1] + b"X")
+    lab.sent()
+    again = lab.stage(sheet)
+    assert again.returncode == 0, again.stderr
+    new = lab.key("raw/S1/L1", changed)
+    assert lab.sent() == [new]
+    assert {key: lab.objects()[key] for key in (old, new)} == {old: before, new: changed.read_bytes()}
+    assert f"s3://{lab.bucket}/{new}" in (lab.folder / "config" / "samples.s3.tsv").read_text()
+
+
+def test_projects_do_not_meet_in_a_bucket(lab: Lab) -> None:
+    """Two projects whose samples, units and files have the same names keep their own."""
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz")
+    assert lab.stage(sheet).returncode == 0
+    first = lab.objects()
+    (lab.folder / "genome.fa").write_text(">chr\nTTTT\n")
+    (lab.folder / "reads" / "a.fastq.gz").write_bytes(b"another laboratory's")
+    other = lab.stage(sheet, "--out", "config/other.tsv", "--out-config", "config/other.yaml")
+    assert other.returncode == 0, other.stderr
+    both = lab.objects()
+    assert len(first) == 2 and len(both) == 4 and both.items() >= first.items()
+
+
+def test_what_version_0_1_staged_is_not_sent_again(lab: Lab) -> None:
+    """Its keys had no digest. What lies there and is the same is named in the sheet, so that runs with it go on."""
+    s3 = lab.aws.client("s3")
+    kept = {"raw/S1/L1/a.fastq.gz": "reads/a.fastq.gz", "reference/genome.fa": "genome.fa"}
+    for key, path in kept.items():
+        content = (lab.folder / path).read_bytes()
+        s3.put_object(
+            Bucket=lab.bucket, Key=key, Body=content, Metadata={"sha256": hashlib.sha256(content).hexdigest()}
+        )
+    s3.put_object(Bucket=lab.bucket, Key="raw/S1/L1/b.fastq.gz", Body=b"of another project")
+    lab.sent()
+    done = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz"))
+    assert done.returncode == 0, done.stderr
+    mate = lab.key("raw/S1/L1", "reads/b.fastq.gz")
+    assert lab.sent() == [mate]
+    written = (lab.folder / "config" / "samples.s3.tsv").read_text()
+    assert f"s3://{lab.bucket}/raw/S1/L1/a.fastq.gz\ts3://{lab.bucket}/{mate}\n" in written
+    config = yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text())
+    assert config["reference"]["fasta"] == f"s3://{lab.bucket}/reference/genome.fa"
+    assert lab.objects()["raw/S1/L1/b.fastq.gz"] == b"of another project"
+
+
+def test_a_damaged_object_is_refused_or_replaced(lab: Lab) -> None:
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz")
+    key = lab.key("raw/S1/L1", "reads/a.fastq.gz")
+    lab.aws.client("s3").put_object(Bucket=lab.bucket, Key=key, Body=b"half")
     lab.sent()
     refused = lab.stage(sheet)
     assert refused.returncode == 1
@@ -195,10 +251,44 @@ def test_another_content_under_the_same_name_is_refused_or_replaced(lab: Lab) ->
     assert lab.sent() == []
     replaced = lab.stage(sheet, "--replace")
     assert replaced.returncode == 0, replaced.stderr
-    assert lab.sent() == ["raw/S1/L1/a.fastq.gz"]
-    assert lab.objects()["raw/S1/L1/a.fastq.gz"] == changed.read_bytes()
-    versions = lab.aws.client("s3").list_object_versions(Bucket=lab.bucket, Prefix="raw/S1/L1/a")["Versions"]
-    assert len(versions) == 2
+    assert key in lab.sent()
+    assert lab.objects()[key] == (lab.folder / "reads" / "a.fastq.gz").read_bytes()
+    assert len(lab.aws.client("s3").list_object_versions(Bucket=lab.bucket, Prefix=key)["Versions"]) == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--directory", "data/run")])
+def test_a_run_of_another_folder_is_staged_from_here(lab: Lab, options: tuple[str, ...]) -> None:
+    """As with the demo: sheet and configuration were written for `snakemake --directory data/run`."""
+    run = lab.folder / "data" / "run"
+    run.mkdir(parents=True)
+    (lab.folder / "reads").rename(run / "reads")
+    (lab.folder / "genome.fa").rename(run / "genome.fa")
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz\treads/b.fastq.gz", name="data/run/samples.tsv")
+    (run / "config.yaml").write_text("samples: samples.tsv\nreference: {fasta: genome.fa}\ncalling: {windows: 3}\n")
+    done = lab.stage(sheet, "--configfile", "data/run/config.yaml", *options)
+    assert done.returncode == 0, done.stderr
+    assert "Relative paths start from data/run" in done.stdout
+    written = yaml.safe_load((run / "config" / "aws.yaml").read_text())
+    assert written["samples"] == "samples.s3.tsv" and (run / "samples.s3.tsv").is_file()
+    # The command that it says is next works as it stands, but for the profile, which wants a whole stack.
+    command = next(line for line in done.stdout.splitlines() if line.endswith("--dry-run"))
+    words = command.replace(f"--profile {ROOT / 'profiles' / 'aws'}", "--workflow-profile none").split()
+    assert words[0] == str(Path(sys.executable).with_name("snakemake"))
+    words += ["--default-storage-provider", "s3-inventory", "--default-storage-prefix", f"s3://{lab.bucket}/runs/a"]
+    dry = subprocess.run(
+        [*words, "--nocolor"], cwd=lab.folder, env=lab.env, capture_output=True, text=True, check=False
+    )
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert re.search(r"^bcftools_call +3$", dry.stdout + dry.stderr, re.MULTILINE)
+
+
+def test_files_that_lie_here_and_there_are_looked_for_here(lab: Lab) -> None:
+    (lab.folder / "data").mkdir()
+    (lab.folder / "data" / "more.fastq.gz").write_bytes(b"x")
+    done = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz\tmore.fastq.gz", name="data/samples.tsv"))
+    assert done.returncode == 1 and "more.fastq.gz: no such file" in done.stderr
+    missing = lab.stage("config/samples.tsv", "--directory", "nowhere")
+    assert missing.returncode == 1 and "--directory: found nowhere" in missing.stderr
 
 
 def test_an_object_that_came_another_way_is_known_by_its_checksum(lab: Lab) -> None:
@@ -346,8 +436,8 @@ def test_a_file_that_changes_while_it_is_sent_is_noticed(lab: Lab, monkeypatch: 
 
     read = upload.fingerprint
 
-    def grows(path: Path, stopped: Any = None) -> upload.Fingerprint:
-        found = read(path, stopped)
+    def grows(path: Path, *rest: Any) -> upload.Fingerprint:
+        found = read(path, *rest)
         path.write_bytes(b"@a\nACGT\n")
         return found
 

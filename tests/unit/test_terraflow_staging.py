@@ -1,5 +1,7 @@
 """What `terraflow stage` would send where, and how sheet and configuration read afterwards."""
 
+import dataclasses
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,43 +23,88 @@ def config(fasta: str = "genome.fa", gff: str = "", bwa_index: str = "build") ->
     return {"reference": {"fasta": fasta, "bwa_index": bwa_index}, "annotation": {"gff": gff}}
 
 
+def digest(path: Path) -> str:
+    """Of files that need not exist: two have one content if they have one name without folder."""
+    return hashlib.sha256(path.name.encode()).hexdigest()
+
+
+def short(*names: str) -> str:
+    whole = "\n".join(map(digest, map(Path, names))).encode()
+    return (digest(Path(names[0])) if len(names) == 1 else hashlib.sha256(whole).hexdigest())[:16]
+
+
+def plan_of(units: list[Unit], settings: dict[str, Any]) -> Plan:
+    return staging.plan(units, settings, digest)
+
+
 def keys(plan: Plan) -> dict[str, str]:
     return {item.key: str(item.path) for item in plan.items}
 
 
-def test_units_with_files_of_one_name_have_places_of_their_own() -> None:
+def test_a_key_says_whose_file_it_is_and_what_it_contains() -> None:
     units = [
-        unit(2, "a/x.fastq.gz", "b/x.fastq.gz"),
-        unit(3, "c/x.fastq.gz", name="L2"),
+        unit(2, "a/1.fq.gz", "b/2.fq.gz"),
+        unit(3, "c/1.fq.gz", name="L2"),
         unit(4, "/d/Blüte 1.fastq", sample="S2"),
     ]
-    assert keys(staging.plan(units, config())) == {
-        "raw/S1/L1/fq1/x.fastq.gz": "a/x.fastq.gz",
-        "raw/S1/L1/fq2/x.fastq.gz": "b/x.fastq.gz",
-        "raw/S1/L2/x.fastq.gz": "c/x.fastq.gz",
-        "raw/S2/L1/Blüte 1.fastq": "/d/Blüte 1.fastq",
-        "reference/genome.fa": "genome.fa",
+    assert keys(plan_of(units, config("g/genome.fa"))) == {
+        f"raw/S1/L1/{short('1.fq.gz')}/1.fq.gz": "a/1.fq.gz",
+        f"raw/S1/L1/{short('2.fq.gz')}/2.fq.gz": "b/2.fq.gz",
+        f"raw/S1/L2/{short('1.fq.gz')}/1.fq.gz": "c/1.fq.gz",
+        f"raw/S2/L1/{short('Blüte 1.fastq')}/Blüte 1.fastq": "/d/Blüte 1.fastq",
+        f"reference/{short('genome.fa')}/genome.fa": "g/genome.fa",
     }
+
+
+def test_files_of_one_name_and_other_content_have_places_of_their_own() -> None:
+    def by_path(path: Path) -> str:
+        return hashlib.sha256(str(path).encode()).hexdigest()
+
+    plan = staging.plan(
+        [unit(2, "a/x.fq", "b/x.fq"), unit(3, "c/x.fq", name="L2")], config("a/g.gz", "b/g.gz"), by_path
+    )
+    assert sorted(map(str, keys(plan).values())) == ["a/g.gz", "a/x.fq", "b/g.gz", "b/x.fq", "c/x.fq"]
+    assert plan.fastqs[2, "fq1"] != plan.fastqs[2, "fq2"]
+    assert plan.settings["reference", "fasta"] != plan.settings["annotation", "gff"]
+
+
+def test_a_file_keeps_the_name_that_it_has_already() -> None:
+    plan = plan_of([unit(2, "a/x.fq", "b/x.fq"), unit(3, "c/y.fq", name="L2")], config("g.fa"))
+    assert [item.earlier for item in plan.items] == [
+        "raw/S1/L1/fq1/x.fq",
+        "raw/S1/L2/y.fq",
+        "reference/g.fa",
+    ]
+    there = [item for item in plan.items if item.earlier != "raw/S1/L2/y.fq"]
+    kept = staging.with_earlier_keys(plan, there)
+    assert kept.settings == {("reference", "fasta"): "reference/g.fa"}
+    assert kept.fastqs[2, "fq1"] == "raw/S1/L1/fq1/x.fq"
+    assert kept.fastqs[3, "fq1"] == f"raw/S1/L2/{short('y.fq')}/y.fq"
+    assert [item.key for item in kept.items] == [*dict.fromkeys([*kept.fastqs.values(), *kept.settings.values()])]
+
+
+def test_an_index_of_which_a_part_is_there_stays_together() -> None:
+    plan = plan_of([], config("ref/g.fa", bwa_index="prebuilt"))
+    assert staging.with_earlier_keys(plan, plan.items[:-1]) == plan
+    kept = staging.with_earlier_keys(plan, plan.items)
+    assert {item.key for item in kept.items} == {item.earlier for item in plan.items}
+    assert kept.items == tuple(dataclasses.replace(item, key=item.earlier) for item in plan.items)
 
 
 def test_the_index_comes_along_only_where_it_is_used() -> None:
     suffixes = (".amb", ".ann", ".bwt", ".pac", ".sa")
-    built = staging.plan([], config("ref/g.fa", "ref/g.gff"))
-    assert set(keys(built)) == {"reference/g.fa", "reference/g.gff"}
-    prebuilt = staging.plan([], config("ref/g.fa", bwa_index="prebuilt"))
-    assert keys(prebuilt) == {f"reference/g.fa{end}": f"ref/g.fa{end}" for end in ("", *suffixes)}
+    built = plan_of([], config("ref/g.fa", "ref/g.gff"))
+    assert set(keys(built)) == {f"reference/{short('g.fa')}/g.fa", f"reference/{short('g.gff')}/g.gff"}
+    prebuilt = plan_of([], config("ref/g.fa", bwa_index="prebuilt"))
+    folder = f"reference/{short(*(f'g.fa{end}' for end in ('', *suffixes)))}"
+    assert keys(prebuilt) == {f"{folder}/g.fa{end}": f"ref/g.fa{end}" for end in ("", *suffixes)}
 
 
 def test_addresses_stay() -> None:
     addresses = ["s3://b/a.fq", "https://example.org/b.fq", "s3://b/g.fa"]
-    plan = staging.plan([unit(2, *addresses[:2])], config(addresses[2], bwa_index="prebuilt"))
+    plan = plan_of([unit(2, *addresses[:2])], config(addresses[2], bwa_index="prebuilt"))
     assert plan.items == () and plan.fastqs == {} and plan.settings == {}
     assert list(plan.remote) == addresses
-
-
-def test_two_files_never_share_a_place() -> None:
-    with pytest.raises(UserError, match=r"fasta: a/g.gz and annotation.gff: b/g.gz would both be reference/g.gz"):
-        staging.plan([], config("a/g.gz", "b/g.gz"))
 
 
 def test_the_sheet_keeps_everything_else() -> None:
