@@ -173,14 +173,6 @@ def test_each_sample_by_itself_has_its_own_variants(copy: Copy) -> None:
         assert genotypes(calls(project[vcf])) == own
 
 
-def test_more_windows_than_bases_fail_clearly(copy: Copy) -> None:
-    project = copy(*NEEDS)
-    project.config["calling"]["windows"] = sum(LENGTHS.values()) + 1
-    project["results/reference/calling_windows.bed"].unlink()
-
-    project.rule(CALLING, "results/calls/all/1.bcf").failed("calling.windows: found 8001", "expected at most 8000")
-
-
 TRUTH = "TERRAFLOW_TRUTH_DATA"
 
 

@@ -13,7 +13,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tiny import COMPRESSIONS, GENOME, LENGTHS, Copy, Project, fasta, fragments, output_of, text_of
+from tiny import (
+    COMPRESSIONS,
+    GENOME,
+    LENGTHS,
+    NO_DISK_IN_COMMON,
+    Copy,
+    Project,
+    fasta,
+    fragments,
+    output_of,
+    text_of,
+)
 
 GENOME_FA = "results/reference/genome.fa"
 INDEX = [f"{GENOME_FA}{ending}" for ending in (".amb", ".ann", ".bwt", ".pac", ".sa")]
@@ -264,6 +275,20 @@ def test_prebuilt_index_is_used_and_not_built_again(prebuilt: Project) -> None:
     assert output_of("samtools", "view", prebuilt[shard]).split("\t")[2:4] == ["chr1", "1"]
 
 
+@pytest.mark.parametrize("name", ["my genomes (1)/it's $HOME [a] & *;.fa", "-p.fa", "caf\u00e9/`id`%s.fa"])
+def test_prebuilt_index_may_have_any_name(prebuilt: Project, name: str) -> None:
+    shard = "results/bwa_mem/s/u.1.cram"
+    prebuilt[name].parent.mkdir(exist_ok=True)
+    for path in list(prebuilt.folder.glob("ref*")):
+        path.rename(prebuilt[f"{name}{path.name.removeprefix('ref')}"])
+    prebuilt.config["reference"]["fasta"] = name
+
+    prebuilt.snakemake("--", GENOME_FA, shard).succeeded()
+
+    assert has_genome(prebuilt)
+    assert output_of("samtools", "view", prebuilt[shard]).split("\t")[2:4] == ["chr1", "1"]
+
+
 def test_prebuilt_index_of_another_genome_is_refused(prebuilt: Project) -> None:
     prebuilt.write("ref", fasta(GENOME | {"chr2": GENOME["chr2"][:-1]}) + fasta({"chr3": "ACGT"}))
 
@@ -303,12 +328,32 @@ def test_windows_hold_each_base_once_and_are_of_equal_size(copy: Copy) -> None:
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_more_windows_than_bases_are_refused(copy: Copy) -> None:
-    project = copy("reference")
-    project.config["calling"]["windows"] = 9000
+def test_windows_without_bases_are_called_and_hold_nothing(copy: Copy) -> None:
+    project = copy("reference", "alignments")
+    bases = sum(LENGTHS.values())
+    project.config["calling"]["windows"] = bases + 1
+    project["results/reference/calling_windows.bed"].unlink()
+    calls = [f"results/calls/all/{window}.bcf" for window in (bases, bases + 1)]
 
-    project.rule("windows", "results/reference/calling_windows.bed").failed(
-        "calling.windows: found 9000; expected at most 8000, the bases of the reference"
+    project.rule("windows bcftools_call", *calls).succeeded()
+
+    more = f"calling.windows: found {bases + 1:,}, more than the {bases:,} bases of the reference"
+    assert more in project.log("windows/calling")
+    for path in calls:
+        assert output_of("bcftools", "view", "-H", project[path]) == ""
+    heads = [output_of("bcftools", "view", "-h", project[path]) for path in calls]
+    assert heads[0].count("##contig") == heads[1].count("##contig") == len(LENGTHS)
+
+
+def test_slices_of_a_window_without_bases_are_called_too(copy: Copy) -> None:
+    project = copy("reference", "alignments")
+    contig, length = list(LENGTHS.items())[-1]
+    # The last of the three windows is one without bases, as in a genome of two.
+    bed = "".join(f"{name}\t0\t{bases}\t1\n" for name, bases in LENGTHS.items())
+    project.write(
+        "results/reference/calling_windows.bed", f"{bed}{contig}\t0\t1\t2\n{contig}\t{length}\t{length + 1}\t3\n"
     )
 
-    assert not project["results/reference/calling_windows.bed"].exists()
+    project.rule("slices bcftools_call", "results/calls/all/3.bcf", options=NO_DISK_IN_COMMON).succeeded()
+
+    assert output_of("bcftools", "view", "-H", project["results/calls/all/3.bcf"]) == ""

@@ -88,7 +88,7 @@ def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_later_over_earli
 def test_a_file_is_read_with_comments_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
     text = "\ufeff# who\r\n\r\na 1\r\nx 5 5 M 0\r\ny\t*\t*\t*\t1\r\n"
     assert read_ploidy(ploidy_file(tmp_path, text)) == [
-        Rule("*", None, None, "a", 1, 3),
+        Rule("*", None, None, "a", 1, 3, in_columns=False),
         Rule("x", 5, 5, "M", 0, 4),
         Rule("y", None, None, "*", 1, 5),
     ]
@@ -128,12 +128,53 @@ def test_a_file_that_is_missing_or_a_folder_is_one_message(tmp_path: Path) -> No
         assert str(caught.value) == f"{path}: can't be read ({reason}); {FORMS}, one on a line"
 
 
-def test_lines_for_nobody_are_named() -> None:
-    found = [Rule("*", None, None, who, 1, line) for line, who in enumerate(["a", "M", "*", "X", "F"], start=1)]
-    assert problems_of_ploidy("p", found, {"a": "M", "b": ""}) == [
-        "p, line 4: 'X' is neither a sample nor a sex of the sample sheet; expected one of *, M, a, b",
-        "p, line 5: 'F' is neither a sample nor a sex of the sample sheet; expected one of *, M, a, b",
+ONE_SEX = {"a": "F", "b": "F"}
+NONE = {"a": "", "b": ""}
+# What stands in the columns of WHO, the samples with their sexes, and whether it can be meant so.
+WHO = [
+    ("a", ONE_SEX, True),
+    ("F", ONE_SEX, True),
+    ("*", NONE, True),
+    # A sex that no sample has, as the example of config/README.md names it.
+    ("M", ONE_SEX, True),
+    ("male", ONE_SEX, True),
+    ("M", {"a": "female"}, True),
+    ("drone", {"a": "queen", "b": "worker"}, True),
+    # A sex for a sheet without sexes: its column was forgotten.
+    ("M", NONE, False),
+    # Another spelling of a sex that samples have.
+    ("f", ONE_SEX, False),
+    ("female", ONE_SEX, False),
+    ("XX", ONE_SEX, False),
+    ("qeen", {"a": "queen", "b": "worker"}, False),
+    # A slip in a sample's name.
+    ("NA12879", {"NA12878": "F"}, False),
+]
+
+
+@pytest.mark.parametrize(("who", "sexes", "good"), WHO)
+def test_a_line_for_nobody_is_taken_where_it_can_only_be_a_sex(who: str, sexes: dict[str, str], *, good: bool) -> None:
+    found = problems_of_ploidy("p", [Rule("*", None, None, who, 1, 7)], sexes)
+    assert len(found) == (0 if good else 1)
+    expected = f"p, line 7: {who!r} is neither a sample nor a sex of the sample sheet; expected one of *, "
+    assert all(line.startswith(expected) for line in found)
+
+
+def test_a_line_of_two_fields_names_a_sample(tmp_path: Path) -> None:
+    rules = read_ploidy(ploidy_file(tmp_path, "M 1\na 1\n"))
+    assert problems_of_ploidy("p", rules, ONE_SEX) == [
+        "p, line 1: 'M' is neither a sample nor a sex of the sample sheet; expected one of *, F, a, b",
     ]
+
+
+def test_lines_that_apply_to_nobody_are_in_the_log(script: Run, tmp_path: Path) -> None:
+    fai = tmp_path / "fai"
+    fai.write_text("x\t12\t3\t5\t6\n")
+    path = ploidy_file(tmp_path, "x * * M 1\nx * * F 2\n")
+    outs = ("--out-ploidy", tmp_path / "o1", "--out-samples", tmp_path / "o2")
+    run = script("ploidy", "--ploidy", path, "--fai", fai, "--samples", "a=F", *outs)
+    assert (run.returncode, run.stderr) == (0, f"{path}, line 1: no sample called here is 'M'\n")
+    assert (tmp_path / "o1").read_text() == "* * * sex1 2\n"
 
 
 def test_lines_for_places_that_the_reference_lacks_are_named() -> None:

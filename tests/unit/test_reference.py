@@ -3,12 +3,14 @@
 import bz2
 import gzip
 import io
+import lzma
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import reference
+from backports import zstd
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -87,6 +89,12 @@ def test_a_contig_on_one_line_is_read_in_pieces() -> None:
     assert error_of(b">a" + b" x" * PIECE).startswith("g.fa, line 1: found a header of ")
 
 
+MAC = (
+    "found a carriage return within the line; expected the line ends of Unix or Windows: "
+    r"turn those of an old Mac into them with `tr '\r' '\n'`"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -96,7 +104,8 @@ def test_a_contig_on_one_line_is_read_in_pieces() -> None:
         (b">a one\nAC\n>a two\nAC\n", "g.fa, line 3: the contig 'a' stands on line 1 already; expected each name once"),
         (b">a\n>b\nAC\n", "g.fa: the contig 'a' has no bases"),
         (b">a\nAC\n>b\n\n", "g.fa: the contig 'b' has no bases"),
-        (b">a\r>b\rAC\r", "g.fa: the contig 'a' has no bases"),
+        (b">a\r>b\rAC\r", f"g.fa, line 1: {MAC}"),
+        (b">a\nAC\rGT\n", f"g.fa, line 2: {MAC}"),
         (b">a\nACGT\nAC*T\n", "g.fa, line 3, contig a: found b'*'; expected IUPAC codes"),
         (b">a\nAC GT\n", "g.fa, line 2, contig a: found b' '; expected IUPAC codes"),
         (b">p\nMKVLAAGIVG\n", "g.fa, line 2, contig p: found b'L'; expected IUPAC codes"),
@@ -127,11 +136,43 @@ def test_a_name_that_sam_or_vcf_dont_bear_is_refused(name: bytes) -> None:
     assert "expected one that SAM and VCF bear" in message
 
 
+# Names that samtools and bcftools take for a part of the contig `chr1`, and names like them that they don't.
+REGIONS = {
+    "chr1:1-600": "'chr1'",
+    "chr1:5": "'chr1'",
+    "chr1:1-": "'chr1'",
+    "a:1:7-9": "'a:1'",
+    "chr2:1-600": "",
+    "chr1:x": "",
+    "chr1-5": "",
+    "HLA*A*01:01": "",
+    "gi|556503834|ref|NC_000913.3|": "",
+}
+
+
+@pytest.mark.parametrize(("name", "whole"), REGIONS.items())
+def test_a_name_that_also_means_a_part_of_another_contig_is_refused(name: str, whole: str) -> None:
+    fasta = f">{name}\nACGT\n>chr1\nACGT\n>a:1\nACGT\n".encode()
+    if not whole:
+        assert written(fasta) == fasta
+        return
+    message = error_of(fasta)
+    assert message.startswith(f"g.fa, line 1: the contig name '{name}' also means a part of the contig {whole}; ")
+
+
+def test_a_name_that_bwa_cant_read_is_refused() -> None:
+    longest = b"n" * 8192
+    assert written(b">" + longest + b"\nAC\n").startswith(b">" + longest + b"\n")
+    assert error_of(b">n" + longest + b"\nAC\n").startswith("g.fa, line 1: found a contig name of 8,193 bytes, 'nnn")
+
+
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "bgzip": lambda data: subprocess.run(["bgzip", "-c"], input=data, capture_output=True, check=True).stdout,
     "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": zstd.compress,
 }
 
 
@@ -175,8 +216,18 @@ def test_ambiguous_bases_are_told_and_taken(script: Run, tmp_path: Path) -> None
     run = script("reference", "--fasta", fasta, "--out", out)
     assert (run.returncode, run.stdout) == (0, "")
     told = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
-    assert run.stderr == f"warning: {fasta}: {told}\n"
-    assert out.read_text() == ">a RYK\nACGTNNRR\n>b\nACGUN\n>c\nRYSWKMBDHV\n"
+    rna = "1 U are written as T: the alignments and variants of this run say T"
+    assert run.stderr == f"warning: {fasta}: {rna}\nwarning: {fasta}: {told}\n"
+    assert out.read_text() == ">a RYK\nACGTNNRR\n>b\nACGTN\n>c\nRYSWKMBDHV\n"
+
+
+def test_rna_is_written_as_dna(script: Run, tmp_path: Path) -> None:
+    fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
+    fasta.write_text(">Uu keeps U\nACGUuu\n>b\nUUUU\n")
+    run = script("reference", "--fasta", fasta, "--out", out)
+    assert out.read_text() == ">Uu keeps U\nACGTTT\n>b\nTTTT\n"
+    told = "7 U are written as T: the alignments and variants of this run say T"
+    assert (run.returncode, run.stderr) == (0, f"warning: {fasta}: {told}\n")
 
 
 def test_ambiguous_bases_of_many_contigs_are_told_in_a_line() -> None:
@@ -201,6 +252,18 @@ def test_the_index_of_the_same_contigs_is_taken(index: Path, script: Run, tmp_pa
     assert problems_of_bwa_index(ann, {"a": 100, "b": 70, "c": 4}) == []
     run = script("reference", "--fasta", index, "--ann", ann, "--out", tmp_path / "out.fa")
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_index_of_an_rna_is_refused(index: Path, script: Run, tmp_path: Path) -> None:
+    rna = tmp_path / "rna.fa"
+    rna.write_bytes(index.read_bytes().replace(b"ACGGT", b"ACGGU"))
+    run = script("reference", "--fasta", rna, "--ann", f"{index}.ann", "--out", tmp_path / "out.fa")
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"{index}.ann: was made from a FASTA with 20 U, which BWA took for N\n"
+        "Build the index anew with bwa_index: build.\n"
+    )
+    assert not (tmp_path / "out.fa").exists()
 
 
 def test_how_the_contigs_of_an_index_differ_is_told(index: Path) -> None:

@@ -43,7 +43,7 @@ rule bwa_mem:
         # --no-PG where a command names files of this job: same data, same bytes.
         # CRAM has half the bytes of BAM; without a reference, so that many of them can be merged in little memory.
         {params.decompress} {input.reads} \
-            | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} ${{index%.amb}} - \
+            | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} -- "${{index%.amb}}" - \
             | {params.fixmate} \
             | samtools sort --no-PG -O cram,level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
                 -T $SCRATCH/sort -o $SCRATCH/{output} -

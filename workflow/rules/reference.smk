@@ -32,13 +32,13 @@ rule reference:
         runtime=minutes(10, 0.05),
     params:
         ann=lambda wildcards, input: (
-            f"--ann {shlex.quote(input.ann[0])}" if input.ann else ""
+            f"--ann={shlex.quote(input.ann[0])}" if input.ann else ""
         ),
     shell:
         r"""
         exec 2>{log}
         stage {output}
-        script reference --fasta {input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
+        script reference --fasta={input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
         samtools faidx $SCRATCH/{output.fasta}
         publish {output}
         """

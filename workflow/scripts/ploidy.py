@@ -3,10 +3,11 @@
 A line is `SAMPLE PLOIDY`, or `CHROM FROM TO WHO PLOIDY` as in `bcftools call --ploidy-file`, where WHO is a sample,
 a sex of the sheet's `sex` column or `*` for all, and `*` in the first three columns stands for all there is. FROM and
 TO are 1-based and inclusive. Sex wins over `*`, a sample over its sex, a later line over an earlier one; what no line
-speaks of is diploid.
+speaks of is diploid. A place may have lines for a sex that no sample has.
 """
 
 import argparse
+import difflib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 DIPLOID = 2
+MALE, FEMALE = {"m", "male", "xy"}, {"f", "female", "xx"}
 EXPECTED = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
 
 
@@ -23,7 +25,10 @@ class PloidyError(Exception):
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of a ploidy file; `start` and `end` are 1-based, inclusive, and None for a contig's ends."""
+    """One line of a ploidy file; `start` and `end` are 1-based, inclusive, and None for a contig's ends.
+
+    `in_columns` tells CHROM FROM TO WHO PLOIDY from SAMPLE PLOIDY.
+    """
 
     contig: str
     start: int | None
@@ -31,6 +36,7 @@ class Rule:
     who: str
     ploidy: int
     line: int
+    in_columns: bool = True
 
 
 def read_ploidy(path: str) -> list[Rule]:
@@ -57,14 +63,33 @@ def read_ploidy(path: str) -> list[Rule]:
 
 
 def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> list[str]:
-    """One line for each rule that speaks of nobody. `sexes` maps the sheet's samples to their sexes ("" for none)."""
+    """One line for each rule that means somebody and names nobody. `sexes` maps samples to their sexes ("" for none).
+
+    A place may have a ploidy for a sex that no sample has: people keep one file for a genome.
+    """
     known = {"*", *sexes, *filter(None, sexes.values())}
-    return [
-        f"{path}, line {rule.line}: {rule.who!r} is neither a sample nor a sex of the sample sheet; "
-        f"expected one of {', '.join(sorted(known)[:10])}{' …' if len(known) > 10 else ''}"
-        for rule in rules
-        if rule.who not in known
-    ]
+    problems = []
+    for rule in rules:
+        if rule.who in known or (rule.in_columns and _is_sex_of_nobody(rule.who, sexes)):
+            continue
+        problems.append(
+            f"{path}, line {rule.line}: {rule.who!r} is neither a sample nor a sex of the sample sheet; "
+            f"expected one of {', '.join(sorted(known)[:10])}{' …' if len(known) > 10 else ''}"
+        )
+    return problems
+
+
+def _is_sex_of_nobody(who: str, sexes: dict[str, str]) -> bool:
+    """Whether `who` can only be a sex that the sheet could have named and didn't: no other spelling, no slip."""
+    named = set(filter(None, sexes.values()))
+    if not named or any(_same_sex(who, sex) for sex in named):
+        return False
+    return who.lower() in MALE | FEMALE or not difflib.get_close_matches(who, [*sexes, *named], n=1)
+
+
+def _same_sex(one: str, other: str) -> bool:
+    pair = {one.lower(), other.lower()}
+    return len(pair) == 1 or pair <= MALE or pair <= FEMALE
 
 
 def problems_of_places(path: str, rules: list[Rule], contigs: dict[str, int]) -> list[str]:
@@ -126,7 +151,8 @@ def for_bcftools(rules: list[Rule], contigs: dict[str, int], sexes: dict[str, st
 
 
 def _rule(fields: list[str], line: int) -> Rule:
-    if len(fields) == 2:
+    in_columns = len(fields) != 2
+    if not in_columns:
         fields = ["*", "*", "*", *fields]
     if len(fields) != 5:
         raise ValueError(f"found {len(fields)} fields; {EXPECTED}")
@@ -136,7 +162,7 @@ def _rule(fields: list[str], line: int) -> Rule:
     first, last = _position("FROM", start), _position("TO", end)
     if first and last and first > last:
         raise ValueError(f"FROM {first} lies behind TO {last}")
-    return Rule(contig, first, last, who, int(ploidy), line)
+    return Rule(contig, first, last, who, int(ploidy), line, in_columns)
 
 
 def _position(name: str, text: str) -> int | None:
@@ -164,6 +190,9 @@ def main() -> None:
     except PloidyError as error:
         sys.exit(str(error))
     sexes = dict(text.rsplit("=", 1) for text in options.samples)
+    for rule in rules:
+        if rule.who not in ("*", *sexes, *sexes.values()):
+            print(f"{options.ploidy}, line {rule.line}: no sample called here is {rule.who!r}", file=sys.stderr)
     ploidy, samples = for_bcftools(rules, contigs, sexes)
     options.out_ploidy.write_text(ploidy)
     options.out_samples.write_text(samples)

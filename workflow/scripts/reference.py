@@ -1,4 +1,4 @@
-"""Checks a reference FASTA while it writes it out plain, upper case, with lines of one length for `samtools faidx`."""
+"""Checks a reference FASTA while it writes it out plain, as DNA in upper case, with lines of one length for faidx."""
 
 import argparse
 import re
@@ -15,6 +15,9 @@ PIECE = 1 << 20  # bytes of a line that are held at once
 # SAM specification, 1.2.1: names of reference sequences. VCF forbids < and > within, which this leaves out too, and a #
 # in front, which begins a comment in BED.
 NAME = re.compile(rb"[0-9A-Za-z!$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
+LONGEST_NAME = 8192  # bytes of a name that BWA can read from its index (bntseq.c, bns_restore_core)
+# What samtools and bcftools take for a part of a contig where the contig in front of the colon exists (samtools view).
+REGION = re.compile(rb"(.+):[0-9]+(?:-[0-9]*)?")
 # Bases of a contig that a .tbi or .bai index can hold (SAM specification, 5.1.1).
 LONGEST = 2**29 - 1
 IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
@@ -30,7 +33,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     Bases are written in upper case, since indels get their alleles as they stand here, and SNPs theirs in upper case.
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
     bases, one that is too long for the index of a VCF, a contig named twice, a name that SAM or VCF doesn't bear, a
-    character that is no IUPAC code.
+    character that is no IUPAC code, line ends of old Macs.
     """
     seen: dict[bytes, int] = {}
     contig = b""
@@ -52,6 +55,7 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
             raise ReferenceError(f"{name}, line {number}: found {line[:40]!r}; expected FASTA, which starts with '>'")
         else:
             if wrong := line.translate(None, IUPAC):
+                _check_line_ends(wrong, number, name)
                 raise ReferenceError(
                     f"{name}, line {number}, contig {contig.decode()}: found {wrong[:1]!r}; expected IUPAC codes"
                 )
@@ -62,7 +66,13 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
     if not contig:
         raise ReferenceError(f"{name}: holds no contig; expected FASTA")
     _check_length(bases, contig, name)
+    _check_regions(seen, name)
     yield _wrapped(held, rest=True)
+
+
+def as_dna(bases: bytes) -> bytes:
+    """Bases (in upper case) with T for the U of an RNA, which BWA would read as N."""
+    return bases.replace(b"U", b"T")
 
 
 def ambiguous(bases: bytes) -> int:
@@ -80,6 +90,13 @@ def warning_of_ambiguous(found: dict[str, int], name: str) -> str:
         f"warning: {name}: {sum(found.values()):,} ambiguous bases besides N, at which no variants are called: "
         f"{', '.join(counts[:3])}{more}"
     )
+
+
+def warning_of_uracil(number: int, name: str) -> str:
+    """What the user should know when the reference is RNA; empty if it isn't."""
+    if not number:
+        return ""
+    return f"warning: {name}: {number:,} U are written as T: the alignments and variants of this run say T"
 
 
 def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
@@ -114,12 +131,18 @@ def _pieces(source: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
 
 
 def _contig(line: bytes, number: int, seen: dict[bytes, int], name: str) -> bytes:
+    _check_line_ends(line, number, name)
     fields = line[1:].split(None, 1)
     contig: bytes = fields[0] if fields and not line[1:2].isspace() else b""
     if not NAME.fullmatch(contig):
         raise ReferenceError(
             f"{name}, line {number}: found the contig name {contig.decode(errors='replace')!r}; "
             "expected one that SAM and VCF bear, without spaces, commas, quotes or brackets"
+        )
+    if len(contig) > LONGEST_NAME:
+        raise ReferenceError(
+            f"{name}, line {number}: found a contig name of {len(contig):,} bytes, {contig[:40].decode()!r} …; "
+            f"expected at most {LONGEST_NAME:,}, which is what BWA reads"
         )
     if contig in seen:
         raise ReferenceError(
@@ -139,6 +162,25 @@ def _check_length(bases: int, contig: bytes, name: str) -> None:
         )
 
 
+def _check_line_ends(text: bytes, number: int, name: str) -> None:
+    if b"\r" in text:
+        raise ReferenceError(
+            f"{name}, line {number}: found a carriage return within the line; expected the line ends of Unix or "
+            r"Windows: turn those of an old Mac into them with `tr '\r' '\n'`"
+        )
+
+
+def _check_regions(seen: dict[bytes, int], name: str) -> None:
+    """Raises ReferenceError for a contig whose name is that of a part of another one."""
+    for contig, number in seen.items():
+        part = REGION.fullmatch(contig)
+        if part and part[1] in seen:
+            raise ReferenceError(
+                f"{name}, line {number}: the contig name {contig.decode()!r} also means a part of the contig "
+                f"{part[1].decode()!r}; expected names that samtools and bcftools can tell apart: rename one of them"
+            )
+
+
 def _wrapped(held: bytearray, *, rest: bool) -> bytes:
     """Takes the full lines out of `held`, and what is left over when `rest` is set."""
     end = len(held) if rest else len(held) - len(held) % LINE
@@ -156,25 +198,31 @@ def main() -> None:
     options = parser.parse_args()
     contigs: dict[str, int] = {}
     unclear: dict[str, int] = {}
+    uracils = 0
     contig = ""
     try:
         with open_decompressed(options.fasta) as source, options.out.open("wb") as target:
             for piece in normalised(source, options.fasta):
-                target.write(piece)
                 if piece.startswith(b">"):
+                    target.write(piece)
                     contig = piece[1:].split()[0].decode()
                     contigs[contig] = unclear[contig] = 0
                 else:
+                    target.write(as_dna(piece))
+                    uracils += piece.count(b"U")
                     contigs[contig] += len(piece) - piece.count(b"\n")
                     unclear[contig] += ambiguous(piece)
         problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
+        if options.ann and uracils:
+            problems.append(f"{options.ann}: was made from a FASTA with {uracils:,} U, which BWA took for N")
         if problems:
             raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
     except (ReferenceError, FastqError, OSError) as error:
         options.out.unlink(missing_ok=True)
         sys.exit(str(error))
-    if warning := warning_of_ambiguous(unclear, options.fasta):
-        print(warning, file=sys.stderr)
+    for warning in (warning_of_uracil(uracils, options.fasta), warning_of_ambiguous(unclear, options.fasta)):
+        if warning:
+            print(warning, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from ploidy import read_contigs
 
+JOBS = "calling.windows"
+"""The key whose windows are jobs. They are planned before the reference is read: each is there, with bases or not."""
+
 
 def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, int, int]]:
     """(contig, start, end, window) of each piece, 0-based and half-open, windows counted from 1.
@@ -29,6 +32,15 @@ def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, in
             position = end
 
 
+def without_bases(contigs: dict[str, int], window: int) -> tuple[str, int, int, int]:
+    """The piece of a window that has no bases: the place behind the last contig's end.
+
+    Tools refuse an empty list of regions; they take this one, and find nothing there.
+    """
+    contig, length = list(contigs.items())[-1]
+    return contig, length, length + 1, window
+
+
 def main() -> None:
     """Command line of the rule `windows`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -39,9 +51,12 @@ def main() -> None:
     options = parser.parse_args()
     contigs = read_contigs(options.fai)
     bases = sum(contigs.values())
+    pieces = list(windows(contigs, min(options.number, bases)))
     if options.number > bases:
-        sys.exit(f"{options.key}: found {options.number}; expected at most {bases}, the bases of the reference")
-    pieces = windows(contigs, options.number)
+        more = f"found {options.number:,}, more than the {bases:,} bases of the reference"
+        print(f"{options.key}: {more}: one window for each base", file=sys.stderr)
+        if options.key == JOBS:
+            pieces += [without_bases(contigs, window) for window in range(bases + 1, options.number + 1)]
     options.out.write_text("".join(f"{contig}\t{start}\t{end}\t{window}\n" for contig, start, end, window in pieces))
 
 
