@@ -5,6 +5,7 @@ Nobody in it has more rights than in earnest: heads have the submit policy, cont
 
 import csv
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -67,6 +68,10 @@ class Laboratory:
     deployed: Deployed
     folder: Path
     heads: list[Head] = field(default_factory=list)
+    # What `terraflow stage` said was next, and where the run's relative paths start.
+    command: list[str] = field(default_factory=list)
+    directory: Path = Path()
+    config: Path = Path()
 
     def __post_init__(self) -> None:
         """Unpacks the project, and gives the engine's images the names that the stack's definitions have."""
@@ -98,23 +103,27 @@ class Laboratory:
     # What a user does
 
     def stage(self, sheet: Path, config: Path) -> None:
-        """Brings inputs to the bucket, and writes config/aws.yaml."""
+        """Brings inputs to the bucket, writes a configuration for it, and keeps the command that is to run it."""
         command = ["terraflow", "stage", str(sheet), "--configfile", str(config), "--replace"]
         done = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+        self.command = shlex.split(done.stdout.splitlines()[-1])
+        assert self.command[:3] == ["snakemake", "--profile", "aws"], self.command
+        options = dict(zip(self.command[1::2], self.command[2::2], strict=True))
+        self.directory = self.folder / options.get("--directory", "")
+        self.config = self.folder / options["--configfile"]
 
     def configure(self, **sections: Any) -> None:
-        """Changes what config/aws.yaml says."""
-        file = self.folder / "config" / "aws.yaml"
-        config = yaml.safe_load(file.read_text())
+        """Changes what the configuration says."""
+        config = yaml.safe_load(self.config.read_text())
         for name, value in sections.items():
             config[name] = (config.get(name) or {}) | value if isinstance(value, dict) else value
-        file.write_text(yaml.safe_dump(config))
+        self.config.write_text(yaml.safe_dump(config))
 
     def start(self, *arguments: str, run: str) -> Head:
-        """Starts `snakemake --profile aws` for a run of that name."""
+        """Starts the command that `terraflow stage` gave, for a run of that name."""
         output = self.folder / f"{run}-{len(self.heads)}.log"
-        command = ["snakemake", "--profile", "aws", "--configfile", "config/aws.yaml", "--nocolor", *arguments]
+        command = [*self.command, "--nocolor", *arguments]
         command += ["--aws-batch-fargate-poll-seconds", "1"]
         env = self.env | {"TERRAFLOW_RUN": run}
         with output.open("wb") as log:
@@ -161,9 +170,9 @@ class Laboratory:
             self.s3.download_file(self.bucket, prefix + name, str(target))
 
     def sheet(self) -> list[dict[str, str]]:
-        """Lines of the sheet that config/aws.yaml names."""
-        config = yaml.safe_load((self.folder / "config" / "aws.yaml").read_text())
-        with (self.folder / config["samples"]).open() as lines:
+        """Lines of the sheet that the configuration names."""
+        config = yaml.safe_load(self.config.read_text())
+        with (self.directory / config["samples"]).open() as lines:
             written = (line for line in lines if not line.startswith("#"))
             return list(csv.DictReader(written, delimiter="\t"))
 

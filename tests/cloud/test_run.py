@@ -57,9 +57,9 @@ def lab(new_lab: Callable[[], Laboratory]) -> Laboratory:
 
 
 def simulated(lab: Laboratory, *options: str) -> Path:
-    """Made-up data in a folder, staged."""
+    """Made-up data in a folder, as `make demo` makes them, staged."""
     folder = lab.folder / "data"
-    command = [sys.executable, "demo/simulate.py", "--out", str(folder), "--relative-to", str(lab.folder), *options]
+    command = [sys.executable, "demo/simulate.py", "--out", str(folder), *options]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     if (packed := folder / "reference.fa.gz").is_file():
         (folder / "reference.fa").write_bytes(gzip.decompress(packed.read_bytes()))
