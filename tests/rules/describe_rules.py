@@ -46,6 +46,7 @@ def describe(rule: Rule) -> dict[str, Any]:
         "docstring": rule.docstring,
         "log": [str(path) for path in rule.log],
         "output": [str(path) for path in rule.output],
+        "benchmark": [str(rule.benchmark)] if rule.benchmark else [],
         "conda": str(rule.conda_env) if rule.conda_env else None,
         "threads": rule.resources["_cores"].value,
         "unconstrained": [name for pattern in patterns for name in re.findall(r"{(\w+)}", pattern)],

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import OUTPUTS
 from tiny import ROOT, Project
 
 WORKFLOW = ROOT / "workflow"
@@ -67,6 +68,14 @@ def test_rule_has_a_log_of_its_own(declared: dict[str, dict[str, Any]], name: st
     assert sharing == [name] or set(sharing) == {"fastqc", "fastqc_single"}
     wildcards = {w for path in declared[name]["output"] for w in re.findall(r"{(\w+)", path)}
     assert wildcards == set(re.findall(r"{(\w+)", logs[0]))
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_rule_writes_where_no_input_may_lie(declared: dict[str, dict[str, Any]], name: str) -> None:
+    paths = [path for key in ("output", "log", "benchmark") for path in declared[name][key]]
+
+    assert paths
+    assert {path.split("/")[0] for path in paths} <= set(OUTPUTS)
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -223,6 +223,25 @@ def test_an_empty_reference(folder: Folder) -> None:
     ]
 
 
+def test_inputs_where_the_workflow_writes_are_all_refused(folder: Folder) -> None:
+    for name in ("results/reference/genome.fa", "results/raw/b.fq", "logs/p.txt"):
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+    folder.write("results/reference/genome.fa", ">c\nACGT\n")
+    folder.write("results/raw/b.fq", READ)
+    folder.write("logs/p.txt", "c 5 10 * 1\n")
+    (folder.path / "my.fa").symlink_to("results/reference/genome.fa")
+    sheet = f"{folder.path}/../{folder.path.name}/results/raw/b.fq"
+    folder.write("s.tsv", HEADER + f"A\tL1\ta_1.fq\ta_2.fq\nA\tL2\t{sheet}\t\n")
+    folder.write("c.yaml", "samples: s.tsv\nreference: {fasta: my.fa}\ncalling: {ploidy: logs/p.txt}\n")
+    why = "where the workflow writes and deletes; move it to another folder, or give --directory another one"
+    assert folder.message("--jobs", "1") == [
+        "Files lie where the workflow writes, nothing was run:",
+        f"calling.ploidy: logs/p.txt: lies in logs/, {why}",
+        f"reference.fasta: my.fa: lies in results/, {why}",
+        f"s.tsv, line 3: {sheet}: lies in results/, {why}",
+    ]
+
+
 def test_a_ploidy_file_that_names_nobody_of_the_sheet(folder: Folder) -> None:
     folder.write("p.txt", "c 5 10 M 1\nA 1\nNA12878 2\n")
     folder.configure("calling: {ploidy: p.txt}\n")

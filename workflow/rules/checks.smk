@@ -9,9 +9,16 @@ from snakemake.utils import validate
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from places import problems_of_places
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet
-from settings import is_remote, problems_of_config, problems_of_files, tidy
+from settings import (
+    files_of,
+    is_remote,
+    problems_of_config,
+    problems_of_files,
+    tidy,
+)
 
 
 def stop(what, problems):
@@ -48,11 +55,27 @@ if PLOIDY_FILE:
     except PloidyError as error:
         stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
 
+INPUTS = [
+    *(("--configfile", str(path)) for path in workflow.configfiles),
+    ("samples", config["samples"]),
+    *([("calling.ploidy", PLOIDY_FILE)] if PLOIDY_FILE else []),
+    *((key, path) for key, path, _ in files_of(config)),
+    *(
+        (f"{config['samples']}, line {unit.line}", path)
+        for unit in units
+        for path in unit.fastqs
+    ),
+]
+
 # What is read here travels to workers elsewhere as the configuration does, whether git tracks it or not.
 workflow.configfiles.extend(path for path in [config["samples"], PLOIDY_FILE] if path)
 
 # A worker in another place gets its inputs from storage: only the main process sees the user's disk.
 if workflow.is_main_process:
+    stop(
+        "Files lie where the workflow writes",
+        problems_of_places(INPUTS, workflow.storage_settings.default_storage_prefix),
+    )
     stop(
         f"Files can't be read (relative paths start from {os.getcwd()})",
         problems_of_files(config) + problems_of_fastqs(config["samples"], units),

@@ -58,21 +58,26 @@ def problems_of_config(config: dict[str, Any]) -> list[str]:
     return [problem for error in errors for problem in _problems(error)]
 
 
-def problems_of_files(config: dict[str, Any]) -> list[str]:
-    """One line for each local file that `config` names and that can't be read.
-
-    Looks at names and sizes only; what is in the files is checked by the rules that read them.
-    """
+def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(key, path, what is expected there) of each file that `config` names beside sheet and ploidy file."""
     fasta = config["reference"]["fasta"]
     named = [("reference.fasta", fasta, "a FASTA file")]
     if config["reference"]["bwa_index"] == "prebuilt":
         what = "a file that `bwa index` wrote; `build` makes them"
         named += [("reference.bwa_index: prebuilt", fasta + suffix, what) for suffix in BWA_INDEX_SUFFIXES]
     named += [("annotation.gff", config["annotation"]["gff"], "a GFF3 file, or an empty string for none")]
+    return [(key, path, expected) for key, path, expected in named if path]
+
+
+def problems_of_files(config: dict[str, Any]) -> list[str]:
+    """One line for each local file that `config` names and that can't be read.
+
+    Looks at names and sizes only; what is in the files is checked by the rules that read them.
+    """
     return [
         f"{key}: {path}: {problem}; expected {expected}"
-        for key, path, expected in named
-        if path and (problem := problem_of_file(path))
+        for key, path, expected in files_of(config)
+        if (problem := problem_of_file(path))
     ]
 
 
