@@ -26,7 +26,15 @@ TAG_KEY = re.compile(r"(?!aws:)[\w \t.:/=+@-]{1,128}")
 TAG_VALUE = re.compile(r"[\w \t.:/=+@-]{0,256}")
 LOG_DRIVERS = ("awslogs", "splunk")
 FARGATE = ("FARGATE", "FARGATE_SPOT")
-OVERRIDE_LIMIT = 8192
+# SubmitJob takes a request of 30 KiB; ECS, which starts the task, counts the overrides (`aws/reasons.py`).
+REQUEST_LIMIT = 30 * 1024
+TIME_LIMITS = range(600, 86_401)
+# Reasons why a job waits for which a queue can end it.
+STUCK = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+)
 
 
 @cache
@@ -222,8 +230,20 @@ def check_queue(request: Request, kinds: Iterable[str]) -> list[str]:
         problems.append("Fargate and other compute environments in one queue")
     if not 0 <= request["priority"] <= 1000:
         problems.append(f"priority {request['priority']}, 0 to 1000")
+    problems += check_limits(request.get("jobStateTimeLimitActions") or [])
     problems += _tags(request.get("tags") or {})
     return problems
+
+
+def check_limits(actions: Iterable[Request]) -> Iterator[str]:
+    """Problems of a queue's ends for jobs that wait too long."""
+    for action in actions:
+        if (action["state"], action["action"]) != ("RUNNABLE", "CANCEL"):
+            yield f"{action['action']} of a job that is {action['state']}: CANCEL of RUNNABLE alone"
+        if action["reason"] not in STUCK:
+            yield f"time limit for {action['reason']}, one of {', '.join(STUCK)}"
+        if action["maxTimeSeconds"] not in TIME_LIMITS:
+            yield f"time limit of {action['maxTimeSeconds']} s, 600 to 86400"
 
 
 def check_submission(request: Request, definition: Request, queue: Request, kinds: Iterable[str]) -> list[str]:
@@ -235,6 +255,9 @@ def check_submission(request: Request, definition: Request, queue: Request, kind
     if hopeless:
         return problems
     problems += _name("job", request["jobName"])
+    length = len(json.dumps(request, separators=(",", ":")))
+    if length > REQUEST_LIMIT:
+        problems.append(f"a request of {length} characters, at most {REQUEST_LIMIT}")
     problems += _fits(definition, queue, list(kinds))
     fair = bool(queue.get("schedulingPolicyArn"))
     if fair != bool(request.get("shareIdentifier")):
@@ -265,9 +288,6 @@ def _fits(definition: Request, queue: Request, kinds: list[str]) -> Iterator[str
 
 
 def _overrides(overrides: Request, definition: Request) -> Iterator[str]:
-    length = len(json.dumps(overrides, separators=(",", ":")))
-    if length > OVERRIDE_LIMIT:
-        yield f"containerOverrides of {length} characters, at most {OVERRIDE_LIMIT}"
     yield from _refused("ContainerOverrides", overrides, "containerOverrides.")
     yield from _environment(overrides.get("environment") or [])
     container = definition.get("containerProperties") or {}
@@ -352,6 +372,6 @@ def _queue(values: Mapping[str, Any]) -> Request:
         {"order": entry["order"], "computeEnvironment": entry.get("compute_environment") or f"unknown-{index}"}
         for index, entry in enumerate(values.get("compute_environment_order") or [])
     ]
-    tags = values.get("tags_all") or {}
     request = {"jobQueueName": values["name"], "priority": values["priority"], "computeEnvironmentOrder": order}
-    return request | {"state": values["state"], "tags": tags}
+    limits = {"jobStateTimeLimitActions": _request(values.get("job_state_time_limit_action") or [])}
+    return request | limits | {"state": values["state"], "tags": values.get("tags_all") or {}}

@@ -259,7 +259,7 @@ def test_environments_and_queues_are_refused(queues: Aws) -> None:
         ({"jobDefinition": "missing"}, "missing does not exist"),
         ({"jobDefinition": "worker:9"}, "worker:9 does not exist"),
         ({"timeout": {"attemptDurationSeconds": 1}}, "timeout of 1 s"),
-        ({"containerOverrides": {"command": ["x" * 9000]}}, "at most 8192"),
+        ({"containerOverrides": {"command": ["x" * 31000]}}, "at most 30720"),
     ],
 )
 def test_a_submission_is_refused(queues: Aws, changed: dict[str, Any], said: str) -> None:

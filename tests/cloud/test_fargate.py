@@ -210,12 +210,22 @@ def order(*orders: int) -> list[dict[str, Any]]:
     return [{"order": number, "computeEnvironment": f"environment-{number}"} for number in orders]
 
 
+def limit(**changed: Any) -> list[dict[str, Any]]:
+    """An end for jobs that can never start, with something changed."""
+    reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    return [{"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL", **changed}]
+
+
 QUEUES = [
     ("jobQueueName", "", ["FARGATE"], "up to 128 letters"),
     ("computeEnvironmentOrder", order(1, 2, 3, 4), ["FARGATE"], "4 compute environments"),
     ("computeEnvironmentOrder", order(1, 1), ["FARGATE"], "of the same order"),
     ("computeEnvironmentOrder", order(1, 2), ["FARGATE", "SPOT"], "Fargate and other"),
     ("priority", 1001, ["FARGATE"], "priority 1001"),
+    ("jobStateTimeLimitActions", limit(maxTimeSeconds=599), ["FARGATE"], "time limit of 599 s"),
+    ("jobStateTimeLimitActions", limit(maxTimeSeconds=86_401), ["FARGATE"], "time limit of 86401 s"),
+    ("jobStateTimeLimitActions", limit(reason="QUOTA"), ["FARGATE"], "time limit for QUOTA"),
+    ("jobStateTimeLimitActions", limit(action="TERMINATE"), ["FARGATE"], "CANCEL of RUNNABLE alone"),
 ]
 
 
@@ -251,7 +261,7 @@ SUBMISSIONS = [
     ("tags", {"sample": "a,b"}, DEFINITION, QUEUE, "tag 'sample'"),
     ("arrayProperties", {"size": 1}, DEFINITION, QUEUE, "array of 1"),
     ("dependsOn", [{"jobId": "a"}] * 21, DEFINITION, QUEUE, "21 dependencies"),
-    (OVERRIDES + "command", ["x" * 8192], DEFINITION, QUEUE, "containerOverrides of 8208 characters"),
+    (OVERRIDES + "command", ["x" * 30_720], DEFINITION, QUEUE, "a request of 30829 characters"),
     (OVERRIDES + "environment", [{"name": "AWS_BATCH_JOB", "value": "x"}], DEFINITION, QUEUE, "AWS_BATCH is AWS's own"),
     (OVERRIDES + "instanceType", "c5.large", DEFINITION, QUEUE, "containerOverrides.instanceType is not for Fargate"),
     (OVERRIDES + "memory", 4096, DEFINITION, QUEUE, "containerOverrides.memory is not for Fargate"),
@@ -270,9 +280,11 @@ def test_a_submission_that_aws_refuses(path: str, value: Any, definition: Reques
     assert said in problem
 
 
-def test_overrides_just_within_the_limit_are_taken() -> None:
-    overrides = {"command": ["x" * (8192 - len(json.dumps({"command": [""]}, separators=(",", ":"))))]}
-    assert fargate.check_submission({**JOB, "containerOverrides": overrides}, DEFINITION, QUEUE, ["FARGATE"]) == []
+def test_a_request_just_within_the_limit_is_taken() -> None:
+    request = {**JOB, "containerOverrides": {"command": [""]}}
+    room = 30 * 1024 - len(json.dumps(request, separators=(",", ":")))
+    request["containerOverrides"] = {"command": ["x" * room]}
+    assert fargate.check_submission(request, DEFINITION, QUEUE, ["FARGATE"]) == []
 
 
 def test_the_table_of_sizes_is_aws_s() -> None:

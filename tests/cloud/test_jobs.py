@@ -14,11 +14,12 @@ IMAGE = "debian:trixie-slim"
 RETRIES = {
     "attempts": 3,
     "evaluateOnExit": [
-        {"onStatusReason": "Your Spot Task was interrupted*", "action": "retry"},
-        {"onStatusReason": "ResourceInitializationError*", "action": "RETRY"},
-        {"onReason": "*", "action": "EXIT"},
+        {"onStatusReason": "Essential container in task exited*", "action": "exit"},
+        {"onReason": "OutOfMemoryError*", "action": "EXIT"},
     ],
 }
+TOO_LARGE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+STUCK = [{"reason": TOO_LARGE, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}]
 Job = dict[str, Any]
 Run = Callable[..., Job]
 
@@ -40,7 +41,13 @@ def batch_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             resources = {"type": kind, "maxvCpus": 4, **network}
             batch.create_compute_environment(computeEnvironmentName=name, type="MANAGED", computeResources=resources)
             order = [{"order": 1, "computeEnvironment": name}]
-            batch.create_job_queue(jobQueueName=name, priority=1, state="ENABLED", computeEnvironmentOrder=order)
+            batch.create_job_queue(
+                jobQueueName=name,
+                priority=1,
+                state="ENABLED",
+                computeEnvironmentOrder=order,
+                jobStateTimeLimitActions=STUCK if name == "spot" else [],
+            )
         options = {"awslogs-group": "/jobs", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "sh"}
         container = {
             "image": IMAGE,
@@ -168,23 +175,114 @@ def test_on_demand_is_never_reclaimed(batch_aws: Aws, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason", "attempts"),
-    [("network", "ResourceInitializationError", 2), ("pull", "CannotPullContainerError", 1)],
+    ("fault", "reason"),
+    [
+        ("network", "ResourceInitializationError"),
+        ("pull", "CannotPullContainerError"),
+        ("interface", "Rate limit exceeded while preparing network interface"),
+        ("capacity", "Capacity is unavailable at this time"),
+    ],
 )
-def test_a_start_that_fails(batch_aws: Aws, run: Run, fault: str, reason: str, attempts: int) -> None:
+def test_a_start_that_fails_is_tried_again(batch_aws: Aws, run: Run, fault: str, reason: str) -> None:
     batch_aws.fault(job=fault, name=f"start-{fault}")
     job = run("true", name=f"start-{fault}")
     assert job["attempts"][0]["statusReason"].startswith(reason)
     assert "exitCode" not in job["attempts"][0]["container"]
-    # The definition's rules know of the one and not of the other.
-    assert len(job["attempts"]) == attempts
+    # No rule names the reason, and what no rule names is repeated.
+    assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
 
 
-def test_out_of_memory_on_order(batch_aws: Aws, run: Run) -> None:
-    batch_aws.fault(job="out_of_memory", name="hungry")
-    job = run("sleep 50", name="hungry")
-    assert (job["status"], job["container"]["exitCode"]) == ("FAILED", 137)
+@pytest.mark.parametrize(("order", "code"), [({}, 137), ({"code": 1}, 1)])
+def test_out_of_memory_on_order(batch_aws: Aws, run: Run, order: dict[str, int], code: int) -> None:
+    batch_aws.fault(job="out_of_memory", name=f"hungry-{code}", **order)
+    job = run("sleep 50", name=f"hungry-{code}")
+    assert (job["status"], job["container"]["exitCode"], len(job["attempts"])) == ("FAILED", code, 1)
     assert job["container"]["reason"].startswith("OutOfMemoryError")
+
+
+def test_an_interrupted_tool_that_ends_well_has_succeeded(batch_aws: Aws, run: Run) -> None:
+    batch_aws.fault(job="reclaim", name="polite")
+    job = run("trap 'exit 0' TERM; sleep 50 & wait", name="polite")
+    assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
+    assert job["statusReason"] == "Your Spot Task was interrupted."
+    assert len(job["attempts"]) == 1
+
+
+def variables_of(job: Job) -> int:
+    """Characters that Batch's own variables take in the overrides, commas and all."""
+    values = [job["jobId"], "1", "spot", "spot"]
+    names = ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT", "AWS_BATCH_JQ_NAME", "AWS_BATCH_CE_NAME")
+    entries = [{"name": name, "value": value} for name, value in zip(names, values, strict=True)]
+    return len(json.dumps(entries, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(("over", "status"), [(0, "SUCCEEDED"), (1, "FAILED")])
+def test_overrides_count_with_batch_s_own_variables(run: Run, over: int, status: str) -> None:
+    plain = {"command": ["sh", "-c", "true #"], "environment": []}
+    used = len(json.dumps(plain, separators=(",", ":"))) + variables_of({"jobId": "0" * 36}) - len("[]")
+    job = run("true #" + "x" * (8192 - used + over), name=f"long-{over}")
+    assert job["status"] == status, job["statusReason"]
+    if status == "FAILED":
+        assert job["statusReason"] == "Container Overrides length must be at most 8192"
+        assert job["attempts"] == []
+
+
+def test_more_than_50_tags_of_job_and_definition_fail(batch_aws: Aws, run: Run) -> None:
+    [definition] = batch_aws.client("batch").describe_job_definitions(jobDefinitionName="sh")["jobDefinitions"]
+    batch_aws.client("batch").tag_resource(resourceArn=definition["jobDefinitionArn"], tags={"a": "1", "b": "2"})
+    assert run("true", name="tags-48", tags={f"t{n}": "x" for n in range(48)})["status"] == "SUCCEEDED"
+    assert run("true", name="tags-same", tags={"a": "1"} | {f"t{n}": "x" for n in range(48)})["status"] == "SUCCEEDED"
+    job = run("true", name="tags-49", tags={f"t{n}": "x" for n in range(49)})
+    assert (job["status"], job["attempts"]) == ("FAILED", [])
+    assert "combined tags" in job["statusReason"]
+
+
+def test_a_job_may_be_invisible_at_first(batch_aws: Aws) -> None:
+    batch = batch_aws.client("batch")
+    batch_aws.set(invisible_seconds=3)
+    try:
+        job = batch.submit_job(jobName="shy", jobQueue="spot", jobDefinition="sh")["jobId"]
+        assert batch.describe_jobs(jobs=[job])["jobs"] == []
+        named = {"jobQueue": "spot", "filters": [{"name": "JOB_NAME", "values": ["shy"]}]}
+        assert batch.list_jobs(**named)["jobSummaryList"] == []
+    finally:
+        batch_aws.set(invisible_seconds=0)
+    assert [found["jobId"] for found in batch.list_jobs(**named)["jobSummaryList"]] == [job]
+    batch.terminate_job(jobId=job, reason="seen")
+
+
+def test_fifty_jobs_are_ended_at_once_each_with_a_result_of_its_own(batch_aws: Aws) -> None:
+    batch = batch_aws.client("batch")
+    batch_aws.set(containers=0)
+    ids = [batch.submit_job(jobName="many", jobQueue="spot", jobDefinition="sh")["jobId"] for _ in range(2)]
+    batch_aws.fault(job="unending")
+    done = batch.terminate_jobs(jobs=[*ids, "unknown"], reason="enough")
+    batch_aws.set(containers=4)
+    assert [error["job"] for error in done["errors"]] == ids[:1]
+    assert done["successful"] == [ids[1], "unknown"]
+    assert wait(batch_aws, ids[1])["statusReason"] == "enough"
+    batch.terminate_job(jobId=ids[0], reason="enough")
+    with pytest.raises(ClientError, match="51 jobs in one call"):
+        batch.terminate_jobs(jobs=["x"] * 51, reason="enough")
+
+
+def test_a_job_too_large_for_its_queue_is_told_and_ended(batch_aws: Aws, run: Run) -> None:
+    size = [{"type": "VCPU", "value": "8"}, {"type": "MEMORY", "value": "16384"}]
+    overrides = {"command": ["true"], "resourceRequirements": size}
+    batch = batch_aws.client("batch")
+    ids = [
+        batch.submit_job(jobName="huge", jobQueue=queue, jobDefinition="sh", containerOverrides=overrides)["jobId"]
+        for queue in ("spot", "ondemand")
+    ]
+    batch_aws.set(job_second=0.001)
+    ended = wait(batch_aws, ids[0])
+    batch_aws.set(job_second=1.0)
+    assert (ended["status"], ended["attempts"]) == ("FAILED", [])
+    assert ended["statusReason"] == f"Canceled by JobStateTimeLimit action due to reason: {TOO_LARGE}"
+    # The other queue has no limit.
+    [waiting] = batch.describe_jobs(jobs=ids[1:])["jobs"]
+    assert waiting["status"] == "RUNNABLE" and waiting["statusReason"].startswith(f"{TOO_LARGE} - ")
+    batch.terminate_job(jobId=ids[1], reason="seen")
 
 
 def test_a_lost_job_is_unknown(batch_aws: Aws) -> None:

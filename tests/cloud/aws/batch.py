@@ -7,8 +7,10 @@ import fargate
 from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition, JobQueue
 from moto.batch.responses import BatchResponse
+from moto.batch.urls import url_paths as batch_urls
 
 from aws import jobs
+from aws.faults import take
 
 
 def refuse(problems: list[str]) -> None:
@@ -51,16 +53,38 @@ def submit(self: BatchResponse) -> str:
 
 
 def describe_jobs(self: BatchResponse) -> str:
-    """DescribeJobs: at most 100, and nothing about a job that Batch has lost."""
+    """DescribeJobs: at most 100, and nothing about a job that Batch has lost or not seen yet."""
     ids = json.loads(self.body).get("jobs", [])
     if len(ids) > 100:
         raise ClientException(f"{len(ids)} jobs in one call, at most 100")
     known = [self.batch_backend._jobs.get(job_id.rpartition("/")[2]) for job_id in ids]
-    return json.dumps({"jobs": [job.describe() for job in known if job and not getattr(job, "lost", False)]})
+    return json.dumps(
+        {"jobs": [job.describe() for job in known if isinstance(job, jobs.FargateJob) and not job.invisible]}
+    )
+
+
+def terminate_jobs(self: BatchResponse) -> str:
+    """TerminateJobs: at most 50; what is no job's id is an error of its own, and the answer 200 all the same.
+
+    Jobs that are unknown count as ended, as AWS documents.
+    """
+    body = json.loads(self.body)
+    ids, reason = body.get("jobs") or [], body.get("reason")
+    if not 1 <= len(ids) <= 50 or not reason:
+        raise ClientException(f"{len(ids)} jobs in one call with reason {reason!r}: 1 to 50, and a reason")
+    errors = [
+        {"job": job_id, "code": "ServerException", "message": "made to fail by a test"}
+        for job_id in ids
+        if take("job", lambda fault: fault["job"] == "unending")
+    ]
+    done = [job_id for job_id in ids if job_id not in [error["job"] for error in errors]]
+    for job_id in done:
+        self.batch_backend.terminate_job(job_id, reason)
+    return json.dumps({"successful": done, "errors": errors})
 
 
 def list_jobs(self: BatchResponse) -> str:
-    """ListJobs: RUNNING unless a status or a filter is given, 1,000 to a page, never a job that Batch has lost."""
+    """ListJobs: RUNNING unless a status or a filter is given, 1,000 to a page (100 with a filter); no invisible job."""
     body = json.loads(self.body)
     status, filters = body.get("jobStatus"), body.get("filters")
     found = self.batch_backend.list_jobs(
@@ -69,8 +93,9 @@ def list_jobs(self: BatchResponse) -> str:
         job_status=None if filters else status or "RUNNING",
         filters=filters,
     )
-    known = [job.describe_short() for job in found if not getattr(job, "lost", False)]
-    start, size = int(body.get("nextToken") or 0), min(int(body.get("maxResults") or 1000), 1000)
+    known = [job.describe_short() for job in found if isinstance(job, jobs.FargateJob) and not job.invisible]
+    most = 100 if filters else 1000
+    start, size = int(body.get("nextToken") or 0), min(int(body.get("maxResults") or most), most)
     more = {"nextToken": str(start + size)} if start + size < len(known) else {}
     return json.dumps({"jobSummaryList": known[start : start + size], **more})
 
@@ -79,6 +104,7 @@ def patch() -> None:
     """Requests are checked before moto sees them; jobs are ours."""
     register, create_environment = BatchResponse.registerjobdefinition, BatchResponse.createcomputeenvironment
     create_queue, describe_definitions = BatchResponse.createjobqueue, BatchBackend.describe_job_definitions
+    update_queue, describe_a_queue = BatchResponse.updatejobqueue, JobQueue.describe
     describe_definition = JobDefinition.describe
 
     def registerjobdefinition(self: BatchResponse) -> str:
@@ -102,7 +128,20 @@ def patch() -> None:
         named = [entry.get("computeEnvironment", "") for entry in request.get("computeEnvironmentOrder") or []]
         found: list[ComputeEnvironment | None] = [backend.get_compute_environment(name) for name in named]
         refuse(fargate.check_queue(request, [e.compute_resources["type"] for e in found if e]))
-        return create_queue(self)
+        answer = create_queue(self)
+        backend.get_job_queue(request["jobQueueName"]).limits = request.get("jobStateTimeLimitActions") or []
+        return answer
+
+    def updatejobqueue(self: BatchResponse) -> str:
+        request = json.loads(self.body)
+        answer = update_queue(self)
+        if "jobStateTimeLimitActions" in request:
+            refuse(list(fargate.check_limits(request["jobStateTimeLimitActions"])))
+            self.batch_backend.get_job_queue(request["jobQueue"]).limits = request["jobStateTimeLimitActions"]
+        return answer
+
+    def describe_queue(self: JobQueue) -> dict[str, Any]:
+        return {**describe_a_queue(self), "jobStateTimeLimitActions": getattr(self, "limits", [])}
 
     def describe_job_definitions(
         self: BatchBackend,
@@ -125,6 +164,10 @@ def patch() -> None:
     BatchResponse.registerjobdefinition = registerjobdefinition  # type: ignore[method-assign]
     BatchResponse.createcomputeenvironment = createcomputeenvironment  # type: ignore[method-assign]
     BatchResponse.createjobqueue = createjobqueue  # type: ignore[method-assign]
+    BatchResponse.updatejobqueue = updatejobqueue  # type: ignore[method-assign]
+    JobQueue.describe = describe_queue  # type: ignore[method-assign]
+    BatchResponse.terminatejobs = terminate_jobs  # type: ignore[attr-defined]
+    batch_urls["{0}/v1/terminatejobs$"] = BatchResponse.dispatch
     BatchResponse.submitjob = submit  # type: ignore[method-assign]
     BatchResponse.describejobs = describe_jobs  # type: ignore[method-assign]
     BatchResponse.listjobs = list_jobs  # type: ignore[method-assign]

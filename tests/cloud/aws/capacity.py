@@ -1,12 +1,15 @@
 """Which job may start: first in, first out in each queue, within the vCPUs of its compute environments and the account.
 
-A job that can never have its vCPUs waits in RUNNABLE for ever and says nothing, and so does all that comes after it in
-its queue, as on AWS.
+A job that can never have its vCPUs waits in RUNNABLE, and so does all that comes after it in its queue, as on AWS. If
+its queue's environments are too small for it, its status reason says so, and the queue ends it where it has a time
+limit for that reason; of a quota that is used up or too small AWS says nothing.
 """
 
 import threading
+import time
 from typing import Any
 
+from aws.reasons import LIMITED, TOO_LARGE, TOO_LARGE_TOLD
 from aws.state import STATE
 
 QUOTAS = {"FARGATE": "fargate_ondemand_vcpus", "FARGATE_SPOT": "fargate_spot_vcpus"}
@@ -23,7 +26,7 @@ class Capacity:
 
     def enter(self, job: Any) -> Any:
         """Waits for room; gives the compute environment, or nothing if the job was told to stop."""
-        queue = self.waiting.setdefault(job.job_queue.arn, [])
+        queue, stuck_since = self.waiting.setdefault(job.job_queue.arn, []), 0.0
         with self.changed:
             queue.append(job)
             try:
@@ -31,11 +34,27 @@ class Capacity:
                     if queue[0] is job and (environment := self._room(job)):
                         self._take(environment, job.vcpus)
                         return environment
+                    if queue[0] is job and self._too_large(job):
+                        stuck_since = stuck_since or time.monotonic()
+                        self._stuck(job, time.monotonic() - stuck_since)
                     self.changed.wait(0.2)
                 return None
             finally:
                 queue.remove(job)
                 self.changed.notify_all()
+
+    @staticmethod
+    def _too_large(job: Any) -> bool:
+        return all(job.vcpus > environment.compute_resources["maxvCpus"] for environment in job.job_queue.environments)
+
+    @staticmethod
+    def _stuck(job: Any, seconds: float) -> None:
+        """Says why a job waits, and ends it if its queue is told to."""
+        if not job.stop:
+            job.job_stopped_reason = TOO_LARGE_TOLD
+        for limit in getattr(job.job_queue, "limits", []):
+            if limit["reason"] == TOO_LARGE and seconds > limit["maxTimeSeconds"] * STATE.setting("job_second"):
+                job.terminate(LIMITED.format(TOO_LARGE))
 
     def leave(self, environment: Any, vcpus: float) -> None:
         """Gives the room back."""

@@ -127,7 +127,7 @@ class Container:
             if fault and lasted >= fault.get("seconds", 0) and self._runs(fault.get("process", "")):
                 if fault["job"] == "out_of_memory":
                     self.container.kill()
-                    raise Ended(EXITED, MEMORY, self._exit_code())
+                    raise Ended(EXITED, MEMORY, fault.get("code", self._exit_code()))
                 if fault["job"] == "lose_running":
                     self.job.lost = True
                     raise Ended("lost", exit_code=self._stop())

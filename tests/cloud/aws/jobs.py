@@ -1,7 +1,8 @@
 """Jobs on Fargate: each attempt is a container on the Docker engine, reported as AWS reports it.
 
-Faults of jobs (`faults.py`): `reclaim` (Spot takes the task back; only in a Spot environment), `out_of_memory`, `pull`
-(the image can't be pulled), `network` (the task's network can't be set up), `lose` (Batch no longer knows the job).
+Faults of jobs (`faults.py`): `reclaim` (Spot takes the task back; only in a Spot environment), `out_of_memory` (its
+container is killed; with `code`, a process in it is, and the tool ends with that code), `pull` (the image can't be
+pulled), `network`, `interface`, `capacity` (why the task can't start), `lose` (Batch no longer knows the job).
 """
 
 import datetime
@@ -21,12 +22,14 @@ from moto.settings import moto_server_port
 from aws.capacity import CAPACITY
 from aws.container import Container, remove_all
 from aws.faults import take
-from aws.reasons import NO_IMAGE, NO_LOGS, NO_NETWORK, TIMED_OUT, Ended, retried
-from aws.state import ADMIN
+from aws.reasons import NO_CAPACITY, NO_IMAGE, NO_INTERFACE, NO_LOGS, NO_NETWORK, TIMED_OUT, Ended, refused, retried
+from aws.state import ADMIN, STATE
 
 log = logging.getLogger("aws.jobs")
 
 ROLES: dict[str, dict[str, str]] = {}
+# What a task that can't start tells, by fault.
+UNSTARTED = {"pull": NO_IMAGE, "network": NO_NETWORK, "interface": NO_INTERFACE, "capacity": NO_CAPACITY}
 
 
 def role_credentials(token: str) -> dict[str, str]:
@@ -166,6 +169,8 @@ class FargateJob(Job):
         if self._strikes("lose"):
             self.lost = True
             return
+        if refusal := self._refusal():
+            return self._end(Ended(refusal))
         while True:
             self._status = JobStatus.RUNNABLE
             environment = CAPACITY.enter(self)
@@ -196,6 +201,28 @@ class FargateJob(Job):
             self.job_stopped_reason = reason
             self.stop = True
 
+    @property
+    def invisible(self) -> bool:
+        """Whether Batch tells nothing of the job: it has lost it, or took it too short a time ago."""
+        young = now() - self.milliseconds["createdAt"] < 1000 * STATE.setting("invisible_seconds")
+        return self.lost or young
+
+    def _refusal(self) -> str | None:
+        """Why ECS refuses to start what Batch has taken."""
+        longest = max((environment.name for environment in self.job_queue.environments), key=len)
+        own = self.backend.list_tags_for_resource(self.job_definition.arn)
+        tags = own | self.backend.list_tags_for_resource(self.arn)
+        return refused(self.request.get("containerOverrides") or {}, self._batch_s_own(longest), tags)
+
+    def _batch_s_own(self, environment: str) -> dict[str, str]:
+        """The variables that Batch adds to a task's."""
+        return {
+            "AWS_BATCH_JOB_ID": self.job_id,
+            "AWS_BATCH_JOB_ATTEMPT": str(len(self.attempts) + 1),
+            "AWS_BATCH_JQ_NAME": self.job_queue.name,
+            "AWS_BATCH_CE_NAME": environment,
+        }
+
     def _strikes(self, *kinds: str) -> dict[str, Any] | None:
         """A fault that a test has waiting for this job."""
         return take("job", lambda f: f["job"] in kinds and fnmatchcase(self.job_name, f.get("name", "*")))
@@ -208,9 +235,9 @@ class FargateJob(Job):
         self.task = {"taskArn": f"{arn}:task/{environment.ecs_name}/{task}"}
         spot = environment.compute_resources["type"] == "FARGATE_SPOT"
         try:
-            fault = self._strikes("pull", "network")
+            fault = self._strikes(*UNSTARTED)
             if fault:
-                raise Ended(NO_NETWORK if fault["job"] == "network" else NO_IMAGE.format(self.properties["image"]))
+                raise Ended(UNSTARTED[fault["job"]].format(self.properties["image"]))
             group, stream = self._log_stream(task)
             self.task["logStreamName"] = stream
             with Container(self, self._environment(environment), group, stream) as container:
@@ -244,11 +271,7 @@ class FargateJob(Job):
         """Variables in the container: the job's own, Batch's, and where Fargate has the role's credentials."""
         endpoint = f"http://127.0.0.1:{moto_server_port()}"
         variables = {entry["name"]: entry["value"] for entry in self.properties["environment"]}
-        variables |= {
-            "AWS_BATCH_JOB_ID": self.job_id,
-            "AWS_BATCH_JOB_ATTEMPT": str(len(self.attempts) + 1),
-            "AWS_BATCH_JQ_NAME": self.job_queue.name,
-            "AWS_BATCH_CE_NAME": environment.name,
+        variables |= self._batch_s_own(environment.name) | {
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             "AWS_REGION": self.backend.region_name,
             "AWS_DEFAULT_REGION": self.backend.region_name,

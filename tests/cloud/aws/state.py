@@ -42,6 +42,12 @@ DEFAULTS: dict[str, Any] = {
     "stop_seconds": 2,
     # Length of a job's second, for time limits, which are of 60 s at least.
     "job_second": 1.0,
+    # For how long after SubmitJob neither DescribeJobs nor ListJobs know of a job.
+    "invisible_seconds": 0,
+    # Quotas that someone has had changed: GetServiceQuota tells of these only. Names of the settings above.
+    "quotas_changed": [],
+    # False: compute environments can't be made before Batch's and ECS's service-linked roles stand.
+    "service_roles_at_once": True,
     # Whether calls with a role's credentials are held against the role's policies.
     "enforce_roles": True,
 }
