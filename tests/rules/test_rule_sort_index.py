@@ -73,6 +73,14 @@ def test_header_has_each_read_group_and_contig_once(merged: dict[str, Project], 
     assert [line["SO"] for line in header(path, "HD")] == ["coordinate"]
 
 
+def test_cram_is_of_version_3_0_which_all_readers_take(merged: dict[str, Project], finished: Project) -> None:
+    crams = [merged["cram"][target(NASTY)], *finished["results/bwa_mem"].rglob("*.cram")]
+
+    assert len(crams) > 1
+    # CRAM specification, file definition: magic, major and minor version.
+    assert {cram.read_bytes()[:6] for cram in crams} == {b"CRAM\x03\x00"}
+
+
 def test_cram_knows_its_reference(merged: dict[str, Project]) -> None:
     found = {line["SN"]: line["M5"] for line in header(merged["cram"][target(NASTY)], "SQ")}
 
@@ -153,6 +161,7 @@ def test_where_jobs_share_no_disk_each_window_has_the_reads_in_and_near_it(copy:
             and record.position + length_on_reference(record.cigar) - 1 > start
         ]
         assert [record.line for record in alignments(project[path], project[GENOME_FA])] == expected != []
+        assert project[path].read_bytes()[:6] == b"CRAM\x03\x00"
     assert sum(project[path].stat().st_size for path in slices) > project[target(NASTY)].stat().st_size
     assert project.scratch() == []
 

@@ -91,9 +91,11 @@ rule bcftools_call:
         # Where there is an index of all alignments, reads are looked up; slices are read from end to end.
         regions="-R" if SHARED_DISK else "-T",
         prior=config["calling"]["prior"],
-        # -L, the limit for indels, has to go with -d: with less, a deep sample has no indels.
+        # -A, since a pair of another distance or orientation than most is no reason to doubt either of its reads: without
+        # it, reads whose mates failed, or lie on another contig, are left out. -L, the limit for indels, has to go with
+        # -d: with less, a deep sample has no indels.
         limits=lambda wildcards: (
-            f"-d {config['calling']['max_depth']} -L {config['calling']['max_depth']} "
+            f"-A -d {config['calling']['max_depth']} -L {config['calling']['max_depth']} "
             f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}"
         ),
         ploidy=lambda wildcards, input: (

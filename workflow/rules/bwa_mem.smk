@@ -32,6 +32,7 @@ rule bwa_mem:
             if UNITS[wildcards.sample, wildcards.unit].paired
             else "cat"
         ),
+        cram=CRAM,
     shell:
         r"""
         exec 2>{log}
@@ -45,7 +46,7 @@ rule bwa_mem:
         {params.decompress} {input.reads} \
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} -- "${{index%.amb}}" - \
             | {params.fixmate} \
-            | samtools sort --no-PG -O cram,level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
+            | samtools sort --no-PG -O {params.cram},level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
                 -T $SCRATCH/sort -o $SCRATCH/{output} -
         publish {output}
         """

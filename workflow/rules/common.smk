@@ -21,6 +21,8 @@ WINDOWS = list(range(1, config["calling"]["windows"] + 1))
 SHARDS = list(range(1, config["reads"]["shards"] + 1))
 ALIGNMENT = config["alignment"]["format"]
 ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
+# What readers of all ages take; which version samtools writes by default depends on its own.
+CRAM = "cram,version=3.0"
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
 CALLING_WINDOWS = "results/reference/calling_windows.bed"

@@ -31,7 +31,7 @@ rule sort_index:
             if config["alignment"]["mark_duplicates"]
             else "cat"
         ),
-        format=ALIGNMENT,
+        format={"cram": CRAM, "bam": "bam"}[ALIGNMENT],
     shell:
         r"""
         exec 2>{log}
@@ -70,6 +70,7 @@ rule slices:
         runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
     params:
         windows=WINDOWS,
+        cram=CRAM,
     shell:
         r"""
         exec 2>{log}
@@ -77,7 +78,7 @@ rule slices:
         slices=({output})
         for window in {params.windows}; do
             padded {input.genome[1]} {input.windows} $window >$SCRATCH/padded.bed
-            samtools view --no-PG -@ {threads} -O cram,level=1 -T {input.genome[0]} -M -L $SCRATCH/padded.bed \
+            samtools view --no-PG -@ {threads} -O {params.cram},level=1 -T {input.genome[0]} -M -L $SCRATCH/padded.bed \
                 -o $SCRATCH/${{slices[window - 1]}} {input.alignment}
         done
         publish {output}
