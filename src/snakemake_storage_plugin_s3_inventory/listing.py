@@ -1,5 +1,6 @@
 """What S3's listings say: pages of a thousand objects, and the directories that follow from their keys."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,30 +42,54 @@ def seen(entry: Entry) -> Seen:
     """
     size = entry["Size"] if "Size" in entry else entry["ContentLength"]
     archived = entry.get("StorageClass") in ARCHIVES and 'ongoing-request="false"' not in entry.get("Restore", "")
-    return Seen(size=size, mtime=float(int(entry["LastModified"].timestamp())), archived=archived)
+    etag = str(entry.get("ETag", "")).strip('"')
+    return Seen(size=size, mtime=float(int(entry["LastModified"].timestamp())), archived=archived, etag=etag)
+
+
+class Total(NamedTuple):
+    """What a folder's objects come to: sum of sizes, time of the latest, sum of the digests of keys and ETags."""
+
+    size: int = 0
+    mtime: float = 0.0
+    digest: int = 0
+
+    def plus(self, other: "Total") -> "Total":
+        """The total of both."""
+        return Total(self.size + other.size, max(self.mtime, other.mtime), self.digest + other.digest)
+
+    @property
+    def seen(self) -> Seen:
+        """The folder as a directory."""
+        return Seen(self.size, self.mtime, is_directory=True, etag=f"{self.digest % 2**64:016x}")
+
+
+def _total(entry: Entry) -> Total:
+    what = seen(entry)
+    text = f"{entry['Key']} {what.fingerprint}".encode()
+    digest = hashlib.blake2b(text, digest_size=8).digest()
+    return Total(what.size, what.mtime or 0.0, int.from_bytes(digest, "big"))
 
 
 def directory(entries: Iterable[Entry]) -> Seen:
     """A directory of these objects: the sum of their sizes, the time of the latest."""
-    objects = [seen(entry) for entry in entries]
-    return Seen(sum(o.size for o in objects), max((o.mtime or 0.0 for o in objects), default=0.0), is_directory=True)
+    total = Total()
+    for entry in entries:
+        total = total.plus(_total(entry))
+    return total.seen
 
 
 def directories(entries: Iterable[Entry]) -> dict[str, Seen]:
     """Every folder above the objects, by its key."""
-    direct: dict[str, tuple[int, float]] = {}
+    direct: dict[str, Total] = {}
     for entry in entries:
         folder = entry["Key"].rpartition("/")[0]
-        size, mtime, *_ = seen(entry)
-        total, latest = direct.get(folder, (0, 0.0))
-        direct[folder] = (total + size, max(latest, mtime or 0.0))
-    sums: dict[str, tuple[int, float]] = {}
-    for folder, (size, mtime) in direct.items():
+        direct[folder] = direct.get(folder, Total()).plus(_total(entry))
+    sums: dict[str, Total] = {}
+    for folder, total in direct.items():
         while folder:
-            total, latest = sums.get(folder, (0, 0.0))
-            sums[folder] = (total + size, max(latest, mtime))
+            sums[folder] = sums.get(folder, Total()).plus(total)
             folder = folder.rpartition("/")[0]
-    return {folder: Seen(size, mtime, is_directory=True) for folder, (size, mtime) in sums.items()}
+    return {folder: total.seen for folder, total in sums.items()}
 
 
 def ask(client: "S3Client", location: Location) -> Iterator[tuple[Location, Seen]]:

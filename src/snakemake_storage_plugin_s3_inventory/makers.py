@@ -29,6 +29,16 @@ class Makers:
             maker = self._find(location)
         return maker
 
+    def of_output(self, location: Location, workflow: Job) -> Job | None:
+        """The job that has an object among its outputs, or in one that is a directory; a log is no output."""
+        job = self.of(location, workflow)
+        aside = () if job is None else (*job.log, *([job.benchmark] if job.benchmark else []))
+        return None if any(self.is_own(file) and file.storage_object.location == location for file in aside) else job
+
+    def is_own(self, file: Any) -> bool:  # noqa: ANN401
+        """Whether a file of a job lies in this storage."""
+        return bool(file.is_storage) and file.storage_object.provider is self._provider
+
     def _find(self, location: Location) -> Job | None:
         maker = self._jobs.get(location)
         key = location.key
@@ -42,7 +52,7 @@ class Makers:
         jobs, folders = {}, {}
         for job in dag_jobs:
             for file in (*job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
-                if file.is_storage and file.storage_object.provider is self._provider:
+                if self.is_own(file):
                     location = file.storage_object.location
                     jobs[location] = job
                     if file.is_directory:

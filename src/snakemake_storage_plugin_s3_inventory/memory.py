@@ -14,13 +14,24 @@ class Seen(NamedTuple):
 
     `size` in bytes (a directory's is the sum over its objects), `mtime` in seconds since 1970, or None when S3 has not
     said it yet, as after an upload. S3 tells times in whole seconds. `archived` objects can't be read before somebody
-    restores them.
+    restores them. `etag` tells an object from others that had or will have its key (a directory's is a sum over its
+    objects); empty when S3 has not said it.
     """
 
     size: int
     mtime: float | None
     is_directory: bool = False
     archived: bool = False
+    etag: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """What the object is: the same for the same content, and another one after it was replaced.
+
+        By its ETag and size; by its time where a server gives no ETag.
+        """
+        named = f"ETag {self.etag}" if self.etag else f"time {self.mtime or 0:.0f}"
+        return f"{named}, {self.size} bytes"
 
 
 class Memory:

@@ -13,6 +13,7 @@ from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, Q
 from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
 
 from .client import archived, connect, is_denied, is_missing
+from .inputs import Inputs
 from .inventory import Inventory
 from .listing import ask, seen
 from .location import Location, problem
@@ -37,6 +38,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
     def __post_init__(self) -> None:
         """Connects to nothing yet: a worker or a dry run may not need S3 at all."""
         self.memory = Memory()
+        self.inputs = Inputs(self)
         self._lock = threading.Lock()
         self._client: S3Client | None = None
         self._transfer: Transfer | None = None
@@ -48,6 +50,8 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         # Which job had made an object when it was stored or asked for.
         self._made: dict[Location, Any] = {}
         self._inventories: dict[tuple[str, str], Inventory] = {}
+        # Prefixes that were listed from their start to their end, in one go.
+        self._whole: set[tuple[str, str]] = set()
         # Prefixes that these credentials may not list.
         self._unlistable: set[tuple[str, str | None]] = set()
         self._asked: dict[tuple[str, str], int] = {}
@@ -157,12 +161,12 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
 
     def _still_holds(self, location: Location) -> bool:
         """Whether what is remembered of an object is what S3 has: a worker replaces it without a word."""
-        maker = self._maker(location)
+        maker = self.maker(location)
         if maker is None or self._made.get(location) is maker:
             return True
         return not (is_due(maker, self.workflow) or has_ended(maker, self.workflow))
 
-    def _maker(self, location: Location) -> Any:  # noqa: ANN401
+    def maker(self, location: Location) -> Any:  # noqa: ANN401
         """The job that makes an object, perhaps elsewhere; a worker's own jobs make theirs here.
 
         Before there is a scheduler no job runs, and the DAG may not be whole.
@@ -171,35 +175,45 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             return None
         return self._makers.of(location, self.workflow)
 
+    def maker_of_output(self, location: Location) -> Any:  # noqa: ANN401
+        """The job that has an object among its outputs, on a worker as well."""
+        return self._makers.of_output(location, self.workflow)
+
+    def is_own(self, file: Any) -> bool:  # noqa: ANN401
+        """Whether a file of a job lies in this storage."""
+        return self._makers.is_own(file)
+
     def stored(self, location: Location, seen: Seen) -> None:
         """Remembers what this process has stored itself."""
-        self._made[location] = self._maker(location)
+        self._made[location] = self.maker(location)
         self.memory.stored(location, seen)
 
     def ask(self, location: Location) -> Seen | None:
-        """Asks S3 what exists at a location now."""
-        maker = self._maker(location)
+        """Asks S3 what exists at a location now, and remembers it."""
+        maker = self.maker(location)
         ended = maker is not None and has_ended(maker, self.workflow)
+        found = self.ask_now(location)
+        for other, what in found.items():
+            # Of what comes along, only what the same job has made, or what no job makes and nothing is known of.
+            along = self.maker(other) is maker if ended else self.maker(other) is None and not self._is_known(other)
+            if other == location or along:
+                self._saw(other, what, maker if ended else None)
+        return found.get(location)
+
+    def ask_now(self, location: Location) -> dict[Location, Seen]:
+        """What S3 says to a question about a location, which may be something about others as well."""
         if (location.bucket, location.listed) not in self._unlistable:
             try:
-                found = dict(ask(self.client, location))
+                return dict(ask(self.client, location))
             except botocore.exceptions.ClientError as error:
                 # Some buckets let everybody read, and nobody list.
                 self._denied(error, location.bucket, location.listed)
-            else:
-                for other, what in found.items():
-                    # Of what comes along, only what no job is about to replace, or the same job has made.
-                    if other == location or self._maker(other) in ((maker,) if ended else (None,)):
-                        self._saw(other, what, maker if ended else None)
-                return found.get(location)
         try:
-            response = self.client.head_object(Bucket=location.bucket, Key=location.key)
+            return {location: seen(self.client.head_object(Bucket=location.bucket, Key=location.key))}
         except botocore.exceptions.ClientError as error:
             if is_missing(error):
-                return None
+                return {}
             raise
-        self._saw(location, seen(response), maker if ended else None)
-        return self.memory.get(location)
 
     def _saw(self, location: Location, what: Seen, maker: Any) -> None:  # noqa: ANN401
         """Remembers what S3 said, and which job had made it by then."""
@@ -207,12 +221,17 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             self._made[location] = maker
         self.memory.saw(location, what)
 
+    def _is_known(self, location: Location) -> bool:
+        """Whether a plan knows of an object, or that there is none: a plan is of one moment."""
+        listed = self._is_planning() and (location.bucket, location.listed) in self._whole
+        return listed or self.memory.get(location) is not None
+
     def refuse_archived(self, location: Location) -> None:
         """Raises WorkflowError unless an archived object was restored, which listings do not say."""
         now = seen(self.client.head_object(Bucket=location.bucket, Key=location.key))
         if now.archived:
             raise WorkflowError(archived(location.query))
-        self.memory.saw(location, now)
+        self.memory.saw(location, (self.memory.get(location) or now)._replace(archived=False))
 
     def _list(self, location: Location) -> Inventory | None:
         """The inventory that covers a location, filled when first needed; None if there can't be one."""
@@ -234,8 +253,10 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
             del self._inventories[bucket, prefix]
             self._denied(error, bucket, prefix)
             return None
-        if inventory.complete and self._cache is not None:
-            self._cache.exists_in_storage.has_inventory.add(self.listed(location))
+        if inventory.complete:
+            self._whole.add((bucket, prefix))
+            if self._cache is not None:
+                self._cache.exists_in_storage.has_inventory.add(self.listed(location))
         return inventory
 
     def _holds(self, inventory: Inventory, location: Location) -> bool | None:
@@ -264,6 +285,9 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         )
 
     def _found(self, location: Location, seen: Seen) -> None:
+        if self._cache is not None and (location.bucket, location.listed) in self._whole:
+            # A later page, of more: what was listed first holds.
+            return
         self.memory.saw(location, seen)
         cache = self._cache
         if cache is not None and cache.active:

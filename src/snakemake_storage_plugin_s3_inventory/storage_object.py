@@ -18,10 +18,12 @@ from snakemake_interface_storage_plugins.storage_provider import StorageQueryVal
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
 
 from .client import is_missing, told
-from .listing import Entry, pages
+from .inputs import replaced
+from .listing import Entry, directory, pages
 from .location import Location, locate, problem
 from .memory import Seen
 from .settings import LIFETIME
+from .transfer import ReplacedError
 
 # Objects that one request can delete.
 BATCH = 1000
@@ -132,6 +134,17 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             self.provider.refuse_archived(self.location)
         return seen.size
 
+    @told
+    def fingerprint(self) -> str:
+        """What the object is: another text after it was replaced by another one, by its ETag and size.
+
+        Costs a request only if nothing has been listed or asked of it.
+        """
+        seen = self._existing()
+        if not seen.etag:
+            seen = self.provider.ask(self.location) or seen
+        return seen.fingerprint
+
     def is_dir(self) -> bool:
         """Whether it is a directory."""
         seen = self._look()
@@ -147,18 +160,32 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @told
     def retrieve_object(self) -> None:
-        """Makes a local copy, which is either whole or not there."""
+        """Makes a local copy, which is either whole or not there.
+
+        Raises WorkflowError if no job makes it and it is not the object that the run was planned with.
+        """
         seen = self._existing()
+        expected = self.provider.inputs.expected(self.query, self.location, seen)
+        try:
+            self._retrieve(seen, expected.etag if expected else "")
+        except ReplacedError as error:
+            raise WorkflowError(replaced(self.query, seen.fingerprint, error.found.fingerprint)) from error
+
+    def _retrieve(self, seen: Seen, etag: str) -> None:
+        """With `etag`, only if the object still has it."""
         if not seen.is_directory:
             try:
-                self.provider.transfer.download(self.location, self.local_path(), seen.size)
+                self.provider.transfer.download(self.location, self.local_path(), seen.size, etag)
             except botocore.exceptions.ClientError as error:
                 if is_missing(error):
                     self.provider.memory.removed(self.location)
                 raise
             return
+        entries = list(self._objects())
+        if etag and (now := directory(entries)).etag != etag:
+            raise ReplacedError(now)
         with _folder_beside(self.local_path()) as copy:
-            for entry in self._objects():
+            for entry in entries:
                 name = entry["Key"].removeprefix(self.location.inside)
                 if not {"", ".", ".."}.isdisjoint(name.removesuffix("/").split("/")) and name:
                     raise WorkflowError(
@@ -170,7 +197,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
                     path.mkdir(parents=True, exist_ok=True)
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self.provider.transfer.download(Location(self.bucket, entry["Key"]), path, entry["Size"])
+                location = Location(self.bucket, entry["Key"])
+                self.provider.transfer.download(location, path, entry["Size"], entry["ETag"].strip('"') if etag else "")
 
     def _objects(self) -> Iterator[Entry]:
         """The objects in this directory."""
@@ -179,7 +207,17 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @told
     def store_object(self) -> None:
-        """Stores the local copy, or each file in it; the bucket has to be there."""
+        """Stores the local copy, or each file in it; the bucket has to be there.
+
+        Raises WorkflowError, and keeps nothing, if an input that it was made of has been replaced meanwhile.
+        """
+        self._store()
+        # Only now: what is replaced from here on is newer than what was stored.
+        if what := self.provider.inputs.replaced_since(self.location):
+            self.remove()
+            raise WorkflowError(what)
+
+    def _store(self) -> None:
         path = self.local_path()
         if not path.is_dir():
             self._upload(path, self.location)

@@ -20,7 +20,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from .checksums import crc32, is_same
 from .client import error_code
+from .listing import seen
 from .location import Location
+from .memory import Seen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -65,6 +67,14 @@ CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzConte
 
 class DamagedError(Exception):
     """A local copy that is not what S3 holds."""
+
+
+class ReplacedError(Exception):
+    """An object that is not the one that was to be read."""
+
+    def __init__(self, found: Seen) -> None:
+        """`found` is what is there instead."""
+        self.found = found
 
 
 class _Known(BaseSubscriber):
@@ -139,15 +149,16 @@ class Transfer:
             "processes behind that still write? It must end only when they do."
         )
 
-    def download(self, location: Location, path: Path, size: int) -> None:
+    def download(self, location: Location, path: Path, size: int, etag: str = "") -> None:
         """Makes a local copy under another name, compares it with what S3 holds, and then gives it its name.
 
         `size` in bytes decides whether it is read in parts. A file that was there stays if the transfer fails.
+        Raises ReplacedError if `etag` is given and the object has another one.
         """
         for last in self._attempts():
             try:
                 with _beside(path) as copy:
-                    response = (self._in_parts if size >= self._parts_above else self._at_once)(location, copy)
+                    response = (self._in_parts if size >= self._parts_above else self._at_once)(location, copy, etag)
                     self._compare(copy, response, location)
                     # Snakemake takes a copy that is older than its object for outdated: both times have to be S3's.
                     time_of_object = response["LastModified"].timestamp()
@@ -182,15 +193,17 @@ class Transfer:
             yield attempt == self._tries
             time.sleep(min(PAUSE * 2 ** (attempt - 1), 20) * random.uniform(0.5, 1.0))
 
-    def _at_once(self, location: Location, copy: Path) -> Mapping[str, Any]:
+    def _at_once(self, location: Location, copy: Path, etag: str) -> Mapping[str, Any]:
         response = self._client.get_object(Bucket=location.bucket, Key=location.key, ChecksumMode="ENABLED")
         with contextlib.closing(response["Body"]) as body, copy.open("wb") as file:
+            _refuse_another(response, etag)
             for chunk in body.iter_chunks(MIB):
                 file.write(chunk)
         return response
 
-    def _in_parts(self, location: Location, copy: Path) -> Mapping[str, Any]:
+    def _in_parts(self, location: Location, copy: Path, etag: str) -> Mapping[str, Any]:
         response = self._client.head_object(Bucket=location.bucket, Key=location.key, ChecksumMode="ENABLED")
+        _refuse_another(response, etag)
         known = _Known(response["ContentLength"], response["ETag"])
         self._manager.download(location.bucket, location.key, str(copy), subscribers=[known]).result()
         return response
@@ -205,6 +218,12 @@ class Transfer:
 
         if is_same(copy, response, length) is False:
             raise DamagedError("its checksum differs")
+
+
+def _refuse_another(response: Mapping[str, Any], etag: str) -> None:
+    found = seen(response)
+    if etag and found.etag != etag:
+        raise ReplacedError(found)
 
 
 def _differs(path: Path, before: os.stat_result) -> bool:

@@ -279,7 +279,7 @@ def test_a_full_disk_is_told(stores: Stores, monkeypatch: pytest.MonkeyPatch) ->
     assert list(reader("runs/main/x").local_path().parent.iterdir()) == []
 
 
-def full(self: transfer.Transfer, location: Any, copy: Path) -> None:
+def full(self: transfer.Transfer, location: Any, copy: Path, *_: Any) -> None:
     """Writes half of a copy."""
     copy.write_bytes(b"x" * 500)
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
