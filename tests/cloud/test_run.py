@@ -26,7 +26,7 @@ from shared import ROOT
 TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {
     **{"lane": 3, "alignment": 2, "bcftools_call": 4, "windows": 2},
-    **dict.fromkeys(("reference", "bwa_index", "annotation", "filters", "variants", "consequences"), 1),
+    **dict.fromkeys(("reference", "bwa_index", "annotation", "csq", "filters", "variants", "consequences"), 1),
     **dict.fromkeys(("bcftools_stats", "variant_table", "coverage_plot", "versions", "multiqc"), 1),
 }
 

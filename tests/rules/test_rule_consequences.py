@@ -1,10 +1,26 @@
 """Rules annotation and consequences: what coding variants do, from an annotation that fits the reference."""
 
 import gzip
+import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import CDS, LENGTHS, NASTY, PLAIN, Copy, Project, Site, calls, dying, gff, output_of, table
+from tiny import (
+    CDS,
+    GENOME,
+    LENGTHS,
+    NASTY,
+    PLAIN,
+    Copy,
+    Project,
+    Site,
+    calls,
+    dying,
+    fasta,
+    gff,
+    output_of,
+    table,
+)
 
 VCF = "results/variants/all.vcf.gz"
 TABLE = "results/variants/all.consequences.tsv"
@@ -23,14 +39,14 @@ CHANGES: list[tuple[Site, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_annotation_is_taken_as_it_is(copy: Copy, packed: bool) -> None:
+def test_annotation_of_the_references_contigs_is_taken_as_it_is(copy: Copy, packed: bool) -> None:
     project = copy("reference")
     text = gff() + "other\ttest\tgene\t1\t9\t.\t+\t.\tID=gene:G2;biotype=protein_coding\n"
     project.write("genes.gff3", gzip.compress(text.encode()) if packed else text)
 
     project.rule("annotation", ANNOTATION).succeeded()
 
-    assert gzip.decompress(project[ANNOTATION].read_bytes()).decode() == text
+    assert gzip.decompress(project[ANNOTATION].read_bytes()).decode() == gff()
     assert "other" in project.log("annotation")
 
 
@@ -40,7 +56,10 @@ BAD: dict[str, tuple[bytes, list[str]]] = {
         gff("chrM").replace(f"\t{CDS[1]}\t", "\t99999\t").encode(),
         ["genes.gff3, line 5", "chrM:99999", str(LENGTHS["chrM"])],
     ),
-    "not Ensembl's": (gff().replace("transcript:", "rna-").encode(), ["genes.gff3", "no transcript", "ID=transcript:"]),
+    "without coding sequences": (
+        gff().replace("\tCDS\t", "\texon\t").encode(),
+        ["genes.gff3", "no transcript", "ID=transcript:"],
+    ),
     "no GFF3": (b"chr1\t1\t2\n", ["genes.gff3, line 1", "9 columns"]),
     "truncated gzip": (gzip.compress(gff().encode())[:-12], ["genes.gff3", "ends too soon"]),
 }
@@ -58,6 +77,47 @@ def test_annotation_that_does_not_fit_fails_and_leaves_nothing(copy: Copy, name:
         assert word in project.log("annotation")
     assert not project[ANNOTATION].exists()
     assert project.scratch() == []
+
+
+# --- csq -------------------------------------------------------------------------------------------
+
+
+def test_csq_is_tried_on_each_coding_transcript(finished: Project) -> None:
+    assert finished["results/reference/annotation.tsv"].read_text() == (
+        f"transcript\tplace\tconsequences\nT1\tchr1:{CDS[0]}-{CDS[1]}\tyes\n"
+    )
+    assert "warning" not in finished.log("csq")
+
+
+def test_annotation_of_which_csq_reads_nothing_fails_before_alignment(copy: Copy) -> None:
+    project = copy("reference")
+    project.write("genes.gff3", gff().replace("Parent=transcript:T1", "Parent=gene:G1"))
+
+    project.rule("annotation csq", ANNOTATION, "results/reference/annotation.tsv").failed("genes.gff3: bcftools csq ")
+
+    assert not project["results/reference/annotation.tsv"].exists()
+    assert project.scratch() == []
+
+
+def test_codes_of_the_reference_are_bases_in_indels_and_their_consequences(copy: Copy) -> None:
+    """Calls as mpileup writes them where the reference has a code at a base that a deletion takes away."""
+    project = copy("reference", "calls")
+    contig, position, ref, alt = CHANGES[3][0]
+    at = position + ref.index("A")
+    sequence = GENOME[contig]
+    project.write("results/reference/genome.fa", fasta(GENOME | {contig: f"{sequence[: at - 1]}R{sequence[at:]}"}, 100))
+    coded = 0
+    for path in (project[name] for name in project.files("results/calls")):
+        text = output_of("bcftools", "view", path)
+        coded += text.count(f"\t{ref}\t{alt}\t")
+        done = text.replace(f"\t{ref}\t{alt}\t", f"\t{ref.replace('A', 'R')}\t{alt}\t")
+        subprocess.run(["bcftools", "view", "-Ob", "-o", path, "-"], input=done, text=True, check=True)
+    assert coded == 1
+
+    project.rule("variants consequences", TABLE).succeeded()
+
+    rows = [row for row in table(project[TABLE]) if row["consequence"] == "frameshift"]
+    assert [(int(row["position"]), row["reference"], row["alternative"]) for row in rows] == [(position, ref, alt)]
 
 
 # --- consequences ----------------------------------------------------------------------------------

@@ -125,8 +125,8 @@ rule variants:
             "results/calls/{callset}/{window}.bcf", window=WINDOWS, allow_missing=True
         ),
         genome=[GENOME, GENOME_INDEX],
-        gff="results/reference/annotation.gff.gz" if ANNOTATED else [],
-        tried="results/reference/filters.tsv",
+        gff=ANNOTATION if ANNOTATED else [],
+        tried=["results/reference/filters.tsv", *([TRIED_CSQ] if ANNOTATED else [])],
     output:
         vcf="results/variants/{callset}.vcf.gz",
         index="results/variants/{callset}.vcf.gz.tbi",
@@ -149,8 +149,11 @@ rule variants:
         exec 2>{log}
         stage {output}
         printf '%s\n' {input.calls} >$SCRATCH/calls.txt
-        bcftools concat -Ou -f $SCRATCH/calls.txt \
-            | bcftools norm -Ou -f {input.genome[0]} -m -any - \
+        script concrete fasta <{input.genome[0]} >$SCRATCH/genome.fa
+        cp {input.genome[1]} $SCRATCH/genome.fa.fai
+        bcftools concat -Ov -f $SCRATCH/calls.txt \
+            | script concrete vcf \
+            | bcftools norm -Ou -f $SCRATCH/genome.fa -m -any - \
                 {params.filters} {params.consequences} \
             | bcftools view -Oz -o $SCRATCH/{output.vcf} -
         bcftools index -t -o $SCRATCH/{output.index} $SCRATCH/{output.vcf}

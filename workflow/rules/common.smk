@@ -172,18 +172,6 @@ def soft_filters():
     return "".join(stages)
 
 
-def consequences_stage(wildcards, input):
-    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation.
-
-    The caller doesn't phase: BCSQ joins variants of one haplotype only where genotypes tell the haplotype (homozygous,
-    haploid, phased), LCSQ judges each variant by itself.
-    """
-    if not input.gff:
-        return ""
-    csq = f"bcftools csq -Ou -f {input.genome[0]} -g {input.gff}"
-    return f"| {csq} -p s --ncsq 256 -c BCSQ - | {csq} --local-csq --ncsq 256 -c LCSQ -"
-
-
 def fastqc_reports(ext):
     """FastQC's files of all units, single-end and paired."""
     return [

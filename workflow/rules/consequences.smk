@@ -1,4 +1,13 @@
 # What coding variants do to proteins, when the configuration names an annotation.
+from csq import stages
+
+ANNOTATION = "results/reference/annotation.gff.gz"
+TRIED_CSQ = "results/reference/annotation.tsv"
+
+
+def consequences_stage(wildcards, input):
+    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation."""
+    return stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
 
 
 rule annotation:
@@ -7,7 +16,7 @@ rule annotation:
         gff=source(config["annotation"]["gff"]) if ANNOTATED else [],
         fai=GENOME_INDEX,
     output:
-        "results/reference/annotation.gff.gz",
+        ANNOTATION,
     log:
         "logs/annotation.log",
     priority: 100
@@ -22,7 +31,38 @@ rule annotation:
         r"""
         exec 2>{log}
         stage {output}
-        script annotation --gff {input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
+        script annotation --gff={input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
+        publish {output}
+        """
+
+
+rule csq:
+    """Tries csq on a made-up variant in each coding transcript: what it refuses is found before hours of alignment."""
+    input:
+        gff=ANNOTATION,
+        genome=[GENOME, GENOME_INDEX],
+    output:
+        TRIED_CSQ,
+    log:
+        "logs/csq.log",
+    priority: 100
+    conda:
+        "../../envs/bcftools.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000, 5, inputs=slice(0, 1)),
+        disk_mb=growing(500, 2),
+        runtime=minutes(10, 0.05),
+    params:
+        name=config["annotation"]["gff"],
+    shell:
+        r"""
+        exec 2>{log}
+        stage {output}
+        script concrete fasta <{input.genome[0]} >$SCRATCH/genome.fa
+        cp {input.genome[1]} $SCRATCH/genome.fa.fai
+        script csq --gff {input.gff} --genome $SCRATCH/genome.fa --name={params.name:q} --folder $SCRATCH \
+            --out $SCRATCH/{output}
         publish {output}
         """
 

@@ -1,0 +1,203 @@
+"""Transcripts that bcftools csq can't use: each is left out with its reason, and csq takes what is left."""
+
+import gzip
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from annotation import AnnotationError, checked
+from csq import TrialError, tried
+from shared import Run
+from transcripts import Coding
+
+LENGTH = 900
+SEQUENCE = ("ATG" + "GCTAAAGGTTGC" * 80)[:LENGTH]
+CIRCLE = f"c\tx\tregion\t1\t{LENGTH}\t.\t+\t.\tID=c;Is_circular=true\n"
+
+Part = tuple[int, int, str]
+
+
+def gene(name: str, parts: Iterable[Part], strand: str = "+", *, contig: str = "c", more: str = "") -> str:
+    """A gene with one transcript of these coding parts (start, end, phase), as Ensembl writes it."""
+    rows = list(parts)
+    first, last = min(start for start, *_ in rows), max(end for _, end, _ in rows)
+    lines = [
+        f"{contig}\tx\tgene\t{first}\t{last}\t.\t{strand}\t.\tID=gene:G{name};biotype=protein_coding",
+        f"{contig}\tx\tmRNA\t{first}\t{last}\t.\t{strand}\t.\tID=transcript:{name};Parent=gene:G{name};biotype=protein_coding",
+        *(
+            f"{contig}\tx\tCDS\t{a}\t{b}\t.\t{strand}\t{phase}\tID=CDS:{name};Parent=transcript:{name}"
+            for a, b, phase in rows
+        ),
+    ]
+    return "\n".join(lines) + f"\n{more}"
+
+
+GOOD = gene("good", [(1, 300, "0")])
+PHASES = "whose phases (column 8) contradict the lengths of their coding sequences"
+ORIGIN = "across the origin of a circular contig"
+
+# What stands in a GFF3 beside a good gene; the reason for which the transcript `bad` is left out ("": it is not).
+BESIDE = {
+    "two parts in frame": (gene("bad", [(401, 500, "0"), (601, 700, "2")]), ""),
+    "two parts in frame, reverse": (gene("bad", [(401, 500, "2"), (601, 700, "0")], "-"), ""),
+    "start is missing": (gene("bad", [(401, 500, "2"), (601, 700, "1")]), ""),
+    "first part within a codon, reverse": (gene("bad", [(401, 500, "1"), (600, 600, "2")], "-"), ""),
+    "end is missing": (gene("bad", [(401, 500, "0")]), ""),
+    "no phases": (gene("bad", [(401, 500, "."), (601, 700, ".")]), ""),
+    "parts in another order": (gene("bad", [(601, 700, "2"), (401, 500, "0")]), ""),
+    "wrong phase": (gene("bad", [(401, 500, "0"), (601, 700, "0")]), PHASES),
+    "wrong phase, reverse": (gene("bad", [(401, 500, "0"), (601, 700, "0")], "-"), PHASES),
+    "nothing but phase": (gene("bad", [(401, 401, "2")]), PHASES),
+    "nothing but phase, reverse": (gene("bad", [(401, 401, "2")], "-"), PHASES),
+    "trans-splicing": (
+        gene("bad", [(401, 500, "0")], more="c\tx\tCDS\t601\t700\t.\t-\t2\tParent=transcript:bad\n"),
+        "on two strands or contigs",
+    ),
+    "gene is missing": (
+        re.sub(r"^.*\tgene\t.*\n", "", gene("bad", [(401, 500, "0")])),
+        "whose gene the file doesn't hold",
+    ),
+    "no strand": (
+        gene("bad", [(401, 500, "0")]).replace("CDS\t401\t500\t.\t+", "CDS\t401\t500\t.\t."),
+        "without a strand",
+    ),
+    "across the origin": (CIRCLE + gene("bad", [(801, 1050, "0")]), ORIGIN),
+    "across the origin, circle told later": (gene("bad", [(801, 1050, "0")], "-") + CIRCLE, ORIGIN),
+    "across the origin, end before start": (
+        CIRCLE + gene("bad", [(801, 1050, "0")]).replace("\t1050\t", "\t150\t"),
+        ORIGIN,
+    ),
+    "a part across the origin": (CIRCLE + gene("bad", [(701, 730, "0"), (801, 950, "0")]), ORIGIN),
+    "chromosome of Ensembl Bacteria": (
+        CIRCLE.replace("region", "chromosome").replace("ID=c;", "ID=chromosome:c;Alias=x;")
+        + gene("bad", [(801, 901, "0")]),
+        ORIGIN,
+    ),
+}
+
+
+def passed(text: str) -> str:
+    lines = text.encode().splitlines(keepends=True)
+    return b"".join(checked(lambda: lines, {"c": LENGTH, "d": 5}, "a.gff")).decode()
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> Path:
+    path = tmp_path / "g.fa"
+    path.write_text(f">c\n{SEQUENCE}\n")
+    Path(f"{path}.fai").write_text(f"c\t{LENGTH}\t3\t{LENGTH}\t{LENGTH + 1}\n")
+    return path
+
+
+def silent(text: str, genome: Path, folder: Path) -> tuple[set[str], set[str]]:
+    """The coding transcripts that csq is asked for, and those that it says nothing of."""
+    path = folder / "checked.gff.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    coding, found, _ = tried(path, genome, folder, "a.gff")
+    return set(coding), found
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_csq_takes_what_is_left(name: str, genome: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beside, reason = BESIDE[name]
+    text = passed(GOOD + beside)
+    told = capsys.readouterr().err
+    assert told.count("\n") == bool(reason)
+    assert told.endswith(f": {reason}\n" if reason else "")
+    assert ("transcript:bad" in told) == bool(reason)
+    assert silent(text, genome, tmp_path) == ({"good"} if reason else {"good", "bad"}, set())
+
+
+# What csq would read past beside a good gene, and what stands in its place.
+MENDED = {
+    "parents in one line": (
+        gene("a", [(401, 500, "0")]).replace("Parent=transcript:a\n", "Parent=transcript:a,transcript:b\n")
+        + "c\tx\tmRNA\t401\t500\t.\t+\t.\tID=transcript:b;Parent=gene:Ga;biotype=protein_coding\n",
+        ["Parent=transcript:a\n", "Parent=transcript:b\n"],
+    ),
+    "wrong phases on a contig that the reference lacks": (gene("z", [(1, 2, "0"), (5, 9, "0")], contig="u"), []),
+    "a mark at the start of the file": ("", []),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_csq_reads_what_is_mended(name: str, genome: Path, tmp_path: Path) -> None:
+    beside, kept = MENDED[name]
+    text = passed("\ufeff" + GOOD + beside)
+    assert text.startswith(GOOD)
+    assert all(part in text for part in kept)
+    asked, unread = silent(text, genome, tmp_path)
+    assert asked == {"good", *("ab" if kept else "")}
+    assert unread == set()
+
+
+REFUSED = {
+    "behind the end of a linear contig": (
+        gene("a", [(801, 950, "0")]),
+        "a.gff, line 4: the feature ends at c:950, but ",
+    ),
+    "behind the second round": (CIRCLE + gene("a", [(801, 1801, "0")]), "a.gff, line 5: the feature ends at c:1801, "),
+    "a circle of another length": (CIRCLE.replace(f"{LENGTH}", "901"), "a.gff, line 4: the feature ends at c:901, "),
+    "start 0": (gene("a", [(0, 9, "0")]), "a.gff, line 4: the feature starts at 0 and ends at 9; expected 1 or more"),
+    "end before start": (
+        gene("a", [(50, 60, "0")]).replace("\t60\t", "\t40\t"),
+        "a.gff, line 4: the feature starts at 50 ",
+    ),
+    "GTF": ('c\tx\tCDS\t1\t9\t.\t+\t0\tgene_id "G"; transcript_id "T";\n', 'a.gff, line 4: found b\'gene_id "G"; '),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_be_no_annotation_of_the_reference_is_refused_with_its_line(name: str) -> None:
+    text, message = REFUSED[name]
+    with pytest.raises(AnnotationError) as caught:
+        passed(GOOD + text)
+    assert str(caught.value).startswith(message)
+
+
+def test_nothing_left_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.gff: no coding transcript is left; expected Ensembl's GFF3"):
+        passed(BESIDE["wrong phase"][0])
+    assert PHASES in capsys.readouterr().err
+
+
+# --- csq itself --------------------------------------------------------------------------------------
+
+UNREAD = {
+    "unknown biotype": gene("a", [(401, 500, "0")]).replace("mRNA", "thing").replace("protein_coding", "unheard_of"),
+    "no transcript": gene("a", [(401, 500, "0")]).replace("ID=transcript:a", "ID=transcript:b"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_transcripts_of_which_csq_says_nothing_are_counted(
+    name: str, genome: Path, tmp_path: Path, script: Run
+) -> None:
+    gff, out = tmp_path / "a.gff.gz", tmp_path / "tried.tsv"
+    gff.write_bytes(gzip.compress((GOOD + UNREAD[name]).encode()))
+    run = script("csq", "--gff", gff, "--genome", genome, "--name", "my.gff", "--folder", tmp_path, "--out", out)
+    assert run.returncode == 0, run.stderr
+    assert "warning: my.gff: bcftools csq has no consequences for 1 of 2 coding transcripts: a\n" in run.stderr
+    assert out.read_text() == "transcript\tplace\tconsequences\ngood\tc:1-300\tyes\na\tc:401-500\tno\n"
+
+
+def test_an_annotation_of_which_csq_reads_nothing_is_refused(genome: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match=r"a\.gff: bcftools csq "):
+        silent(UNREAD["unknown biotype"], genome, tmp_path)
+
+
+# csq stops at a wrong phase, and crashes at a coding sequence that is shorter than its phase.
+@pytest.mark.parametrize("name", ["wrong phase", "nothing but phase, reverse", "trans-splicing"])
+def test_what_csq_fails_at_is_named_among_many(name: str, genome: Path, tmp_path: Path) -> None:
+    many = "".join(gene(f"good{number}", [(1 + number, 300 + number, "0")]) for number in range(11))
+    with pytest.raises(TrialError) as caught:
+        silent(many + BESIDE[name][0] + GOOD, genome, tmp_path)
+    assert str(caught.value).startswith("a.gff: bcftools csq can't use it because of the transcript bad (c:401-")
+
+
+def test_phases_of_a_sequence_in_one_part_need_a_length() -> None:
+    for phase, length, fits in [(0, 1, True), (1, 1, False), (1, 2, True), (2, 2, False), (2, 3, True)]:
+        coding = Coding(b"c", b"+")
+        coding.parts.extend((10, 9 + length, phase))
+        assert coding.phases_fit() is fits
