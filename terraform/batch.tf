@@ -1,26 +1,33 @@
 # Where jobs run: compute environments, queues, and a job definition for each disk size, for reports and for heads.
 
 locals {
-  compute = {
+  compute = merge({
     spot     = { type = "FARGATE_SPOT", max_vcpus = var.spot_max_vcpus }
     ondemand = { type = "FARGATE", max_vcpus = var.ondemand_max_vcpus }
-    head     = { type = "FARGATE", max_vcpus = var.head_max_vcpus }
-  }
+    }, var.head_jobs ? {
+    head = { type = "FARGATE", max_vcpus = var.head_max_vcpus }
+  } : {})
 
   worker_image = "${aws_ecr_repository.this.repository_url}:worker-${var.image_tag}"
   report_image = "${aws_ecr_repository.this.repository_url}:report-${var.image_tag}"
   job_role     = aws_iam_role.job.arn
-  head_role    = aws_iam_role.head.arn
 
   workers = {
     for size in var.disk_gib : "worker-${size}gib" => { image = local.worker_image, role = local.job_role, disk_gib = size, hours = var.timeout_hours }
   }
-  definitions = merge(local.workers, {
-    report = { image = local.report_image, role = local.job_role, disk_gib = 20, hours = var.timeout_hours }
-    # A head waits for all its jobs: 14 days, as long as Fargate promises to keep a task.
-    head = { image = local.worker_image, role = local.head_role, disk_gib = 20, hours = 336 }
-  })
-  definition_names = [for kind in keys(local.definitions) : "${var.stack}-${kind}"]
+  reports = { report = { image = local.report_image, role = local.job_role, disk_gib = 20, hours = var.timeout_hours } }
+  # A head waits for all its jobs: 14 days, as long as Fargate promises to keep a task.
+  heads       = { for role in aws_iam_role.head : "head" => { image = local.worker_image, role = role.arn, disk_gib = 20, hours = 336 } }
+  definitions = merge(local.workers, local.reports, local.heads)
+  # Known while planning, as the roles' ARNs are not.
+  definition_names = [for kind in concat(keys(local.workers), ["report"], var.head_jobs ? ["head"] : []) : "${var.stack}-${kind}"]
+
+  # Only the work folder can be written: a volume on the task's disk, which has the owner that the image's VOLUME has.
+  read_only = {
+    readonlyRootFilesystem = true
+    volumes                = [{ name = "work" }]
+    mountPoints            = [{ sourceVolume = "work", containerPath = "/work", readOnly = false }]
+  }
 }
 
 # Without service_role AWS uses (and makes) its service-linked role for Batch.
@@ -55,6 +62,18 @@ resource "aws_batch_job_queue" "this" {
     order               = 1
     compute_environment = aws_batch_compute_environment.this[each.key].arn
   }
+
+  # Such a job never starts, and all that was submitted after it waits behind it. Of a used-up quota AWS says nothing.
+  dynamic "job_state_time_limit_action" {
+    for_each = ["MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"]
+
+    content {
+      reason           = job_state_time_limit_action.value
+      state            = "RUNNABLE"
+      action           = "CANCEL"
+      max_time_seconds = var.stuck_seconds
+    }
+  }
 }
 
 resource "aws_batch_job_definition" "this" {
@@ -77,42 +96,36 @@ resource "aws_batch_job_definition" "this" {
     environment                  = [{ name = "AWS_DEFAULT_REGION", value = local.region }]
     # Passes SIGTERM on to the tool (a reclaimed Spot task has two minutes) and reaps what it leaves behind.
     linuxParameters = { initProcessEnabled = true }
-    # Only the work folder can be written: a volume on the task's disk, which has the owner that the image's VOLUME has.
-    readonlyRootFilesystem = true
-    volumes                = [{ name = "work" }]
-    mountPoints            = [{ sourceVolume = "work", containerPath = "/work", readOnly = false }]
     logConfiguration = {
       logDriver = "awslogs"
       options = {
         "awslogs-group"         = aws_cloudwatch_log_group.jobs.name
         "awslogs-region"        = local.region
         "awslogs-stream-prefix" = each.key
+        # Otherwise ECS drops lines when a tool writes faster than they are sent.
+        "mode" = "blocking"
       }
     }
     # 20 GiB come with every task; Fargate refuses to be asked for them.
-  }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
+  }, { for key, value in local.read_only : key => value if var.read_only_root }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
 
-  # Five rules are all that Batch takes; the first that fits decides, and what fits none would be repeated.
-  # The status reason is what Fargate says of the task; of a container that ran it says only that it exited.
+  # What fits no rule is repeated: Fargate's reasons for a task that was taken away or never started are many and change.
+  # The status reason is what is said of the task, and the reason what is said of its container.
   retry_strategy {
     attempts = var.attempts
 
     dynamic "evaluate_on_exit" {
-      for_each = [
-        "Your Spot Task was interrupted*",
-        "CannotPull*",
-        "ResourceInitializationError*",
-        "Timeout waiting for*", # network interface or disk
-      ]
+      for_each = ["Essential container in task exited*", "OutOfMemoryError*", "Container Overrides length*"]
 
       content {
         on_status_reason = evaluate_on_exit.value
-        action           = "RETRY"
+        action           = "EXIT"
       }
     }
 
+    # Whatever is said of the task: with the same memory it would end the same way.
     evaluate_on_exit {
-      on_reason = "*"
+      on_reason = "OutOfMemoryError*"
       action    = "EXIT"
     }
   }

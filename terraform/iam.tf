@@ -12,6 +12,9 @@ locals {
   bucket_arn  = aws_s3_bucket.data.arn
   input_arns  = [for name in var.input_buckets : "arn:${local.partition}:s3:::${name}"]
   log_streams = "${aws_cloudwatch_log_group.jobs.arn}:*"
+
+  # Tags of a submission: the stack's, and those that tell jobs apart.
+  tag_keys = concat(keys(local.tags), [for key in ["run", "rule", "sample"] : "terraflow:${key}"])
 }
 
 # ---- trust ---------------------------------------------------------------------------------------------------------
@@ -182,10 +185,11 @@ resource "aws_iam_role_policy" "job" {
 data "aws_iam_policy_document" "run" {
   source_policy_documents = [data.aws_iam_policy_document.data.json]
 
-  # Only with the stack's tag: costs are found by it, and nothing else may be ended below.
+  # Only with the stack's tag: costs are found by it, and nothing else may be ended below. AWS asks for TagResource on
+  # what a tagged job is submitted with; on job/* it would let people tag, and then end, other stacks' untagged jobs.
   statement {
     sid     = "SubmitJobs"
-    actions = ["batch:SubmitJob"]
+    actions = ["batch:SubmitJob", "batch:TagResource"]
     resources = concat(
       [for queue in aws_batch_job_queue.this : queue.arn],
       [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}"],
@@ -197,27 +201,15 @@ data "aws_iam_policy_document" "run" {
       variable = "aws:RequestTag/stack"
       values   = [var.stack]
     }
-  }
-
-  # A part of submitting with tags. Another stack's jobs can't be made one's own by it.
-  statement {
-    sid       = "TagJobs"
-    actions   = ["batch:TagResource"]
-    resources = ["${local.arn_batch}:job/*"]
 
     condition {
-      test     = "StringEquals"
-      variable = "aws:RequestTag/stack"
-      values   = [var.stack]
-    }
-
-    condition {
-      test     = "StringEqualsIfExists"
-      variable = "aws:ResourceTag/stack"
-      values   = [var.stack]
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = local.tag_keys
     }
   }
 
+  # TerminateJobs, too.
   statement {
     sid       = "EndJobs"
     actions   = ["batch:CancelJob", "batch:TerminateJob"]
@@ -260,14 +252,18 @@ data "aws_iam_policy_document" "run" {
 }
 
 resource "aws_iam_role" "head" {
+  count = var.head_jobs ? 1 : 0
+
   name               = "${var.stack}-head-${local.region}"
   description        = "Head jobs of ${var.stack} submit and follow jobs with it"
   assume_role_policy = data.aws_iam_policy_document.task_trust.json
 }
 
 resource "aws_iam_role_policy" "head" {
+  count = var.head_jobs ? 1 : 0
+
   name   = "run"
-  role   = aws_iam_role.head.id
+  role   = aws_iam_role.head[0].id
   policy = data.aws_iam_policy_document.run.json
 }
 
@@ -287,4 +283,23 @@ resource "aws_iam_policy" "submit" {
   name        = "${var.stack}-submit-${local.region}"
   description = "Stage data and run workflows on ${var.stack}"
   policy      = data.aws_iam_policy_document.submit.json
+
+  lifecycle {
+    # IAM does not count white space.
+    precondition {
+      condition     = length(jsonencode(jsondecode(data.aws_iam_policy_document.submit.json))) <= 6144
+      error_message = "The submit policy names input_buckets, disk_gib and the keys of tags, and has become longer than the 6144 characters that IAM takes: name fewer or shorter ones."
+    }
+  }
+}
+
+# Stacks that were made before head_jobs could be switched off.
+moved {
+  from = aws_iam_role.head
+  to   = aws_iam_role.head[0]
+}
+
+moved {
+  from = aws_iam_role_policy.head
+  to   = aws_iam_role_policy.head[0]
 }

@@ -10,15 +10,16 @@ locals {
 
   # What runs a task on Fargate (pulling its image, writing its log), and what a head job calls. Credentials come
   # from the task's own address and S3 through the gateway, so STS, Secrets Manager and KMS need none.
-  endpoint_actions = {
+  endpoint_actions = merge({
     "ecr.api" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
     "ecr.dkr" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
     "logs"    = ["logs:CreateLogStream", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:PutLogEvents"]
+    }, var.head_jobs ? {
     "batch" = [
       "batch:CancelJob", "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
       "batch:DescribeJobs", "batch:ListJobs", "batch:SubmitJob", "batch:TagResource", "batch:TerminateJob",
     ]
-  }
+  } : {})
 }
 
 # ---- VPC and subnets -----------------------------------------------------------------------------------------------
@@ -210,10 +211,14 @@ data "aws_iam_policy_document" "endpoint" {
       identifiers = ["*"]
     }
 
-    condition {
-      test     = "StringEquals"
-      variable = "aws:PrincipalAccount"
-      values   = [local.account]
+    dynamic "condition" {
+      for_each = var.endpoints_check_account ? [local.account] : []
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [condition.value]
+      }
     }
   }
 }

@@ -41,7 +41,7 @@ output "images" {
 }
 
 output "queues" {
-  description = "Names of the job queues: Spot, on demand, and for head jobs."
+  description = "Names of the job queues: Spot, on demand, and for head jobs where there are any."
   value       = { for kind, queue in aws_batch_job_queue.this : kind => queue.name }
 }
 
@@ -56,8 +56,8 @@ output "report_job_definition" {
 }
 
 output "head_job_definition" {
-  description = "Name of the head jobs' definition."
-  value       = aws_batch_job_definition.this["head"].name
+  description = "Name of the head jobs' definition; null without head_jobs."
+  value       = one([for kind, definition in aws_batch_job_definition.this : definition.name if kind == "head"])
 }
 
 output "log_group" {
@@ -76,8 +76,8 @@ output "job_role_arn" {
 }
 
 output "head_role_arn" {
-  description = "Role of head jobs."
-  value       = aws_iam_role.head.arn
+  description = "Role of head jobs; null without head_jobs."
+  value       = one(aws_iam_role.head[*].arn)
 }
 
 output "submit_policy_arn" {

@@ -89,7 +89,8 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     filter {}
 
     abort_incomplete_multipart_upload {
-      days_after_initiation = 1
+      # A large file takes days on a slow line.
+      days_after_initiation = 7
     }
   }
 

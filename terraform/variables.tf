@@ -42,8 +42,8 @@ variable "tags" {
   }
 
   validation {
-    condition     = length(var.tags) <= 40 && length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
-    error_message = "tags may hold at most 40 keys that differ in more than case: AWS takes 50 on a job, and the stack and the jobs add theirs."
+    condition     = length(var.tags) <= 20 && length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
+    error_message = "tags may hold at most 20 keys that differ in more than case: a job and its definition carry them both, and AWS fails a job of which the two have more than 50."
   }
 }
 
@@ -84,7 +84,7 @@ variable "images_kept" {
 # ---- network -------------------------------------------------------------------------------------------------------
 
 variable "network" {
-  description = "private: tasks have no way to the internet and reach AWS through interface endpoints (4, about $0.01 an hour each in each zone: $58 an idle month in two zones). public: tasks have public addresses and nothing reaches them from outside ($0 an idle month; $0.005 an hour for each running task's address)."
+  description = "private: tasks have no way to the internet and reach AWS through interface endpoints (4, about $0.01 an hour each in each zone: $58 an idle month in two zones; 3 without head_jobs, $44). public: tasks have public addresses and nothing reaches them from outside ($0 an idle month; $0.005 an hour for each running task's address)."
   type        = string
   default     = "private"
 
@@ -109,7 +109,7 @@ variable "vpc_cidr" {
 }
 
 variable "zones" {
-  description = "In how many availability zones jobs run: more of them find Spot capacity more often. With network = \"private\" each costs about $29 an idle month (4 endpoints); with \"public\" nothing."
+  description = "In how many availability zones jobs run: more of them find Spot capacity more often. With network = \"private\" each costs about $29 an idle month (4 endpoints; $22 without head_jobs); with \"public\" nothing."
   type        = number
   default     = 2
 
@@ -141,6 +141,12 @@ variable "existing_network" {
     )
     error_message = "existing_network.subnet_ids has to name 1 to 16 subnets of that VPC, such as [\"subnet-0a1b2c3d4e5f60718\"]."
   }
+}
+
+variable "endpoints_check_account" {
+  description = "With network = \"private\": whether interface endpoints serve credentials of this account only, so that what a task reads can't leave through someone else's. false only if images can't be pulled with it."
+  type        = bool
+  default     = true
 }
 
 # ---- storage -------------------------------------------------------------------------------------------------------
@@ -237,6 +243,12 @@ variable "ondemand_max_vcpus" {
   }
 }
 
+variable "head_jobs" {
+  description = "Whether a whole run can be a job itself: a queue, a role and a job definition for heads, and with network = \"private\" an endpoint for Batch, $14.60 an idle month in two zones. false: runs are conducted from your machine only."
+  type        = bool
+  default     = true
+}
+
 variable "head_max_vcpus" {
   description = "How many on-demand vCPUs head jobs may use at a time, apart from ondemand_max_vcpus, so that heads never take what their own jobs wait for; $0 idle."
   type        = number
@@ -260,7 +272,7 @@ variable "disk_gib" {
 }
 
 variable "attempts" {
-  description = "How often Batch starts a job whose Spot capacity was reclaimed, or whose image or network could not be had; other failures are never repeated by Batch."
+  description = "How often Batch starts a job whose task AWS has taken away or could not start; a tool that failed or ran out of memory is never repeated by Batch."
   type        = number
   default     = 3
 
@@ -268,6 +280,23 @@ variable "attempts" {
     condition     = var.attempts >= 1 && var.attempts <= 10 && floor(var.attempts) == var.attempts
     error_message = "attempts has to be a whole number from 1 to 10."
   }
+}
+
+variable "stuck_seconds" {
+  description = "After how many seconds a queue ends a job of which AWS says that it can never start (larger than the queue's limit, or misconfigured). A job that waits for a quota or for Spot capacity is not ended."
+  type        = number
+  default     = 1800
+
+  validation {
+    condition     = var.stuck_seconds >= 600 && var.stuck_seconds <= 86400 && floor(var.stuck_seconds) == var.stuck_seconds
+    error_message = "stuck_seconds has to be a whole number from 600 to 86400: AWS Batch takes no other."
+  }
+}
+
+variable "read_only_root" {
+  description = "Whether tasks can write to their work folder only, a volume of the task's disk. false only if every terraform plan shows job definitions that change though nothing has."
+  type        = bool
+  default     = true
 }
 
 variable "timeout_hours" {

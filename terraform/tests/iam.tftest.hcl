@@ -66,6 +66,19 @@ run "policies" {
   }
   assert {
     condition = alltrue([
+      for statement in data.aws_iam_policy_document.run.statement : (
+        alltrue([for arn in statement.resources : strcontains(arn, ":job-definition/terraflow-") || strcontains(arn, ":job-queue/")])
+        && toset(one([for c in statement.condition : c.values if c.variable == "aws:TagKeys" && c.test == "ForAllValues:StringEquals"])) == toset([
+          "project", "stack", "terraflow:run", "terraflow:rule", "terraflow:sample",
+        ])
+        && anytrue([for c in statement.condition : c.variable == "aws:RequestTag/stack" && c.test == "StringEquals" && c.values == tolist(["terraflow"])])
+      )
+      if contains(statement.actions, "batch:TagResource")
+    ])
+    error_message = "Tags are given with a submission only, and only those that the stack and its jobs have; never to a job that is there."
+  }
+  assert {
+    condition = alltrue([
       for statement in data.aws_iam_policy_document.data.statement : statement.resources == toset([var.kms_key_arn]) && one(statement.condition).values == tolist(["s3.eu-central-1.amazonaws.com"])
       if contains(statement.actions, "kms:Decrypt")
     ])

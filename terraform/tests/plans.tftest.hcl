@@ -95,9 +95,9 @@ run "defaults" {
       for rule in aws_s3_bucket_lifecycle_configuration.data.rule : rule.id => [
         try(rule.abort_incomplete_multipart_upload[0].days_after_initiation, 0), try(rule.noncurrent_version_expiration[0].noncurrent_days, 0),
       ] } == {
-      aborted-uploads = [1, 0], old-versions = [0, 30], intermediates = [0, 1]
+      aborted-uploads = [7, 0], old-versions = [0, 30], intermediates = [0, 1]
     }
-    error_message = "Aborted uploads and old versions of intermediates go after a day, other old versions after 30."
+    error_message = "Uploads have a week (slow lines need days), old versions of intermediates a day, other old versions 30."
   }
 
   # registry
@@ -126,6 +126,14 @@ run "defaults" {
     error_message = "Queues are on, first in first out, and never mix Spot with on demand."
   }
   assert {
+    condition = alltrue([
+      for queue in aws_batch_job_queue.this : toset([
+        for limit in queue.job_state_time_limit_action : "${limit.reason} ${limit.state} ${limit.action} ${limit.max_time_seconds}"
+      ]) == toset([for reason in ["COMPUTE_ENVIRONMENT_MAX_RESOURCE", "JOB_RESOURCE_REQUIREMENT"] : "MISCONFIGURATION:${reason} RUNNABLE CANCEL 1800"])
+    ])
+    error_message = "Queues end jobs that can never start, and no others."
+  }
+  assert {
     condition = toset(values(aws_batch_job_definition.this)[*].name) == toset([
       "terraflow-worker-20gib", "terraflow-worker-50gib", "terraflow-worker-100gib", "terraflow-worker-200gib", "terraflow-report", "terraflow-head",
     ])
@@ -139,11 +147,12 @@ run "defaults" {
       && jsondecode(definition.container_properties).networkConfiguration.assignPublicIp == "DISABLED"
       && jsondecode(definition.container_properties).runtimePlatform.cpuArchitecture == "X86_64"
       && jsondecode(definition.container_properties).logConfiguration.options["awslogs-group"] == "/terraflow/terraflow"
+      && jsondecode(definition.container_properties).logConfiguration.options["mode"] == "blocking"
       && !can(jsondecode(definition.container_properties).privileged)
       && jsondecode(definition.container_properties).readonlyRootFilesystem
       && jsondecode(definition.container_properties).mountPoints[0].sourceVolume == jsondecode(definition.container_properties).volumes[0].name
     ])
-    error_message = "Definitions are what Fargate takes, with logs, propagated tags, no public address and one folder to write in."
+    error_message = "Definitions are what Fargate takes, with logs that lose no line, propagated tags, no public address and one folder to write in."
   }
   assert {
     condition = { for kind, definition in aws_batch_job_definition.this : kind => try(jsondecode(definition.container_properties).ephemeralStorage.sizeInGiB, 20) } == {
@@ -172,10 +181,11 @@ run "defaults" {
     condition = alltrue([
       for definition in aws_batch_job_definition.this :
       definition.retry_strategy[0].attempts == 3
-      && [for rule in definition.retry_strategy[0].evaluate_on_exit : rule.action] == ["RETRY", "RETRY", "RETRY", "RETRY", "EXIT"]
-      && definition.retry_strategy[0].evaluate_on_exit[4].on_reason == "*"
+      && [for rule in definition.retry_strategy[0].evaluate_on_exit : "${rule.action} ${try(coalesce(rule.on_status_reason), "")}|${try(coalesce(rule.on_reason), "")}"] == [
+        "EXIT Essential container in task exited*|", "EXIT OutOfMemoryError*|", "EXIT Container Overrides length*|", "EXIT |OutOfMemoryError*",
+      ]
     ])
-    error_message = "Batch repeats what AWS took away or could not start; everything else exits, by the last of five rules."
+    error_message = "What ended by itself or would end the same way exits; Batch repeats everything else, whatever AWS calls it."
   }
   assert {
     condition     = aws_batch_job_definition.this["worker-20gib"].timeout[0].attempt_duration_seconds == 86400 && aws_batch_job_definition.this["head"].timeout[0].attempt_duration_seconds == 1209600
@@ -216,6 +226,57 @@ run "public" {
   assert {
     condition     = alltrue([for definition in aws_batch_job_definition.this : jsondecode(definition.container_properties).networkConfiguration.assignPublicIp == "ENABLED"])
     error_message = "Tasks need public addresses to reach anything."
+  }
+}
+
+run "without_heads" {
+  command = plan
+
+  variables {
+    head_jobs = false
+  }
+
+  assert {
+    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "logs"])
+    error_message = "No task calls Batch: an endpoint less."
+  }
+  assert {
+    condition     = keys(aws_batch_job_queue.this) == ["ondemand", "spot"] && keys(aws_batch_compute_environment.this) == ["ondemand", "spot"] && !contains(keys(aws_batch_job_definition.this), "head")
+    error_message = "Neither queue nor definition of heads."
+  }
+  assert {
+    condition     = length(aws_iam_role.head) == 0 && length(aws_iam_role_policy.head) == 0 && output.head_role_arn == null && output.head_job_definition == null
+    error_message = "No role of heads."
+  }
+  assert {
+    condition     = !anytrue([for resource in data.aws_iam_policy_document.submit.statement[*].resources : anytrue([for arn in resource : strcontains(arn, "terraflow-head")])])
+    error_message = "Nobody may submit to what is not there."
+  }
+}
+
+# The two things that only a real account tells: each can be switched off.
+run "switched_off" {
+  command = plan
+
+  variables {
+    endpoints_check_account = false
+    read_only_root          = false
+  }
+
+  assert {
+    condition     = alltrue([for document in data.aws_iam_policy_document.endpoint : length(one(document.statement).condition) == 0])
+    error_message = "Interface endpoints ask for no account."
+  }
+  assert {
+    condition     = anytrue([for statement in data.aws_iam_policy_document.s3_endpoint[0].statement : length(statement.condition) == 1])
+    error_message = "S3's endpoint goes on asking."
+  }
+  assert {
+    condition = alltrue([
+      for definition in aws_batch_job_definition.this :
+      length(setintersection(["readonlyRootFilesystem", "volumes", "mountPoints"], keys(jsondecode(definition.container_properties)))) == 0
+    ])
+    error_message = "Tasks have no volume and may write anywhere."
   }
 }
 
@@ -305,7 +366,7 @@ run "second_stack" {
     error_message = "Names begin with the stack's, so that stacks live side by side."
   }
   assert {
-    condition = [aws_iam_role.execution.name, aws_iam_role.job.name, aws_iam_role.head.name, aws_iam_policy.submit.name] == [
+    condition = [aws_iam_role.execution.name, aws_iam_role.job.name, aws_iam_role.head[0].name, aws_iam_policy.submit.name] == [
       "lab-b-execution-eu-central-1", "lab-b-job-eu-central-1", "lab-b-head-eu-central-1", "lab-b-submit-eu-central-1"
     ]
     error_message = "Roles are of the whole account: their names hold the region as well."

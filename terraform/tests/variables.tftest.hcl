@@ -34,13 +34,14 @@ run "bounds_below" {
     disk_gib           = []
     attempts           = 0
     timeout_hours      = 0
+    stuck_seconds      = 599
     log_retention_days = 0
   }
 
   expect_failures = [
     var.region, var.stack, var.tags, var.architecture, var.image_tag, var.images_kept, var.network, var.vpc_cidr, var.zones,
     var.existing_network, var.bucket_name, var.kms_key_arn, var.old_versions_days, var.intermediates_days, var.input_buckets,
-    var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours, var.log_retention_days,
+    var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours, var.stuck_seconds, var.log_retention_days,
   ]
 }
 
@@ -50,7 +51,7 @@ run "bounds_above" {
   variables {
     region             = "eu-central-1a"
     stack              = "abcdefghijklmnopqrstuvwxy"
-    tags               = { for i in range(41) : "key${i}" => "x" }
+    tags               = { for i in range(21) : "key${i}" => "x" }
     architecture       = "ARM"
     image_tag          = "a/b"
     images_kept        = 1001
@@ -69,13 +70,14 @@ run "bounds_above" {
     disk_gib           = [20, 201]
     attempts           = 11
     timeout_hours      = 337
+    stuck_seconds      = 86401
     log_retention_days = 100
   }
 
   expect_failures = [
     var.region, var.stack, var.tags, var.architecture, var.image_tag, var.images_kept, var.network, var.vpc_cidr, var.zones,
     var.existing_network, var.bucket_name, var.kms_key_arn, var.old_versions_days, var.intermediates_days, var.input_buckets,
-    var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours, var.log_retention_days,
+    var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours, var.stuck_seconds, var.log_retention_days,
   ]
 }
 
@@ -99,11 +101,12 @@ run "forms" {
     disk_gib           = [20, 50.5]
     attempts           = 1.5
     timeout_hours      = 1.5
+    stuck_seconds      = 600.5
   }
 
   expect_failures = [
     var.stack, var.tags, var.image_tag, var.images_kept, var.vpc_cidr, var.zones, var.existing_network, var.bucket_name, var.old_versions_days,
-    var.intermediates_days, var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours,
+    var.intermediates_days, var.spot_max_vcpus, var.ondemand_max_vcpus, var.head_max_vcpus, var.disk_gib, var.attempts, var.timeout_hours, var.stuck_seconds,
   ]
 }
 
@@ -161,6 +164,7 @@ run "lowest" {
     disk_gib           = [20]
     attempts           = 1
     timeout_hours      = 1
+    stuck_seconds      = 600
     log_retention_days = 1
   }
 }
@@ -170,7 +174,7 @@ run "highest" {
 
   variables {
     stack              = "abcdefghijklmnopqrstuvwx"
-    tags               = { for i in range(40) : "key${i}" => "x" }
+    tags               = { for i in range(20) : "key${i}" => "x" }
     image_tag          = "v1.2_rc-3"
     images_kept        = 1000
     vpc_cidr           = "10.0.0.0/16"
@@ -185,6 +189,7 @@ run "highest" {
     disk_gib           = [200, 21]
     attempts           = 10
     timeout_hours      = 336
+    stuck_seconds      = 86400
     log_retention_days = 3653
   }
 }

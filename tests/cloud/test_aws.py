@@ -110,8 +110,11 @@ def test_answers_are_cut_short_on_order(own: Aws) -> None:
 
 def test_the_quotas_are_fargate_s(own: Aws) -> None:
     quotas = own.client("service-quotas")
-    assert quotas.get_service_quota(ServiceCode="fargate", QuotaCode="L-3032A538")["Quota"]["Value"] == 6
-    own.set(fargate_spot_vcpus=400)
+    default = quotas.get_aws_default_service_quota(ServiceCode="fargate", QuotaCode="L-3032A538")
+    assert default["Quota"]["Value"] == 6
+    asked = {"ServiceCode": "fargate", "QuotaCode": "L-3032A538"}
+    assert code(quotas.get_service_quota, **asked) == "NoSuchResourceException"
+    own.set(fargate_spot_vcpus=400, quotas_changed=["fargate_spot_vcpus"])
     assert quotas.get_service_quota(ServiceCode="fargate", QuotaCode="L-36FBB829")["Quota"]["Value"] == 400
     assert code(quotas.get_service_quota, ServiceCode="fargate", QuotaCode="L-0") == "NoSuchResourceException"
 
@@ -197,6 +200,13 @@ def test_a_lifecycle_comes_back_as_it_was_put(own: Aws) -> None:
     assert code(s3.get_bucket_lifecycle_configuration, Bucket="data") == "NoSuchLifecycleConfiguration"
 
 
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "config": {"digest": "sha256:" + "1" * 64, "size": 1},
+    "layers": [],
+}
+INDEX = "application/vnd.oci.image.index.v1+json"
 CONTAINER = {
     "image": "worker",
     "executionRoleArn": ROLE,
@@ -224,6 +234,33 @@ def queues(own: Aws) -> Aws:
         batch.create_job_queue(jobQueueName=name, priority=1, state=state, computeEnvironmentOrder=order)
     batch.register_job_definition(**DEFINITION)
     return own
+
+
+def test_images_of_an_index_go_after_it(own: Aws) -> None:
+    ecr = own.client("ecr")
+    ecr.create_repository(repositoryName="indexed")
+    child = ecr.put_image(repositoryName="indexed", imageManifest=json.dumps(MANIFEST), imageTag="child")["image"]
+    children = [{"digest": child["imageId"]["imageDigest"]}]
+    listed = {"schemaVersion": 2, "mediaType": INDEX, "manifests": children}
+    ecr.put_image(repositoryName="indexed", imageManifest=json.dumps(listed), imageTag="worker")
+    ids = [{"imageDigest": child["imageId"]["imageDigest"]}]
+    [failure] = ecr.batch_delete_image(repositoryName="indexed", imageIds=ids)["failures"]
+    assert failure["failureCode"] == "ImageReferencedByManifestList"
+    assert ecr.batch_delete_image(repositoryName="indexed", imageIds=[{"imageTag": "worker"}])["failures"] == []
+    assert ecr.batch_delete_image(repositoryName="indexed", imageIds=ids)["failures"] == []
+    ecr.delete_repository(repositoryName="indexed")
+
+
+def test_a_first_environment_may_fail_for_want_of_roles(empty_aws: Aws) -> None:
+    empty_aws.set(service_roles_at_once=False)
+    ec2, batch = empty_aws.client("ec2"), empty_aws.client("batch")
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnet["VpcId"]]}])["SecurityGroups"]
+    network = {"subnets": [subnet["SubnetId"]], "securityGroupIds": [groups[0]["GroupId"]]}
+    request = {"type": "MANAGED", "computeResources": {"type": "FARGATE", "maxvCpus": 4, **network}}
+    with pytest.raises(batch.exceptions.ClientException, match="Unable to assume the service linked role"):
+        batch.create_compute_environment(computeEnvironmentName="first", **request)
+    batch.create_compute_environment(computeEnvironmentName="second", **request)
 
 
 def test_batch_makes_its_own_service_role(queues: Aws) -> None:

@@ -1,5 +1,6 @@
 """Who may do what: the applied stack's policies against a table of calls, and the evaluator against IAM's rules."""
 
+import json
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +18,11 @@ REPOSITORY = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository"
 STREAM = f"{LOGS}:log-stream:worker-20gib/default/0a1b"
 TLS = {"aws:SecureTransport": "true"}
 OURS, OTHERS = {"aws:ResourceTag/stack": "terraflow"}, {"aws:ResourceTag/stack": "another"}
-TAGGED, MISTAGGED = {"aws:RequestTag/stack": "terraflow"}, {"aws:RequestTag/stack": "another"}
+# Tags of a submission: the executor's, the stack's, and what must not come along.
+KEYS = ["terraflow:run", "terraflow:rule", "terraflow:sample", "project", "stack"]
+TAGGED: policies.Context = {"aws:RequestTag/stack": "terraflow", "aws:TagKeys": KEYS}
+MISTAGGED: policies.Context = {"aws:RequestTag/stack": "another", "aws:TagKeys": KEYS}
+OTHER_KEYS: policies.Context = {"aws:RequestTag/stack": "terraflow", "aws:TagKeys": [*KEYS, "cost-centre"]}
 Policies = dict[str, list[policies.Policy]]
 
 
@@ -52,7 +57,7 @@ def trust(aws: Aws, arn: str) -> policies.Policy:
 
 
 # Action, resource, condition keys.
-Call = tuple[str, str, dict[str, str]]
+Call = tuple[str, str, policies.Context]
 PULL: list[Call] = [
     ("ecr:GetAuthorizationToken", "*", {}),
     ("ecr:BatchGetImage", f"{REPOSITORY}/terraflow", {}),
@@ -72,6 +77,10 @@ DATA: list[Call] = [
     ("s3:PutObject", f"{BUCKET}/reference/genome.fa.bwt", {}),
     ("s3:AbortMultipartUpload", f"{BUCKET}/runs/main/x", {}),
     ("s3:DeleteObject", f"{BUCKET}/runs/main/results/shard.zst", {}),
+    # A lock by conditional writes and deletions: read, written and deleted like any object of a run.
+    ("s3:GetObject", f"{BUCKET}/runs/main/lock", {}),
+    ("s3:PutObject", f"{BUCKET}/runs/main/lock", {}),
+    ("s3:DeleteObject", f"{BUCKET}/runs/main/lock", {}),
 ]
 NO_DATA: list[Call] = [
     ("s3:DeleteObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
@@ -92,7 +101,11 @@ CONDUCT: list[Call] = [
     ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-ondemand", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-worker-20gib", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-report:7", TAGGED),
-    ("batch:TagResource", f"{BATCH}:job/0a1b", TAGGED),
+    # What AWS asks for besides, when a submission has tags.
+    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job-definition/terraflow-worker-20gib", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job-definition/terraflow-worker-20gib:7", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job-definition/terraflow-report:7", TAGGED),
     ("batch:TerminateJob", f"{BATCH}:job/0a1b", OURS),
     ("batch:CancelJob", f"{BATCH}:job/0a1b", OURS),
     ("batch:DescribeJobs", "*", {}),
@@ -110,8 +123,18 @@ NO_CONDUCT: list[Call] = [
     # A job without the stack's tag could not be ended again, and another stack's can't be made one's own.
     ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", {}),
     ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", MISTAGGED),
-    ("batch:TagResource", f"{BATCH}:job/0a1b", TAGGED | OTHERS),
-    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-spot", OTHER_KEYS),
+    # Neither another stack's job nor an untagged one can be made one's own, and then ended.
+    ("batch:TagResource", f"{BATCH}:job/0a1b", {**TAGGED, **OTHERS}),
+    ("batch:TagResource", f"{BATCH}:job/0a1b", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job/0a1b", {**TAGGED, **OURS}),
+    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", {}),
+    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", MISTAGGED),
+    ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", OTHER_KEYS),
+    ("batch:TagResource", f"{BATCH}:job-queue/another-spot", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job-definition/another-worker-20gib", TAGGED),
+    ("batch:TagResource", f"{BATCH}:compute-environment/terraflow-spot", TAGGED),
+    ("batch:UntagResource", f"{BATCH}:job/0a1b", OURS),
     ("batch:TerminateJob", f"{BATCH}:job/0a1b", OTHERS),
     ("batch:TerminateJob", f"{BATCH}:job/0a1b", {}),
     ("batch:CancelJob", f"{BATCH}:job/0a1b", OTHERS),
@@ -163,7 +186,9 @@ MAY_NOT = {
 def calls(table: dict[str, list[Call]]) -> list[Any]:
     """The table's rows, with names that tell what they are."""
     return [
-        pytest.param(caller, *call, id=f"{caller} {call[0]} {call[1].rpartition(':')[2]} {' '.join(call[2].values())}")
+        pytest.param(
+            caller, *call, id=f"{caller} {call[0]} {call[1].rpartition(':')[2]} {' '.join(map(str, call[2].values()))}"
+        )
         for caller, rows in table.items()
         for call in rows
     ]
@@ -171,15 +196,15 @@ def calls(table: dict[str, list[Call]]) -> list[Any]:
 
 @pytest.mark.parametrize(("caller", "action", "resource", "context"), calls(MAY))
 def test_who_may(
-    held: Policies, bucket_policy: policies.Policy, caller: str, action: str, resource: str, context: dict[str, str]
+    held: Policies, bucket_policy: policies.Policy, caller: str, action: str, resource: str, context: policies.Context
 ) -> None:
     own = [bucket_policy] if resource.startswith(BUCKET) else []
-    assert judge(held[caller], action, resource, context | TLS, resource_policies=own) is Verdict.ALLOWED
+    assert judge(held[caller], action, resource, {**context, **TLS}, resource_policies=own) is Verdict.ALLOWED
 
 
 @pytest.mark.parametrize(("caller", "action", "resource", "context"), calls(MAY_NOT))
-def test_who_may_not(held: Policies, caller: str, action: str, resource: str, context: dict[str, str]) -> None:
-    assert judge(held[caller], action, resource, context | TLS) is not Verdict.ALLOWED
+def test_who_may_not(held: Policies, caller: str, action: str, resource: str, context: policies.Context) -> None:
+    assert judge(held[caller], action, resource, {**context, **TLS}) is not Verdict.ALLOWED
 
 
 @pytest.mark.parametrize("caller", MAY)
@@ -187,10 +212,16 @@ def test_no_wildcard_in_an_action(held: Policies, caller: str) -> None:
     assert policies.wildcard_actions(held[caller]) == []
 
 
+def test_people_s_policy_has_room_for_twenty_tags(held: Policies) -> None:
+    # IAM counts no white space, and takes 6,144 characters: {"key",} for each of the user's own tags.
+    [document] = held["submit"]
+    assert len(json.dumps(document, separators=(",", ":"))) + 20 * (40 + len('"",')) <= 6144
+
+
 @pytest.mark.parametrize("call", DATA)
 def test_without_tls_the_bucket_refuses_everybody(held: Policies, bucket_policy: policies.Policy, call: Call) -> None:
     action, resource, context = call
-    plain = context | {"aws:SecureTransport": "false"}
+    plain = {**context, "aws:SecureTransport": "false"}
     for caller in held:
         verdict = judge(held[caller], action, resource, plain, resource_policies=[bucket_policy], principal="anyone")
         assert verdict is Verdict.DENIED
@@ -269,6 +300,8 @@ RULES = [
         {"aws:TagKeys": ["run", "rule"]},
         Verdict.NOT_ALLOWED,
     ),
+    # What the tests' AWS asks of a tagged submission, by the two things that it is submitted with.
+    ([conditional("ForAllValues:StringEquals", "aws:TagKeys", "run")], {"aws:TagKeys": []}, Verdict.ALLOWED),
     ([conditional("ForAllValues:StringEquals", "aws:TagKeys", "run")], {}, Verdict.ALLOWED),
     (
         [conditional("ForAnyValue:StringEquals", "aws:TagKeys", "run")],

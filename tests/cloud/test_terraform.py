@@ -78,6 +78,20 @@ def test_its_own_tests_pass(stack: Path) -> None:
     assert ran and int(ran[1]) == written > 0, done.stdout
 
 
+def test_a_policy_that_is_too_long_for_iam_is_told_in_words(stack: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(stack, tmp_path / "terraform", symlinks=True))
+    iam = (folder / "iam.tf").read_text()
+    assert iam.count("<= 6144") == 1
+    # Policies are empty where the provider is mocked: a limit that even these exceed.
+    (folder / "iam.tf").write_text(iam.replace("<= 6144", "<= 1"))
+    (folder / "tests" / "long.tftest.hcl").write_text(
+        'mock_provider "aws" {\n  source = "./tests/mocks"\n}\nvariables {\n  image_tag = "1"\n}\nrun "all" {\n}\n'
+    )
+    done = terraform(folder, "test", "-no-color", "-filter=tests/long.tftest.hcl")
+    assert done.returncode == 1
+    assert "The submit policy names input_buckets" in done.stderr, done.stdout + done.stderr
+
+
 def test_bad_values_are_refused_all_at_once_with_what_to_write(stack: Path) -> None:
     bad = {"region": "eu-central-1a", "network": "nat", "image_tag": "latest", "disk_gib": "[20,500]"}
     done = terraform(stack, "plan", "-no-color", **{f"TF_VAR_{name}": value for name, value in bad.items()})

@@ -2,23 +2,34 @@
 
 from typing import Any
 
+from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend
 from moto.iam.exceptions import NotFoundException
 
 from aws.state import STATE
 
-SERVICE_ROLE = "AWSServiceRoleForBatch"
+SERVICE_ROLES = {"AWSServiceRoleForBatch": "batch", "AWSServiceRoleForECS": "ecs"}
+UNUSABLE = "Unable to assume the service linked role. Please verify that the ECS service linked role exists"
 
 
 def service_role(backend: BatchBackend) -> str:
-    """ARN of Batch's service-linked role, which AWS makes with an account's first compute environment."""
+    """ARN of Batch's service-linked role, which AWS makes with an account's first environment, as it does ECS's.
+
+    With the setting `service_roles_at_once` off they can't be used at once, and that environment fails.
+    """
     iam = backend.iam_backend
     with STATE.lock:
-        try:
-            return str(iam.get_role(SERVICE_ROLE).arn)
-        except NotFoundException:
-            path = "/aws-service-role/batch.amazonaws.com/"
-            return str(iam.create_role(SERVICE_ROLE, "{}", path, None, "made by AWS Batch", [], "3600").arn)
+        missing = []
+        for name, service in SERVICE_ROLES.items():
+            try:
+                iam.get_role(name)
+            except NotFoundException:
+                missing.append(name)
+                path = f"/aws-service-role/{service}.amazonaws.com/"
+                iam.create_role(name, "{}", path, None, "made by AWS", [], "3600")
+        if missing and not STATE.setting("service_roles_at_once"):
+            raise ClientException(UNUSABLE)
+        return str(iam.get_role("AWSServiceRoleForBatch").arn)
 
 
 def patch() -> None:

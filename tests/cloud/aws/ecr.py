@@ -1,6 +1,7 @@
 """ECR: its images are those of a real registry on loopback, or of the Docker engine under ECR's names.
 
-AWS's registry is one with its API: what was pushed is what DescribeImages tells. moto's knows only PutImage.
+AWS's registry is one with its API: what was pushed is what DescribeImages tells. moto's knows only PutImage, and
+deletes images that an index lists.
 """
 
 import base64
@@ -72,6 +73,12 @@ def fetch(backend: ECRBackend, name: str) -> None:
                 backend.put_image(name, manifest, tag)
 
 
+def _held(backend: ECRBackend, name: str) -> set[str]:
+    """Digests of images that an index in the repository lists: they can't be deleted before it."""
+    images = backend.repositories[name].images if name in backend.repositories else []
+    return {entry["digest"] for image in images for entry in json.loads(image.image_manifest).get("manifests", [])}
+
+
 def patch() -> None:
     """Repository addresses, the login, and what images there are."""
 
@@ -100,6 +107,25 @@ def patch() -> None:
 
         setattr(ECRBackend, name, call)
 
+    delete = ECRBackend.batch_delete_image
+
+    def batch_delete_image(
+        self: ECRBackend, repository_name: str, registry_id: str | None = None, image_ids: Any = None
+    ) -> dict[str, Any]:
+        free, failures = [], []
+        for image in image_ids or []:
+            held = image.get("imageDigest") in _held(self, repository_name)
+            if held:
+                reason = "Requested image referenced by manifest list"
+                failures.append(
+                    {"imageId": image, "failureCode": "ImageReferencedByManifestList", "failureReason": reason}
+                )
+            else:
+                free.append(image)
+        done = delete(self, repository_name, registry_id, free) if free else {"imageIds": [], "failures": []}
+        return done | {"failures": done["failures"] + failures}
+
+    ECRBackend.batch_delete_image = batch_delete_image  # type: ignore[method-assign]
     Repository.uri = property(uri, lambda self, value: None)  # type: ignore[assignment,misc]
     ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
     for name in ("describe_images", "list_images", "batch_get_image"):

@@ -210,9 +210,8 @@ class FargateJob(Job):
     def _refusal(self) -> str | None:
         """Why ECS refuses to start what Batch has taken."""
         longest = max((environment.name for environment in self.job_queue.environments), key=len)
-        own = self.backend.list_tags_for_resource(self.job_definition.arn)
-        tags = own | self.backend.list_tags_for_resource(self.arn)
-        return refused(self.request.get("containerOverrides") or {}, self._batch_s_own(longest), tags)
+        tags = [len(self.backend.list_tags_for_resource(arn)) for arn in (self.arn, self.job_definition.arn)]
+        return refused(self.request.get("containerOverrides") or {}, self._batch_s_own(longest), sum(tags))
 
     def _batch_s_own(self, environment: str) -> dict[str, str]:
         """The variables that Batch adds to a task's."""

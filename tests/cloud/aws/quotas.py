@@ -1,8 +1,14 @@
-"""Service Quotas: Fargate's vCPUs. moto knows only the VPC's quotas."""
+"""Service Quotas: Fargate's vCPUs. moto knows only the VPC's quotas.
 
+As on AWS, GetServiceQuota does not know of a quota that nobody has had changed (setting `quotas_changed`).
+"""
+
+import json
 from typing import Any
 
+from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.models import ServiceQuotasBackend
+from moto.servicequotas.responses import ServiceQuotasResponse
 
 from aws.state import STATE
 
@@ -13,23 +19,37 @@ FARGATE = {
 }
 
 
+def fargate(quota_code: str) -> dict[str, Any]:
+    """A quota of Fargate's."""
+    name, setting = FARGATE[quota_code]
+    return {
+        "ServiceCode": "fargate",
+        "ServiceName": "AWS Fargate",
+        "QuotaCode": quota_code,
+        "QuotaName": name,
+        "Value": float(STATE.setting(setting)),
+        "Unit": "None",
+        "Adjustable": True,
+        "GlobalQuota": False,
+    }
+
+
 def patch() -> None:
-    """GetServiceQuota answers for Fargate as AWS does."""
+    """GetServiceQuota and GetAWSDefaultServiceQuota answer for Fargate as AWS does."""
     original = ServiceQuotasBackend.get_service_quota
 
     def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict[str, Any]:
         if service_code != "fargate" or quota_code not in FARGATE:
             return original(self, service_code, quota_code)
-        name, setting = FARGATE[quota_code]
-        return {
-            "ServiceCode": service_code,
-            "ServiceName": "AWS Fargate",
-            "QuotaCode": quota_code,
-            "QuotaName": name,
-            "Value": float(STATE.setting(setting)),
-            "Unit": "None",
-            "Adjustable": True,
-            "GlobalQuota": False,
-        }
+        if FARGATE[quota_code][1] not in STATE.setting("quotas_changed"):
+            raise NoSuchResource
+        return fargate(quota_code)
 
+    def get_aws_default_service_quota(self: ServiceQuotasResponse) -> str:
+        asked = json.loads(self.body)
+        if asked["ServiceCode"] != "fargate" or asked["QuotaCode"] not in FARGATE:
+            raise NoSuchResource
+        return json.dumps({"Quota": fargate(asked["QuotaCode"])})
+
+    ServiceQuotasResponse.get_aws_default_service_quota = get_aws_default_service_quota  # type: ignore[attr-defined]
     ServiceQuotasBackend.get_service_quota = get_service_quota  # type: ignore[method-assign]

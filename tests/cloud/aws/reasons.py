@@ -59,12 +59,14 @@ def retried(strategy: dict[str, Any], ended: Ended) -> bool:
     return True
 
 
-def refused(overrides: Mapping[str, Any], batch_s: Mapping[str, str], tags: Mapping[str, str]) -> str | None:
+def refused(overrides: Mapping[str, Any], batch_s: Mapping[str, str], tags: int) -> str | None:
     """Why a job that Batch has taken fails without a task; `batch_s` are Batch's variables among the overrides.
+
+    `tags` are the job's and the definition's; what both have counts twice, which AWS does not deny.
 
     Source: users' reports of "Container Overrides length must be at most 8192"; botocore, `tags` of SubmitJob.
     """
     environment = [*(overrides.get("environment") or []), *({"name": n, "value": v} for n, v in batch_s.items())]
     if len(json.dumps({**overrides, "environment": environment}, separators=(",", ":"))) > OVERRIDE_LIMIT:
         return LONG_OVERRIDES
-    return MANY_TAGS if len(tags) > TAG_LIMIT else None
+    return MANY_TAGS if tags > TAG_LIMIT else None

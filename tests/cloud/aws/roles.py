@@ -19,6 +19,7 @@ from aws.faults import error
 from aws.state import STATE
 
 ACCOUNT = "123456789012"
+BATCH = f"arn:aws:batch:us-east-1:{ACCOUNT}"
 Environ = dict[str, Any]
 
 # S3's operations whose permission has another name.
@@ -101,18 +102,36 @@ def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Itera
 
 
 def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str, policies.Context]]:
-    batch = f"arn:aws:batch:us-east-1:{ACCOUNT}"
     action = f"batch:{operation}"
     if operation == "SubmitJob":
-        tags = {f"aws:RequestTag/{key}": value for key, value in (request.get("tags") or {}).items()}
-        for kind, name in (("job-definition", request["jobDefinition"]), ("job-queue", request["jobQueue"])):
-            yield action, name if name.startswith("arn:") else f"{batch}:{kind}/{name}", tags
-        if tags:
-            yield "batch:TagResource", f"{batch}:job/*", tags
+        context = _tags_of_request(request)
+        for resource in _submitted_with(request):
+            yield action, resource, context
+            # AWS asks for it on what a tagged job is submitted with, not on the job.
+            if context:
+                yield "batch:TagResource", resource, context
     elif operation in ("TerminateJob", "CancelJob"):
-        yield action, f"{batch}:job/{request['jobId']}", _tags_of_job(request["jobId"])
+        yield action, f"{BATCH}:job/{request['jobId']}", _tags_of_job(request["jobId"])
+    elif operation == "TerminateJobs":
+        for job_id in request.get("jobs") or []:
+            yield "batch:TerminateJob", f"{BATCH}:job/{job_id}", _tags_of_job(job_id)
     else:
         yield action, "*", {}
+
+
+def _submitted_with(request: dict[str, Any]) -> Iterator[str]:
+    """ARNs of a submission's queue and definition; of the latter with and without revision: AWS may ask for either."""
+    queue, definition = request["jobQueue"], request["jobDefinition"]
+    yield queue if queue.startswith("arn:") else f"{BATCH}:job-queue/{queue}"
+    name, _, revision = definition.rpartition("/")[2].partition(":")
+    yield f"{BATCH}:job-definition/{name}"
+    yield f"{BATCH}:job-definition/{name}:{revision or 1}"
+
+
+def _tags_of_request(request: dict[str, Any]) -> policies.Context:
+    tags = request.get("tags") or {}
+    keys: policies.Context = {"aws:TagKeys": list(tags)} if tags else {}
+    return {**keys, **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}
 
 
 def _tags_of_job(job_id: str) -> dict[str, str]:
