@@ -5,9 +5,10 @@
 #   tools/run.sh snakemake --cores 4
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/environment.sh
+source "$(command dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+root=$(builtin cd -- "$(command dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH="$root/.venv/bin:$root/.tools/bin:$PATH"
-unset PYTHONHOME PYTHONPATH
 if [[ -f $root/.tools/profile/config.yaml ]]; then
   export SNAKEMAKE_PROFILE="$root/.tools/profile" CONDA_CHANNEL_PRIORITY=strict
 fi

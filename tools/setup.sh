@@ -10,7 +10,9 @@
 # It runs on the bash 3.2 of macOS too: no associative arrays, no mapfile.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tools/environment.sh
+source "$(command dirname -- "${BASH_SOURCE[0]}")/environment.sh"
+root=$(builtin cd -- "$(command dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 state=$root/.tools
 log=$state/setup.log
@@ -328,6 +330,18 @@ make_venv() {
   stamp >"$venv/terraflow-stamp"
 }
 
+# .venv/bin/snakemake goes through tools/run.sh, so that it finds the same tools and the same environment.
+lead_snakemake_through_run() {
+  local text script=$venv/bin/snakemake
+  venv_ready || return 0
+  text=$(printf '#!/bin/sh\nexec %s python -P -m snakemake "$@"' "$(quoted "$root/tools/run.sh")")
+  if [[ $(cat "$script") != "$text" ]]; then
+    printf '%s\n' "$text" >"$script.part"
+    chmod +x "$script.part"
+    mv -f "$script.part" "$script"
+  fi
+}
+
 # ---- tools -----------------------------------------------------------------------------------------------------
 
 oldest() {
@@ -375,14 +389,15 @@ works() {
   [[ $1 != fastqc ]] || ls -liL "$2" "$(type -P java)" >"$state/fastqc-seen" 2>&1 || true
 }
 
+# quoted TEXT: as one word for a shell.
+quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
 # wrap TOOL PATH: puts it into .tools/bin, together with what lies beside it (FastQC's Java, for one).
 wrap() {
-  local quoted
-  quoted=$(printf '%s' "$2" | sed "s/'/'\\\\''/g")
   mkdir -p "$state/bin"
   # shellcheck disable=SC2016  # $PATH and $@ are for the script that is written
-  printf '#!/bin/sh\nPATH='\''%s'\'':$PATH\nexport PATH\nexec '\''%s'\'' "$@"\n' \
-    "${quoted%/*}" "$quoted" >"$state/bin/$1"
+  printf '#!/bin/sh\nPATH=%s:$PATH\nexport PATH\nexec %s "$@"\n' \
+    "$(quoted "${2%/*}")" "$(quoted "$2")" >"$state/bin/$1"
   chmod +x "$state/bin/$1"
 }
 
@@ -550,14 +565,17 @@ finish() {
 
 main() {
   mkdir -p "$state"
-  unset PYTHONHOME PYTHONPATH
   forget_own_path
   take_turns
   case ${1:-} in
     --uv) get_uv || finish ;;
-    --no-tools) make_venv ;;
+    --no-tools)
+      make_venv
+      lead_snakemake_through_run
+      ;;
     "")
       make_venv
+      lead_snakemake_through_run
       get_tools
       ;;
     *) say "unknown option $1; see the top of tools/setup.sh"; exit 2 ;;

@@ -1,5 +1,6 @@
-"""How many files a job may open at a time."""
+"""What a job starts with: how many files it may open at a time, and what its tools see of the environment."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -45,3 +46,46 @@ def test_large_limits(tmp_path: Path, soft: str, hard: str, expected: str) -> No
 def test_a_limit_that_can_not_be_raised_stays(tmp_path: Path) -> None:
     fake = "ulimit() { if (($# == 2)); then return 1; elif [[ $1 == -Hn ]]; then echo 4096; else echo 256; fi; }"
     assert limit(tmp_path, fake) == "256"
+
+
+def environment(folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """What a tool of a job sees that was started in `folder` with this environment."""
+    command = ["bash", "-c", f"source {SCRIPTS}/prelude.sh python {SCRIPTS}; env -0"]
+    env = {"PATH": os.environ["PATH"]} | env
+    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(pair.partition("=")[::2] for pair in done.stdout.split("\0") if pair)
+
+
+FOREIGN = """
+    BCFTOOLS_PLUGINS MPLBACKEND PYTHONSAFEPATH PYTHONWARNINGS _JAVA_OPTIONS REF_CACHE HTS_PATH GREP_OPTIONS XZ_OPT
+    ZSTD_CLEVEL MULTIQC_CONFIG_PATH MALLOC_PERTURB_ LC_ALL LC_NUMERIC PERL5LIB CLASSPATH ANYTHING_ELSE
+"""
+
+
+@pytest.mark.parametrize("name", FOREIGN.split())
+def test_tools_see_nothing_of_other_programs(tmp_path: Path, name: str) -> None:
+    assert name not in environment(tmp_path, {name: ""})
+
+
+@pytest.mark.parametrize("name", ["LD_LIBRARY_PATH", "CONDA_PREFIX", "OMP_NUM_THREADS", "https_proxy", "TZ", "TMPDIR"])
+def test_what_programs_need_to_start_stays(tmp_path: Path, name: str) -> None:
+    assert environment(tmp_path, {name: "kept"})[name] == "kept"
+
+
+# /proc is a folder in which nobody can make another one.
+@pytest.mark.parametrize("home", [{}, {"HOME": "/nonexistent"}, {"HOME": "/proc"}, {"XDG_CACHE_HOME": "/proc/x"}])
+def test_a_job_has_a_home_of_its_own(tmp_path: Path, home: dict[str, str]) -> None:
+    seen = environment(tmp_path, home)
+
+    assert Path(seen["HOME"]).parent == tmp_path / ".snakemake" / "scratch"
+    assert seen["XDG_CACHE_HOME"] == seen["HOME"]
+    assert seen["USER"] and seen["LOGNAME"]
+
+
+def test_caches_of_fonts_are_shared_by_jobs(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    assert environment(tmp_path, {"HOME": f"{tmp_path}/home"})["XDG_CACHE_HOME"] == f"{tmp_path}/home/.cache"
+
+
+def test_options_of_the_callers_shell_do_not_end_a_job(tmp_path: Path) -> None:
+    assert environment(tmp_path, {"SHELLOPTS": "noclobber", "BASHOPTS": "nullglob", "UID": "7", "not a name": ""})

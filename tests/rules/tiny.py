@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -370,19 +371,17 @@ def units_of(sample: str) -> dict[str, list[Read]]:
 
 
 def dying(folder: Path, tool: str, code: int, lines: int = 60, only: str = "") -> dict[str, str]:
-    """An environment in which `tool` (its subcommand `only`) dies with `code` after some lines of output.
-
-    The tool is taken over by a function of the shell, which comes before whatever stands on PATH.
-    """
+    """An environment in which `tool` (its subcommand `only`) dies with `code` after some lines of output."""
     folder.mkdir(parents=True, exist_ok=True)
-    fake = folder / f"dying_{tool}"
+    real = shlex.quote(str(shutil.which(tool)))
+    fake = folder / tool
     fake.write_text(
         "#!/bin/bash\n"
-        f'if [[ "{only}" && $1 != "{only}" ]]; then exec {tool} "$@"; fi\n'
-        f'{tool} "$@" | head -n {lines}\nexit {code}\n'
+        f'if [[ "{only}" && $1 != "{only}" ]]; then exec {real} "$@"; fi\n'
+        f'{real} "$@" | head -n {lines}\nexit {code}\n'
     )
     fake.chmod(0o755)
-    return {f"BASH_FUNC_{tool}%%": f'() {{ env -u "BASH_FUNC_{tool}%%" "{fake}" "$@"; }}'}
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 # --- results ---------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_PROGRAMS = ["bash", "sh", "env", "cat", "echo", "sed", "grep", "head", "tail", "sort", "xargs", "cut"]
-SMALL_PROGRAMS += ["cksum", "rm", "mkdir", "chmod", "dirname", "ls", "ln", "printf", "flock"]
+SMALL_PROGRAMS += ["cksum", "rm", "mv", "mkdir", "chmod", "dirname", "ls", "ln", "printf", "flock"]
 GOOD_TOOLS = {
     "bwa": "0.7.18",
     "samtools": "1.21",
@@ -128,6 +128,17 @@ def test_first_run_syncs_from_the_lock_and_second_installs_nothing(box: Box) -> 
     second = box.setup()
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
     assert box.calls() == []
+
+
+def test_snakemake_of_the_venv_goes_through_run_sh(box: Box) -> None:
+    box.tools(**GOOD_TOOLS)
+    assert box.setup().returncode == 0
+    # It is a module of the Python, which is here the one of the tests; not one of the folder it is started in.
+    (box.root / "snakemake.py").write_text("raise SystemExit('of the working directory')")
+
+    shown = box.run(str(box.root / ".venv" / "bin" / "snakemake"), "--version", PYTHONHOME="/none", CDPATH="/")
+
+    assert shown.stdout.count(".") == 2, shown.stderr
 
 
 def test_half_made_venv_is_made_anew(box: Box) -> None:

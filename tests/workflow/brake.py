@@ -1,6 +1,7 @@
 """Holds a tool or a script of a running workflow in the middle of its work, until a test has done something."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,36 +39,33 @@ class Brake:
         (self.folder / "go").touch()
 
 
-def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
-    """Holds the end of the output of `tool subcommand`, so that what reads it has most of it and can't finish.
+def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
+    """An environment in which bash runs `script` instead of `tool`; the tool itself is the script's function `real`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / tool
+    # Tools write the name they were called by into what they make.
+    real = f"exec -a {tool} {shlex.quote(str(shutil.which(tool)))}"
+    path.write_text(f'#!/bin/bash\nreal() ( {real} "$@" )\n{script}\n')
+    path.chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
-    A function of the shell comes before whatever stands on PATH.
-    """
-    folder.mkdir()
+
+def _held(folder: Path) -> str:
     waiting = f'touch "{folder}/held"; for ((i = 0; i < 10 * {PATIENCE}; i++)); do '
-    waiting += f'if [[ -e "{folder}/go" ]]; then break; fi; sleep 0.1; done'
-    held = f'command {tool} "$@" | {{ cat; {waiting}; }}'
-    text = f'() {{ if [[ $1 == {subcommand} ]]; then {held}; else command {tool} "$@"; fi; }}'
-    return Brake(folder, {f"BASH_FUNC_{tool}%%": text})
+    return waiting + f'if [[ -e "{folder}/go" ]]; then break; fi; sleep 0.1; done'
+
+
+def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
+    """Holds the end of the output of `tool subcommand`, so that what reads it has most of it and can't finish."""
+    script = f'if [[ $1 != {subcommand} ]]; then real "$@"; exit; fi\nset -o pipefail\n'
+    script += f'real "$@" | {{ cat; {_held(folder)}; }}'
+    return Brake(folder, stand_in(folder, tool, script))
 
 
 def on_decompress(folder: Path) -> Brake:
-    """Holds the script `decompress` when its outputs are written, before they get their names."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        "import pathlib, sys, time\n"
-        "if any(part.endswith('/decompress.py') for part in sys.orig_argv):\n"
-        "    rename = pathlib.Path.replace\n"
-        "    def replace(self, target):\n"
-        f"        folder = pathlib.Path({str(folder)!r})\n"
-        "        (folder / 'held').touch()\n"
-        f"        end = time.monotonic() + {PATIENCE}\n"
-        "        while not (folder / 'go').exists() and time.monotonic() < end:\n"
-        "            time.sleep(0.05)\n"
-        "        return rename(self, target)\n"
-        "    pathlib.Path.replace = replace\n"
-    )
-    return Brake(folder, {"PYTHONPATH": str(folder)})
+    """Holds the job of rule `decompress` when its outputs are written, before they get their names."""
+    script = f'if [[ "$*" == *" results/reads/"* ]]; then {_held(folder)}; fi\nreal "$@"'
+    return Brake(folder, stand_in(folder, "mv", script))
 
 
 class Started:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from brake import limited, why_no_mount
+from brake import limited, stand_in, why_no_mount
 from runs import Project, assert_same_results, assert_whole, output_of
 
 # All that these runs make: alignment and calling, but no pages about them.
@@ -15,10 +15,10 @@ VCF = "results/variants/all.vcf.gz"
 
 
 def test_a_tool_that_fails_within_a_pipe_is_shown_with_its_log(fresh: Project, kept: Project, done: Project) -> None:
-    dying = "command bwa \"$@\" | head -n 40 || true; echo 'the disk is on fire' >&2; return 3"
-    function = f'() {{ if [[ $1 == mem ]]; then {dying}; else command bwa "$@"; fi; }}'
+    dying = "real \"$@\" | head -n 40 || true; echo 'the disk is on fire' >&2; exit 3"
+    script = f'if [[ $1 == mem ]]; then {dying}; else real "$@"; fi'
 
-    first = fresh.run(VCF, env={"BASH_FUNC_bwa%%": function})
+    first = fresh.run(VCF, env=stand_in(fresh["bin"], "bwa", script))
 
     first.failed("Error in rule bwa_mem:", "logs/bwa_mem/", "the disk is on fire", ", in order: 0 3 ")
     assert "results/alignments" not in "\n".join(fresh.files())

@@ -9,6 +9,7 @@ from snakemake.utils import validate
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from environment import forget_shell_settings
 from places import problems_of_places
 from ploidy import PloidyError, problems_of_ploidy, read_ploidy
 from samples import SheetError, problems_of_fastqs, read_sheet
@@ -19,6 +20,9 @@ from settings import (
     problems_of_files,
     tidy,
 )
+
+
+forget_shell_settings(os.environ)
 
 
 def stop(what, problems):

@@ -30,6 +30,7 @@ def read_windows(path: Path) -> list[Window]:
 
 def draw(samples: dict[str, list[Window]], out: Path) -> None:
     """Writes the plot of `samples` as SVG, with contigs one after the other; same data, same bytes."""
+    mpl.rcdefaults()  # whatever a matplotlibrc of the user says
     mpl.rcParams["svg.hashsalt"] = "coverage"
     mpl.rcParams["text.parse_math"] = False  # names may hold a $
     figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")

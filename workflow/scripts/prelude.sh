@@ -5,7 +5,19 @@
 set -Eeuo pipefail
 
 PYTHON=$1 SCRIPTS=$2
-export PYTHONDONTWRITEBYTECODE=1
+
+# Tools see what is named here, and nothing else of where the run was started: settings of other installations, other
+# languages and other programs change results or end jobs. Credentials stay with Snakemake, which fetches what jobs read.
+for name in $(compgen -e); do
+  case $name in
+    PATH | HOME | USER | LOGNAME | TZ | TMPDIR | TMP | TEMP | TEMPDIR | PWD | XDG_CACHE_HOME) ;; # where it is
+    LD_* | DYLD_* | LOCPATH | LOCALE_ARCHIVE* | FONTCONFIG_* | NIX_* | CONDA_* | _CE_* | MAMBA_*) ;; # how programs start
+    *_NUM_THREADS | *_MAXIMUM_THREADS | SNAKEMAKE_*) ;; # what Snakemake says
+    *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE) ;; # the network
+    UID | EUID | PPID | SHELLOPTS | BASHOPTS) ;; # bash's own, read-only
+    *) unset -v "$name" ;;
+  esac
+done
 
 # Calling opens the alignments of all samples at once, merging all shards of a sample: more files than the 1,024 of Linux
 # or the 256 of macOS that a process may open unless it asks. Some programs walk through all numbers there could be, so
@@ -20,6 +32,14 @@ if [[ $(ulimit -Sn) != unlimited ]] && (($(ulimit -Sn) < files)); then ulimit -S
 # (A CRAM holds the first 20 bytes of its first name, which are thus the same for all jobs.)
 mkdir -p .snakemake/scratch
 SCRATCH=$(mktemp -d .snakemake/scratch/job.XXXXXXXX)
+
+# Numbers, dates and orders as in C, names of files in UTF-8. A home without settings, which can be written; caches of
+# fonts stay where they are, if they can be written. References of CRAM are named to each tool, so none is looked for.
+case $OSTYPE in darwin*) LC_CTYPE=UTF-8 ;; *) LC_CTYPE=C.UTF-8 ;; esac
+cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache} HOME=$PWD/$SCRATCH
+if [[ ! -w $cache ]] && ! mkdir "$cache" 2>/dev/null; then cache=$HOME; fi
+export LANG=C LC_CTYPE HOME XDG_CACHE_HOME="$cache" USER="${USER:-user}" LOGNAME="${LOGNAME:-user}"
+export REF_PATH=/nonexistent PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUTF8=1
 
 # finish STATUS: ends what still runs and takes the folder away. A full disk takes no log either: the terminal is told.
 exec 3>&2
@@ -68,6 +88,6 @@ padded() {
 
 if [[ ${3:-} == multiqc ]]; then
   multiqc() {
-    "$PYTHON" -m multiqc "$@"
+    "$PYTHON" -P -m multiqc "$@"
   }
 fi
