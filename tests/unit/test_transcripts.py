@@ -2,12 +2,13 @@
 
 import gzip
 import re
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from annotation import AnnotationError, checked
-from csq import TrialError, tried
+from csq import COLUMNS, HEADER, TrialError, command, tried
 from shared import Run
 from transcripts import Coding
 
@@ -35,7 +36,6 @@ def gene(name: str, parts: Iterable[Part], strand: str = "+", *, contig: str = "
 
 GOOD = gene("good", [(1, 300, "0")])
 PHASES = "whose phases (column 8) contradict the lengths of their coding sequences"
-ORIGIN = "across the origin of a circular contig"
 
 # What stands in a GFF3 beside a good gene; the reason for which the transcript `bad` is left out ("": it is not).
 BESIDE = {
@@ -61,18 +61,6 @@ BESIDE = {
     "no strand": (
         gene("bad", [(401, 500, "0")]).replace("CDS\t401\t500\t.\t+", "CDS\t401\t500\t.\t."),
         "without a strand",
-    ),
-    "across the origin": (CIRCLE + gene("bad", [(801, 1050, "0")]), ORIGIN),
-    "across the origin, circle told later": (gene("bad", [(801, 1050, "0")], "-") + CIRCLE, ORIGIN),
-    "across the origin, end before start": (
-        CIRCLE + gene("bad", [(801, 1050, "0")]).replace("\t1050\t", "\t150\t"),
-        ORIGIN,
-    ),
-    "a part across the origin": (CIRCLE + gene("bad", [(701, 730, "0"), (801, 950, "0")]), ORIGIN),
-    "chromosome of Ensembl Bacteria": (
-        CIRCLE.replace("region", "chromosome").replace("ID=c;", "ID=chromosome:c;Alias=x;")
-        + gene("bad", [(801, 901, "0")]),
-        ORIGIN,
     ),
 }
 
@@ -132,6 +120,64 @@ def test_csq_reads_what_is_mended(name: str, genome: Path, tmp_path: Path) -> No
     assert unread == set()
 
 
+# Genes across the origin of a circle, and the parts that csq reads in their place: strand, start, end and phase.
+CHROMOSOME = CIRCLE.replace("region", "chromosome").replace("ID=c;", "ID=chromosome:c;Alias=x;")
+ACROSS = {
+    "one part": (CIRCLE + gene("o", [(801, 1050, "0")]), ["+ 801 900 0", "+ 1 150 2"]),
+    "the circle told later": (gene("o", [(801, 1050, "0")]) + CIRCLE, ["+ 801 900 0", "+ 1 150 2"]),
+    "Ensembl Bacteria": (CHROMOSOME + gene("o", [(802, 1050, "0")]), ["+ 802 900 0", "+ 1 150 0"]),
+    "reverse": (CIRCLE + gene("o", [(801, 1050, "0")], "-"), ["- 801 900 0", "- 1 150 0"]),
+    "reverse, in a codon": (CIRCLE + gene("o", [(801, 1051, "1")], "-"), ["- 801 900 0", "- 1 151 1"]),
+    "reverse, split codon": (CIRCLE + gene("o", [(801, 1051, "0")], "-"), ["- 801 900 2", "- 1 151 0"]),
+    "no phase": (CIRCLE + gene("o", [(801, 1050, ".")]), ["+ 801 900 .", "+ 1 150 ."]),
+    "two parts, one before": (
+        CIRCLE + gene("o", [(701, 730, "0"), (801, 1050, "0")]),
+        ["+ 701 730 0", "+ 801 900 0", "+ 1 150 2"],
+    ),
+    "a part counted on behind the origin": (
+        CIRCLE + gene("o", [(801, 900, "0"), (911, 1050, "2")]),
+        ["+ 801 900 0", "+ 11 150 2"],
+    ),
+    "end before start": (
+        CIRCLE + gene("o", [(801, 1050, "0")]).replace("\t1050\t", "\t150\t"),
+        ["+ 801 900 0", "+ 1 150 2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("beside", ["", GOOD])
+@pytest.mark.parametrize("name", ACROSS)
+def test_genes_across_the_origin_are_read_in_parts(
+    name: str, beside: str, genome: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, parts = ACROSS[name]
+    out = passed(text + beside)
+    told = capsys.readouterr().err
+    assert told.startswith("warning: a.gff: across the origin of a circular contig: ")
+    assert "transcript:o" in told
+    assert told.count("\n") == 1
+    rows = [line.split("\t") for line in out.splitlines()]
+    found = [" ".join([row[6], *row[3:5], row[7]]) for row in rows if row[2] == "CDS" and "good" not in row[8]]
+    assert found == parts
+    names = {"o:before_origin", "o:after_origin"} | ({"good"} if beside else set())
+    assert silent(out, genome, tmp_path) == (names, set())
+
+
+def test_a_change_behind_the_origin_is_that_of_its_codon(genome: Path, tmp_path: Path) -> None:
+    """The part before the origin ends within a codon; amino acids behind it are those of the gene read in a circle."""
+    gff = tmp_path / "a.gff"
+    gff.write_text(passed(ACROSS["one part"][0]))
+    whole = SEQUENCE[800:] + SEQUENCE[:150]
+    assert whole[102:105] == "GGC"
+    # The third base of the contig is the 103rd of the gene and the first of its 35th codon, which becomes TGC.
+    calls = f"{HEADER}##contig=<ID=c,length={LENGTH}>\n{COLUMNS}c\t3\t.\tG\tT\t9\tPASS\t.\tGT\t1/1\n"
+    done = subprocess.run(
+        command("LCSQ", str(genome), str(gff), "v"), input=calls, capture_output=True, text=True, check=True
+    )
+    change = re.findall(r"LCSQ=\w+\|Go\|o:after_origin\|protein_coding\|\+\|1(\w)>1(\w)", done.stdout)
+    assert change == [("G", "C")]
+
+
 REFUSED = {
     "behind the end of a linear contig": (
         gene("a", [(801, 950, "0")]),
@@ -154,6 +200,14 @@ def test_what_can_be_no_annotation_of_the_reference_is_refused_with_its_line(nam
     with pytest.raises(AnnotationError) as caught:
         passed(GOOD + text)
     assert str(caught.value).startswith(message)
+
+
+def test_coding_sequences_without_a_transcript_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """As Prokka writes them: no line has a Parent."""
+    assert passed(GOOD + "c\tx\tCDS\t401\t500\t.\t+\t0\tID=X_1;locus_tag=X_1\n" * 2) == GOOD
+    assert capsys.readouterr().err == (
+        "warning: a.gff: left out, so without consequences: 2 coding sequences (CDS) without a Parent\n"
+    )
 
 
 def test_nothing_left_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

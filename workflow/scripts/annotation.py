@@ -9,13 +9,19 @@ from pathlib import Path
 
 from decompressed import open_decompressed
 from fastq_stream import FastqError
+from origin import Origins, line_of
 from ploidy import read_contigs
-from transcripts import PARTS, Feature, Survey, feature_of
+from transcripts import Feature, Survey, feature_of
 
 MARK = b"\xef\xbb\xbf"  # a byte-order mark
 ENSEMBL = (
     "expected Ensembl's GFF3, with ID=transcript:…, Parent=gene:… and biotype=… in its ninth column, "
     "and CDS lines with Parent=transcript:…"
+)
+
+CUT = (
+    "csq sees the parts before and after the origin as two transcripts; amino acids of the one that lacks the start "
+    "are counted from its own first codon, and the codon at the origin has no consequences"
 )
 
 
@@ -27,26 +33,32 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
     """The lines of the GFF3 file `name` that csq can use, with Unix line ends and one parent for each part.
 
     `read` gives the file's lines, from the start each time it is called. Contigs that the reference lacks and
-    transcripts that csq can't use are left out, and named on stderr. A feature across the origin of a circular contig
-    (`Is_circular`) may end behind the contig's end, or before its own start.
+    transcripts that csq can't use are left out, transcripts across the origin of a circular contig (`Is_circular`) are
+    cut in two; both are named on stderr.
 
     Raises AnnotationError for another feature behind the end of its contig, and when no contig is one of the
     reference's, or no coding transcript is left.
     """
-    survey, absent, anything = _survey(read(), contigs, name)
-    if not anything:
-        raise AnnotationError(
-            f"{name}: none of its contigs ({_some(absent)}) is one of the reference's ({_some(contigs)}); "
-            "rename them, or use the annotation that belongs to the reference"
-        )
+    origins, absent = _origins(read(), contigs, name)
+    survey = Survey()
+    orphans = 0
+    for _, _, feature in _features(read(), name):
+        for piece in origins.cut(feature) if feature else ():
+            survey.add(piece)
+        orphans += feature is not None and feature.type == b"CDS" and not feature.parents and origins.inside(feature)
     left_out: dict[str, list[str]] = defaultdict(list)
-    without: set[bytes] = set(survey.across)
+    without: set[bytes] = set()
     for transcript, reason in survey.left_out():
         without.add(transcript)
-        if transcript in survey.coding or transcript in survey.across:
-            left_out[reason].append(transcript.decode(errors="replace"))
+        left_out[reason].append(transcript.decode(errors="replace"))
     for reason, transcripts in left_out.items():
         print(f"warning: {name}: left out, so without consequences: {_some(transcripts)}: {reason}", file=sys.stderr)
+    if orphans:
+        what = f"{orphans} coding sequences (CDS) without a Parent"
+        print(f"warning: {name}: left out, so without consequences: {what}", file=sys.stderr)
+    if origins.across:
+        cut = [transcript.decode(errors="replace") for transcript in origins.across]
+        print(f"warning: {name}: across the origin of a circular contig: {_some(cut)}: {CUT}", file=sys.stderr)
     if absent:
         print(f"{name}: not in the reference, and so not used: {_some(absent)}", file=sys.stderr)
     if not survey.coding.keys() - without:
@@ -55,39 +67,39 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
     for _, line, feature in _features(read(), name):
         if feature is None:
             yield line + b"\n"
-        elif 1 <= feature.start <= feature.end <= contigs.get(feature.contig.decode(errors="replace"), 0):
-            yield from _without(line, feature, without)
+            continue
+        for piece in origins.cut(feature):
+            if not without & {piece.id, *piece.parents}:
+                yield line_of(line.split(b"\t"), piece, feature) + b"\n"
 
 
-def _survey(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> tuple[Survey, dict[str, None], bool]:
-    """What the file says of genes, the contigs that the reference lacks, and whether there is a feature on another."""
-    survey = Survey()
+def _origins(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> tuple[Origins, dict[str, None]]:
+    """What goes across origins of circular contigs, and the contigs that the reference lacks."""
+    origins = Origins({contig.encode(): length for contig, length in contigs.items()})
     absent: dict[str, None] = {}
-    circular: set[bytes] = set()
     outside: list[tuple[int, Feature]] = []
     anything = False
     for number, _, feature in _features(lines, name):
         if feature is None:
             continue
-        contig = feature.contig.decode(errors="replace")
-        if contig not in contigs:
-            absent[contig] = None
+        if feature.contig not in origins.contigs:
+            absent[feature.contig.decode(errors="replace")] = None
             continue
         anything = True
         if feature.circular:
-            circular.add(feature.contig)
-        if 1 <= feature.start <= feature.end <= contigs[contig]:
-            survey.add(feature)
-        else:
+            origins.circular.add(feature.contig)
+        if not origins.inside(feature):
             outside.append((number, feature))
+    if not anything:
+        raise AnnotationError(
+            f"{name}: none of its contigs ({_some(absent)}) is one of the reference's ({_some(contigs)}); "
+            "rename them, or use the annotation that belongs to the reference"
+        )
     for number, feature in outside:
-        length = contigs[feature.contig.decode()]
-        # Across the origin the end counts on behind the contig's end (GFF3 1.26, Circular Genomes), or begins anew.
-        crosses = 1 <= feature.start <= length and feature.end <= 2 * length
-        if feature.contig not in circular or feature.circular or not crosses:
-            raise AnnotationError(f"{name}, line {number}: {_outside(feature, length)}")
-        survey.add_across(feature)
-    return survey, absent, anything
+        if not origins.crosses(feature):
+            raise AnnotationError(f"{name}, line {number}: {_outside(feature, origins.contigs[feature.contig])}")
+        origins.add(feature)
+    return origins, absent
 
 
 def _outside(feature: Feature, length: int) -> str:
@@ -119,18 +131,6 @@ def _features(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, F
                 "release, or convert it (`gffread -O`, AGAT)"
             )
         yield number, line, feature_of(fields)
-
-
-def _without(line: bytes, feature: Feature, left_out: set[bytes]) -> Iterator[bytes]:
-    """A feature's line, for each of its parents that is not left out."""
-    if feature.id in left_out:
-        return
-    parents = [parent for parent in feature.parents if parent not in left_out]
-    if len(parents) == len(feature.parents) and (len(parents) < 2 or feature.type not in PARTS):
-        yield line + b"\n"
-        return
-    for parent in parents:
-        yield line.replace(b"Parent=" + b",".join(feature.parents), b"Parent=" + parent) + b"\n"
 
 
 def _some(names: Iterable[str]) -> str:

@@ -90,8 +90,6 @@ class Survey:
     parent: dict[bytes, bytes] = field(default_factory=dict)
     """The gene of each transcript."""
     genes: set[bytes] = field(default_factory=set)
-    across: set[bytes] = field(default_factory=set)
-    """IDs of what goes across the origin of a circular contig, and of what a part of it belongs to."""
 
     def add(self, feature: Feature) -> None:
         """Takes a feature into account."""
@@ -105,19 +103,10 @@ class Survey:
         elif feature.id:
             self.genes.add(feature.id)
 
-    def add_across(self, feature: Feature) -> None:
-        """Takes a feature into account that goes across the origin of a circular contig."""
-        self.across |= {feature.id, *feature.parents} - {b""}
-
     def left_out(self) -> Iterator[tuple[bytes, str]]:
-        """Each transcript that csq can't use, with the reason."""
-        for transcript in sorted(self.across | self.parent.keys()):
-            if transcript in self.across or self.parent[transcript] in self.across:
-                yield transcript, "across the origin of a circular contig"
+        """Each coding transcript that csq can't use, with the reason."""
         for transcript, coding in self.coding.items():
             gene = self.parent.get(transcript)
-            if transcript in self.across or gene in self.across:
-                continue
             if gene is not None and gene not in self.genes:
                 yield transcript, "whose gene the file doesn't hold"
             elif coding.strand not in (b"+", b"-"):
