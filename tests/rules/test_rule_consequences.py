@@ -89,6 +89,21 @@ def test_csq_is_tried_on_each_coding_transcript(finished: Project) -> None:
     assert "warning" not in finished.log("csq")
 
 
+def test_transcripts_without_consequences_are_told_on_the_terminal(copy: Copy) -> None:
+    project = copy("reference")
+    first, last = LENGTHS["chr1"] - 29, LENGTHS["chr1"]
+    lost = gff().replace("G1", "G2").replace("T1", "T2").replace(f"\t{CDS[0]}\t", f"\t{first}\t")
+    unread = lost.replace(f"\t{CDS[1]}\t", f"\t{last}\t").replace("ID=transcript:T2", "ID=transcript:T3")
+    wrong = gff().replace("G1", "G4").replace("T1", "T4").replace("\t0\tID=CDS", "\t0\tID=CDS:x;Note=CDS")
+    twice = "".join(line.replace("\t0\t", "\t1\t") + "\n" for line in wrong.splitlines() if "\tCDS\t" in line)
+    project.write("genes.gff3", gff() + unread + wrong + twice)
+
+    run = project.rule("annotation csq", ANNOTATION, "results/reference/annotation.tsv").succeeded()
+
+    assert "warning: genes.gff3: left out, so without consequences: transcript:T4: whose phases" in run.text
+    assert "warning: genes.gff3: bcftools csq has no consequences for 1 of 2 coding transcripts: T2" in run.text
+
+
 def test_annotation_of_which_csq_reads_nothing_fails_before_alignment(copy: Copy) -> None:
     project = copy("reference")
     project.write("genes.gff3", gff().replace("Parent=transcript:T1", "Parent=gene:G1"))

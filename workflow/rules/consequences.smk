@@ -32,6 +32,7 @@ rule annotation:
         exec 2>{log}
         stage {output}
         script annotation --gff={input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
+        grep '^warning' {log} >&3 || true
         publish {output}
         """
 
@@ -63,6 +64,7 @@ rule csq:
         cp {input.genome[1]} $SCRATCH/genome.fa.fai
         script csq --gff {input.gff} --genome $SCRATCH/genome.fa --name={params.name:q} --folder $SCRATCH \
             --out $SCRATCH/{output}
+        grep '^warning' {log} >&3 || true
         publish {output}
         """
 

@@ -39,6 +39,8 @@ class Origins:
 
     def cut(self, feature: Feature) -> Iterator[Feature]:
         """What a feature becomes: itself, its pieces on both sides of the origin, or nothing where it has no place."""
+        if feature.contig not in self.contigs:
+            return
         if feature.type in PARTS:
             for parent in feature.parents:
                 yield from self._cut_part(replace(feature, parents=(parent,)), parent)
