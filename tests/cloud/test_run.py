@@ -27,7 +27,7 @@ TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {
     **{"lane": 3, "alignment": 2, "bcftools_call": 4, "windows": 2},
     **dict.fromkeys(("reference", "bwa_index", "annotation", "csq", "filters", "variants", "consequences"), 1),
-    **dict.fromkeys(("bcftools_stats", "variant_table", "coverage_plot", "versions", "multiqc"), 1),
+    **dict.fromkeys(("bcftools_stats", "variant_table", "coverage_plot", "calling_reads", "versions", "multiqc"), 1),
 }
 
 
@@ -112,7 +112,7 @@ def test_the_demo(lab: Laboratory) -> None:
     folder = simulated(lab)
     reads = sum(path.stat().st_size for path in folder.glob("reads/*"))
     dry = lab.run("--dry-run", run="demo")
-    assert re.search(r"^total +36$", dry, re.MULTILINE)
+    assert re.search(r"^total +37$", dry, re.MULTILINE)
     assert lab.jobs("demo") == []
     staged = lab.keys("raw/") | lab.keys("reference/")
     lab.aws.requests(forget=True)

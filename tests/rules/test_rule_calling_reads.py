@@ -1,8 +1,8 @@
-"""Which reads go into calling: those of pairs of any distance and orientation, each left out for a reason that is told."""
+"""Which reads go into calling: those of pairs of any distance and orientation; the others are counted by reason."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from tiny import (
@@ -13,16 +13,23 @@ from tiny import (
     Project,
     Read,
     Site,
+    alignments,
     calls,
     fasta,
     fragments,
     genotypes,
+    output_of,
+    pair,
     planted_genotypes,
+    read_json,
     reverse_complement,
+    table,
     text_of,
 )
 
 VCF = "results/variants/all.vcf.gz"
+TABLE = "results/qc/calling_reads.tsv"
+GENOME_FA = "results/reference/genome.fa"
 CALLING = "ploidy windows filters bcftools_call variants"
 
 
@@ -38,7 +45,10 @@ def with_mates_elsewhere(pairs: list[Fragment]) -> list[Fragment]:
     """First reads with the second read of a fragment far away, often on another contig."""
     half = len(pairs) // 2
     seconds = [second for _, second in pairs[half:] + pairs[:half]]
-    return [(first, changed(Read(first.name, "", ""), second.sequence)) for (first, _), second in zip(pairs, seconds)]
+    return [
+        (first, changed(Read(first.name, "", ""), second.sequence))
+        for (first, _), second in zip(pairs, seconds, strict=True)
+    ]
 
 
 # Libraries of the same fragments, by what is wrong with their pairs.
@@ -52,15 +62,33 @@ LIBRARIES: dict[str, Callable[[list[Fragment]], list[Fragment]]] = {
 }
 
 
+def copies(pairs: list[Fragment]) -> list[Fragment]:
+    """One fragment again and again."""
+    return [pair(str(number), *(read.sequence for read in pairs[0])) for number in range(40)]
+
+
+def foreign(pairs: list[Fragment]) -> list[Fragment]:
+    """As many reads of another genome as of this one, as single ends of pairs."""
+    bases = Random("foreign")
+    return [
+        mates if number % 2 else pair(str(number), *("".join(bases.choices("ACGT", k=100)) for _ in mates))
+        for number, mates in enumerate(pairs[:60])
+    ]
+
+
+# Libraries that say nothing about most variants.
+WITHOUT_VARIANTS = {"copies": copies, "foreign": foreign}
+
+
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One sample for each library, all of them with the variants of PLAIN, called together."""
+    """One sample for each library, with the variants of PLAIN, called together."""
     project = Project(
         tmp_path_factory.mktemp("libraries"), {"reference": {"fasta": "ref.fa"}, "calling": {"windows": 3}}
     )
     project.write("ref.fa", fasta(GENOME))
     pairs = [mates for mates in fragments(PLAIN) if not mates[0].name.endswith(":dup")]
-    for name, library in LIBRARIES.items():
+    for name, library in (LIBRARIES | WITHOUT_VARIANTS).items():
         files = [
             project.write(f"reads/{name}_{mate}.fastq", text_of(reads))
             for mate, reads in enumerate(zip(*library(pairs), strict=True), start=1)
@@ -87,5 +115,75 @@ def test_slices_yield_the_same_calls_of_pairs_that_reach_beyond_them(libraries: 
 
     libraries.rule(f"{CALLING} slices", VCF, options=[*NO_DISK_IN_COMMON, "--forcerun", "bcftools_call"]).succeeded()
 
-    assert len(libraries.files("results/slices")) == 3 * len(LIBRARIES)
+    assert len(libraries.files("results/slices")) == 3 * len(LIBRARIES | WITHOUT_VARIANTS)
     assert calls(libraries[VCF]) == whole
+
+
+# --- calling_reads ---------------------------------------------------------------------------------
+
+SAMPLES = (*LIBRARIES, *WITHOUT_VARIANTS)
+OUT_OF_CALLING = ("unaligned", "secondary", "quality fail", "duplicate", "low mapping quality")
+
+
+@pytest.fixture(scope="module")
+def counted(libraries: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """The table of the libraries' reads, and what the run that made it printed; reads of low quality are left out."""
+    project = libraries.copy(tmp_path_factory.mktemp("counted"), "reference", "alignments", "reads")
+    project.config["calling"] |= {"min_mapping_quality": 50, "max_depth": 35}
+    return project, project.rule("windows samtools_stats calling_reads", TABLE).succeeded().text
+
+
+def row_of(project: Project, sample: str) -> dict[str, str]:
+    return next(row for row in table(project[TABLE]) if row["sample"] == sample)
+
+
+def cram(project: Project, sample: str) -> Path:
+    return project[f"results/alignments/{sample}.cram"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_called_and_left_out_are_all_that_the_alignments_hold(counted: tuple[Project, str], sample: str) -> None:
+    project, _ = counted
+    row, records = row_of(project, sample), alignments(cram(project, sample), project[GENOME_FA])
+
+    assert int(row["records"]) == len(records)
+    assert int(row["into calling"]) + sum(int(row[reason]) for reason in OUT_OF_CALLING) == len(records)
+    assert int(row["reads"]) == read_json(project[f"results/reads/{sample}/L1.counts.json"])["reads"]
+    assert int(row["unaligned"]) == sum(bool(record.flag & 0x4) for record in records)
+    assert int(row["duplicate"]) == sum(record.flag & 0x404 == 0x400 for record in records)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_into_calling_goes_what_a_pileup_shows(counted: tuple[Project, str], sample: str) -> None:
+    project, _ = counted
+    options = ["-A", "-B", "-x", "-Q", "0", "-q", "50", "-d", "0", "--output-extra", "QNAME,FLAG"]
+    pileup = output_of("samtools", "mpileup", *options, "-f", project[GENOME_FA], cram(project, sample))
+    seen = {
+        record
+        for line in pileup.splitlines()
+        for record in zip(*(field.split(",") for field in line.split("\t")[6:8]), strict=True)
+    }
+
+    assert int(row_of(project, sample)["into calling"]) == len(seen - {("*", "*")})
+
+
+# Words of the warning of each sample that has one.
+REMARKS = {
+    "second_failed": "50.0 % of the reads align nowhere",
+    "second_of_one_base": "50.0 % of the reads align nowhere",
+    "foreign": "50.0 % of the reads align nowhere",
+    "copies": "",
+    "outward": "reads lie over one base, and calling takes no more than calling.max_depth, 35",
+}
+
+
+@pytest.mark.parametrize("sample", REMARKS)
+def test_end_of_the_run_warns_of_losses_but_not_of_duplicates(counted: tuple[Project, str], sample: str) -> None:
+    project, printed = counted
+    warnings = [line for line in printed.splitlines() if line.startswith(f"WARNING: sample {sample}: ")]
+
+    assert len(warnings) == bool(REMARKS[sample])
+    assert all(REMARKS[sample] in line and TABLE in line for line in warnings)
+    assert REMARKS[sample] in row_of(project, sample)["remarks"]
+    if sample == "copies":
+        assert int(row_of(project, sample)["duplicate"]) == 78

@@ -56,8 +56,11 @@ def depths(found: list[Record]) -> Counter[tuple[str, int]]:
 
 
 def statistics_of(sample: str) -> list[str]:
-    tables = [f"results/qc/samtools/{sample}.{name}" for name in ("header.sam", "stats.txt", "flagstat.txt")]
-    return [*tables, *(f"results/qc/coverage/{sample}.{name}.tsv" for name in ("contigs", "windows"))]
+    tables = [
+        f"results/qc/samtools/{sample}.{name}" for name in ("header.sam", "stats.txt", "flagstat.txt", "flags.tsv")
+    ]
+    coverage = ("contigs.tsv", "windows.tsv", "deepest.txt")
+    return [*tables, *(f"results/qc/coverage/{sample}.{name}" for name in coverage)]
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +216,9 @@ def pages(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     tables = [f"qc/{name}" for name in ("fastqc", "samtools", "bcftools", "coverage")]
     project = finished.copy(tmp_path_factory.mktemp("pages"), *tables)
     targets = ["coverage/coverage.svg", "versions.tsv", "multiqc.html", "multiqc_data.zip"]
-    project.rule("coverage_plot versions multiqc", *(f"results/qc/{name}" for name in targets)).succeeded()
+    project.rule(
+        "coverage_plot versions calling_reads multiqc", *(f"results/qc/{name}" for name in targets)
+    ).succeeded()
     return project
 
 
@@ -286,10 +291,10 @@ def table_of(archive: Path, name: str) -> dict[str, dict[str, str]]:
 
 def test_general_statistics_bear_the_names_of_the_sheet(pages: Project) -> None:
     rows = table_of(pages["results/qc/multiqc_data.zip"], "multiqc_general_stats.txt")
-    lanes = {f"{NASTY}.L.1", f"{NASTY}.L.1 R1", f"{NASTY}.L.1 R2", f"{NASTY}.single+1.single"}
-    lanes |= {f"{PLAIN}.L1", f"{PLAIN}.L1 R1", f"{PLAIN}.L1 R2"}
+    lanes = {f"{NASTY} L.1", f"{NASTY} L.1 R1", f"{NASTY} L.1 R2", f"{NASTY} single+1 single"}
+    lanes |= {f"{PLAIN} L1", f"{PLAIN} L1 R1", f"{PLAIN} L1 R2"}
 
-    assert {name for name in rows if name.removesuffix(".vcf.gz") != "all"} == {*SAMPLES, *lanes}
+    assert set(rows) == {*SAMPLES, *lanes, "all samples"}
     for sample in SAMPLES:
         filled = {name for name, value in rows[sample].items() if value}
         assert any(name.startswith("samtools_stats") for name in filled)
@@ -303,7 +308,7 @@ def test_fastqc_section_has_all_lanes_with_their_reads(pages: Project) -> None:
         for unit, reads in units_of(sample).items():
             single = unit.startswith("single")
             for mate in ["single"] if single else ["R1", "R2"]:
-                expected[f"{sample}.{unit}.{mate}"] = len(reads) if single else len(reads) // 2
+                expected[f"{sample} {unit} {mate}"] = len(reads) if single else len(reads) // 2
 
     assert {name: float(row["Total Sequences"]) for name, row in rows.items()} == expected
 

@@ -13,6 +13,7 @@ from runs import Project
 SHOWN = {
     "results/variants/all.consequences.tsv": ("Variants", "Changes in coding sequence"),
     "results/qc/variants/all.tsv": ("Variants", "Variants of each sample that pass all filters"),
+    "results/qc/calling_reads.tsv": ("Alignments", "Alignments that variants are called from"),
     "results/qc/coverage/coverage.svg": ("Coverage", "Mean depth in windows along the reference"),
     "results/qc/multiqc.html": ("Quality", "Quality of reads, alignments and variants"),
     "results/qc/versions.tsv": ("Software", "Versions as the result files themselves name them"),

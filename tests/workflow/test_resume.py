@@ -12,7 +12,7 @@ CALLING = {"bcftools_call all 1", "bcftools_call all 2"}
 FROM_VARIANTS = {"variants all", "bcftools_stats all", "variant_table all", "consequences all", "multiqc", "versions"}
 FROM_CALLING = CALLING | FROM_VARIANTS | {"all"}
 # Other statistics of alignments that follow a sample's.
-COVERAGE = {"coverage_plot"}
+COVERAGE = {"coverage_plot", "calling_reads"}
 
 Change = Callable[[Project], object]
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import snakemake
 from html_report import write_report
 from lock import LockedError, hold_lock
+from losses import warn_of_losses
 from snakemake.io import get_flag_value
 from snakemake_interface_executor_plugins.settings import (
     DeploymentMethod,

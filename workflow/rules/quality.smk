@@ -1,5 +1,6 @@
 # What the reads, alignments and variants are worth: tables, one page of them all, and what the report shows.
 REPORTS = Path(workflow.basedir) / "report"
+CALLING_READS = "results/qc/calling_reads.tsv"
 
 
 rule samtools_stats:
@@ -13,8 +14,10 @@ rule samtools_stats:
         header="results/qc/samtools/{sample}.header.sam",
         stats="results/qc/samtools/{sample}.stats.txt",
         flagstat="results/qc/samtools/{sample}.flagstat.txt",
+        flags="results/qc/samtools/{sample}.flags.tsv",
         contigs="results/qc/coverage/{sample}.contigs.tsv",
         windows="results/qc/coverage/{sample}.windows.tsv",
+        deepest="results/qc/coverage/{sample}.deepest.txt",
     log:
         "logs/samtools_stats/{sample}.log",
     benchmark:
@@ -35,9 +38,52 @@ rule samtools_stats:
         samtools view -H {input.alignment} >$SCRATCH/{output.header}
         samtools stats --reference {input.genome[0]} {input.alignment} >$SCRATCH/{output.stats}
         samtools flagstat {input.alignment} >$SCRATCH/{output.flagstat}
+        # Records by flag and mapping quality, which are all that a CRAM is decoded for (samtools(1), required_fields).
+        samtools view --input-fmt-option required_fields=0x12 -T {input.genome[0]} {input.alignment} \
+            | awk -F '\t' -v OFS='\t' '{{ n[$2 OFS $5]++ }} END {{ for (key in n) print key, n[key] }}' \
+            | sort -n -k 1,1 -k 2,2 >$SCRATCH/{output.flags}
         samtools coverage --reference {input.genome[0]} -o $SCRATCH/{output.contigs} {input.alignment}
         samtools depth -aa --reference {input.genome[0]} {input.alignment} \
-            | awk -f "$SCRIPTS/mean_depth.awk" {input.windows} - >$SCRATCH/{output.windows}
+            | awk -v deepest=$SCRATCH/{output.deepest} -f "$SCRIPTS/mean_depth.awk" {input.windows} - >$SCRATCH/{output.windows}
+        publish {output}
+        """
+
+
+rule calling_reads:
+    """How many of each sample's reads go into calling, and why the others are left out."""
+    input:
+        flags=collect("results/qc/samtools/{sample}.flags.tsv", sample=SAMPLES),
+        deepest=collect("results/qc/coverage/{sample}.deepest.txt", sample=SAMPLES),
+    output:
+        report(
+            CALLING_READS,
+            category="Alignments",
+            labels={"table": "reads into calling"},
+            caption="../report/calling_reads.rst",
+        ),
+    log:
+        "logs/calling_reads.log",
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500, 1.2),
+        runtime=minutes(10),
+    params:
+        samples=list(SAMPLES),
+        limits=(
+            f"--min-mapping-quality {config['calling']['min_mapping_quality']} "
+            f"--max-depth {config['calling']['max_depth']}"
+        ),
+    shell:
+        r"""
+        exec 2>{log}
+        stage {output}
+        printf '%s\n' {input.flags:q} >$SCRATCH/flags.txt
+        printf '%s\n' {input.deepest:q} >$SCRATCH/deepest.txt
+        script calling_reads --samples {params.samples} --flags $SCRATCH/flags.txt --deepest $SCRATCH/deepest.txt \
+            {params.limits} --out $SCRATCH/{output}
         publish {output}
         """
 
@@ -176,6 +222,7 @@ rule multiqc:
         ),
         coverage=collect("results/qc/coverage/{sample}.contigs.tsv", sample=SAMPLES),
         variants=collect("results/qc/bcftools/{callset}.stats.txt", callset=CALLSETS),
+        calling_reads=CALLING_READS,
     output:
         page=report(
             "results/qc/multiqc.html",
@@ -195,12 +242,22 @@ rule multiqc:
         runtime=minutes(15, 0.1),
     params:
         config=REPORTS / "multiqc.yaml",
+        joint="--joint" if JOINT else "",
     shell:
         r"""
         exec 2>{log}
         stage {output}
-        printf '%s\n' {input} >$SCRATCH/files.txt
-        multiqc --no-version-check --no-ansi --config {params.config:q} --file-list $SCRATCH/files.txt \
-            --zip-data-dir --outdir $SCRATCH/$(dirname {output.page}) --filename multiqc.html
+        printf '%s\n' {input.fastqc:q} {input.samtools:q} {input.coverage:q} {input.variants:q} >$SCRATCH/files.txt
+        script multiqc_input --files $SCRATCH/files.txt --calling-reads {input.calling_reads:q} {params.joint} \
+            --folder $SCRATCH/multiqc --list $SCRATCH/list.txt --config $SCRATCH/names.json
+        # MultiQC takes settings from the home and the working folder, and from variables; the page's are here.
+        scratch=$(cd "$SCRATCH" && pwd)
+        unset "${{!MULTIQC_@}}"
+        (
+            cd "$scratch/multiqc"
+            HOME=$scratch XDG_CONFIG_HOME=$scratch multiqc --no-version-check --no-ansi --config {params.config:q} \
+                --config ../names.json --file-list ../list.txt --zip-data-dir \
+                --outdir "$scratch/$(dirname {output.page})" --filename multiqc.html
+        )
         publish {output}
         """
