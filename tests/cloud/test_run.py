@@ -112,7 +112,7 @@ def test_the_demo(lab: Laboratory) -> None:
     folder = simulated(lab)
     reads = sum(path.stat().st_size for path in folder.glob("reads/*"))
     dry = lab.run("--dry-run", run="demo")
-    assert re.search(r"^total +37$", dry, re.MULTILINE)
+    assert re.search(r"^total +38$", dry, re.MULTILINE)
     assert lab.jobs("demo") == []
     staged = lab.keys("raw/") | lab.keys("reference/")
     lab.aws.requests(forget=True)
