@@ -21,7 +21,6 @@ from settings import (
     tidy,
 )
 
-
 forget_shell_settings(os.environ)
 
 

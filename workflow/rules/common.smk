@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 import snakemake
+from csq import stages as csq_stages
 from html_report import write_report
 from lock import LockedError, hold_lock
 from losses import warn_of_losses
@@ -171,6 +172,11 @@ def soft_filters():
         for name, expression in FILTERS.items()
     )
     return "".join(stages)
+
+
+def consequences_stage(wildcards, input):
+    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation."""
+    return csq_stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
 
 
 def fastqc_reports(ext):

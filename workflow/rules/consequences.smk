@@ -1,13 +1,6 @@
 # What coding variants do to proteins, when the configuration names an annotation.
-from csq import stages
-
 ANNOTATION = "results/reference/annotation.gff.gz"
 TRIED_CSQ = "results/reference/annotation.tsv"
-
-
-def consequences_stage(wildcards, input):
-    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation."""
-    return stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
 
 
 rule annotation:
