@@ -1,0 +1,114 @@
+"""Snakemake logger plugin: a line for each job that a person can scan, instead of all its files.
+
+`snakemake --logger brief` shows times, rules, wildcards and the first output of a job, with paths cut short.
+Errors, warnings and all other messages are Snakemake's own, and so is the log file, which has every file and reason.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from logging import LogRecord
+from typing import Any, Optional
+
+from snakemake.logging import ColorizingTextHandler, DefaultFormatter
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
+
+from .words import done, job_line
+
+__all__ = ["LogHandler", "LogHandlerSettings"]
+
+
+@dataclass
+class LogHandlerSettings(LogHandlerSettingsBase):
+    """Settings of the plugin."""
+
+    hide: Optional[str] = field(  # noqa: UP045  # Snakemake makes an argument of it, and knows no other spelling
+        default=None,
+        metadata={
+            "help": "Beginning of paths that is not shown, such as the default storage prefix "
+            "(example: --logger-brief-hide s3://bucket/runs/main/)",
+            "env_var": False,
+            "required": False,
+        },
+    )
+
+
+class LogHandler(LogHandlerBase):
+    """Writes to the terminal what Snakemake's own handler writes, but for jobs."""
+
+    def __post_init__(self) -> None:
+        """Writes to where Snakemake would: stderr, unless it was told otherwise."""
+        given = self.common_settings
+        formatter = Formatter(given.quiet, given.show_failed_logs)
+        formatter.hide = getattr(self.settings, "hide", None) or ""
+        formatter.with_reasons = bool(given.dryrun)
+        # With --verbose one wants to see it all.
+        self._terminal = ColorizingTextHandler(
+            nocolor=given.nocolor,
+            stream=sys.stdout if given.stdout else sys.stderr,
+            formatter=DefaultFormatter(given.quiet, given.show_failed_logs) if given.verbose else formatter,
+        )
+        # Snakemake's puts an empty line before each job.
+        self._terminal.last_msg_was_job_info = True
+
+    def emit(self, record: LogRecord) -> None:
+        """Write a message."""
+        self._terminal.emit(record)
+        self._terminal.last_msg_was_job_info = True
+
+    @property
+    def writes_to_stream(self) -> bool:
+        """Take the place of Snakemake's own handler."""
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        """Leave the log file to Snakemake."""
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        """Let Snakemake filter by --quiet and the like."""
+        return False
+
+    @property
+    def has_formatter(self) -> bool:
+        """Keep the formatter from being replaced."""
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        """Ask for no picture of the rules."""
+        return False
+
+
+class Formatter(DefaultFormatter):  # type: ignore[misc]
+    """Says of jobs in a line what Snakemake says in a block."""
+
+    hide = ""
+    with_reasons = False
+
+    def __init__(self, *given: Any) -> None:  # noqa: ANN401
+        """Take what Snakemake's formatter takes."""
+        super().__init__(*given)
+        self._names: dict[int, str] = {}
+
+    def format(self, record: LogRecord) -> str:
+        """Leave out what says only that the scheduler works."""
+        if getattr(record, "msg", None) == "Select jobs to execute..." or hasattr(record, "jobs"):
+            return ""
+        return str(super().format(record))
+
+    def format_job_info(self, msg: dict[str, Any]) -> str:
+        """One line; in a dry run a second one with the reason."""
+        name, line = job_line(msg, self.hide, self.with_reasons)
+        self._names[msg["jobid"]] = name
+        return line
+
+    def format_group_info(self, msg: dict[str, Any]) -> str:
+        """Nothing: each of its jobs has a line."""
+        return ""
+
+    def format_job_finished(self, msg: dict[str, Any]) -> str:
+        """The job's name instead of its number."""
+        return done(self._names.get(msg.get("job_id", -1)), msg["msg"])
