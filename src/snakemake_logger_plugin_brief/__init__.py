@@ -13,7 +13,7 @@ from snakemake.logging import ColorizingTextHandler, DefaultFormatter
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.settings import LogHandlerSettingsBase
 
-from .words import done, job_line
+from .words import REMOVING, done, job_line, removed
 
 __all__ = ["LogHandler", "LogHandlerSettings"]
 
@@ -92,12 +92,24 @@ class Formatter(DefaultFormatter):  # type: ignore[misc]
         """Take what Snakemake's formatter takes."""
         super().__init__(*given)
         self._names: dict[int, str] = {}
+        self._removals: set[str] = set()
 
     def format(self, record: LogRecord) -> str:
         """Leave out what says only that the scheduler works."""
-        if getattr(record, "msg", None) == "Select jobs to execute..." or hasattr(record, "jobs"):
+        text = str(record.msg)
+        if text == "Select jobs to execute..." or hasattr(record, "jobs"):
             return ""
+        if text.startswith(REMOVING):
+            return self._removed(text)
         return str(super().format(record))
+
+    def _removed(self, text: str) -> str:
+        """A temporary file that goes, once: of those that a group has made Snakemake says it for each job."""
+        line = removed(text, self.hide)
+        if line[8:] in self._removals:
+            return ""
+        self._removals.add(line[8:])
+        return line
 
     def format_job_info(self, msg: dict[str, Any]) -> str:
         """One line; in a dry run a second one with the reason."""

@@ -10,6 +10,7 @@ MARKS = re.compile(r" \([a-z ]*\bstorage\b[a-z ]*\)")
 # Reasons that most jobs have: nothing was made yet.
 USUAL = re.compile(r"^(?:Missing output files|Input files updated by another job)\b")
 SHORTEST_LIST = 3
+REMOVING = "Removing temporary output "
 
 
 def job_line(job: Mapping[str, Any], hide: str, with_reason: bool) -> tuple[str, str]:
@@ -31,6 +32,11 @@ def job_line(job: Mapping[str, Any], hide: str, with_reason: bool) -> tuple[str,
 def done(name: str | None, otherwise: str) -> str:
     """The line about the end of a job; Snakemake's own words if the job is not known."""
     return f"{_clock()} done: {name}" if name else f"{_clock()} {otherwise}"
+
+
+def removed(text: str, hide: str) -> str:
+    """The line about a temporary file that goes, from Snakemake's own."""
+    return f"{_clock()} removes {_short(text.removeprefix(REMOVING).removesuffix('.'), hide)}"
 
 
 def _clock() -> str:

@@ -15,9 +15,12 @@ rule all:
     input: [f"out/{n}.txt" for n in range(40)]
 rule many:
     output: [f"out/{n}.txt" for n in range(40)]
-    input: "given/{name}.txt".format(name="a")
+    input: "given/{name}.txt".format(name="a"), "middle.txt"
     log: "logs/many.log"
     shell: "touch {output}; [[ ! -e given/fail ]]"
+rule middle:
+    output: temp("middle.txt")
+    shell: "touch {output}"
 """
 
 
@@ -43,13 +46,17 @@ def lines_of_jobs(text: str) -> list[str]:
 
 def test_a_run_is_a_line_for_each_job(folder: Path) -> None:
     text = run(folder, "--logger-brief-hide", "out/")
-    assert lines_of_jobs(text)[:6] == [
+    assert lines_of_jobs(text)[:10] == [
+        "middle makes middle.txt",
+        "done: middle",
+        "1 of 3 steps (33%) done",
         "many makes 0.txt and 39 more",
         "done: many",
-        "1 of 2 steps (50%) done",
+        "2 of 3 steps (67%) done",
+        "removes middle.txt",
         "all wants 40 files",
         "done: all",
-        "2 of 2 steps (100%) done",
+        "3 of 3 steps (100%) done",
     ]
     assert "1.txt" not in text.replace("0.txt", "")
     (log,) = (folder / ".snakemake" / "log").iterdir()
