@@ -30,11 +30,14 @@ rule decompress:
             f"--fq{mate} {shlex.quote(path)}"
             for mate, path in enumerate(input, start=1)
         ),
+        quality_encoding=config["reads"]["quality_encoding"],
+        interleaved=config["reads"]["interleaved"],
     shell:
         r"""
         exec 2>{log}
         stage {output}
         shards=({output.shards})
-        script decompress {params.mates} --counts $SCRATCH/{output.counts} --shards ${{shards[@]/#/$SCRATCH/}}
+        script decompress --quality-encoding {params.quality_encoding} --interleaved {params.interleaved} \
+            {params.mates} --counts $SCRATCH/{output.counts} --shards ${{shards[@]/#/$SCRATCH/}}
         publish {output}
         """

@@ -2,7 +2,7 @@
 
 
 rule fastqc:
-    """FastQC of both mates in one launch; the reads come through pipes that bear the names MultiQC shows."""
+    """FastQC of each mate, under the name that MultiQC shows, and of the reads as every tool gets them."""
     input:
         reads=fastqs,
         # Where jobs have no disk in common, this makes a group of all that read a lane, which is then fetched once.
@@ -31,17 +31,16 @@ rule fastqc:
         r"""
         exec 2>{log}
         stage {output}
-        fastqs=({input.reads:q}) pipes=() readers=()
+        fastqs=({input.reads:q})
+        # FastQC's memory grows with the longest read, and without enough of it FastQC would wait for ever.
+        export _JAVA_OPTIONS="-Xmx$(({resources.mem_mb} * 3 / 5))m -XX:+ExitOnOutOfMemoryError"
         for mate in {params.mates}; do
-            pipe=$SCRATCH/{wildcards.sample}.{wildcards.unit}.$mate.fastq
-            mkfifo $pipe
-            script fastq "${{fastqs[${{#pipes[@]}}]}}" >$pipe &
-            pipes+=($pipe) readers+=($!)
+            # Standard input under a name: a file named stdin… would be taken for it.
+            script fastq "${{fastqs[0]}}" \
+                | fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH \
+                    stdin:{wildcards.sample}.{wildcards.unit}.$mate.fastq >&2
+            fastqs=("${{fastqs[@]:1}}")
         done
-        # FastQC can't tell how far it is in a pipe, and says so with a stack trace, or `null`, for every thousand reads.
-        fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH ${{pipes[@]}} \
-            2> >(grep -Ev '^(java.io.IOException: Illegal seek|[[:space:]]at |null$)' >&2 || true) >&2
-        for reader in ${{readers[@]}}; do wait $reader; done
         for output in {output}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output
         done

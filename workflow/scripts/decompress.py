@@ -1,6 +1,6 @@
 """Check the FASTQ of one lane and deal its reads, or pairs of reads, to shards.
 
-    python decompress.py --fq1 R1 [--fq2 R2] --counts counts.json --shards OUT1 [OUT2 ...]
+    python decompress.py [OPTIONS] --fq1 R1 [--fq2 R2] --counts counts.json --shards OUT1 [OUT2 ...]
 
 The inputs may be plain or compressed with gzip, bzip2, xz or zstd, whatever their names. Pair k (from 0) goes to
 shard k modulo their number, R1 before R2, so that the shards depend on the reads alone. A shard's suffix chooses its
@@ -20,7 +20,7 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
@@ -165,10 +165,10 @@ def interleave(lines: list[list[bytes]], start: int, step: int) -> tuple[bytes, 
     return b"\n".join(out), records * len(lines)
 
 
-def deal(files: list[FastqFile], shards: list[Shard]) -> None:
-    """Read the files to their ends and deal their records to the shards in turn."""
+def deal(batches_of_lines: Iterable[list[list[bytes]]], shards: list[Shard]) -> None:
+    """Deal the records of batches to the shards in turn."""
     dealt = 0
-    for lines in batches(files):
+    for lines in batches_of_lines:
         for index, shard in enumerate(shards):
             shard.add(*interleave(lines, (index - dealt) % len(shards), len(shards)))
         dealt += len(lines[0]) // 4
@@ -197,7 +197,14 @@ def check_paths(inputs: list[Path], outputs: list[Path]) -> None:
             raise FastqError(f"{path}: both input and output; what to do: give the output another name")
 
 
-def run(inputs: list[Path], counts: Path, shard_paths: list[Path]) -> None:
+def run(
+    inputs: list[Path],
+    counts: Path,
+    shard_paths: list[Path],
+    *,
+    guess_encoding: bool = True,
+    may_interleave: bool = False,
+) -> None:
     """Do the job; FastqError, with no output left, if anything is wrong."""
     check_paths(inputs, [*shard_paths, counts])
     outputs: list[Output] = []
@@ -205,8 +212,8 @@ def run(inputs: list[Path], counts: Path, shard_paths: list[Path]) -> None:
         for path in [*shard_paths, counts]:
             outputs.append(Output(path))
         shards = [Shard(output) for output in outputs[:-1]]
-        files = [FastqFile(path) for path in inputs]
-        deal(files, shards)
+        files = [FastqFile(path, guess_encoding=guess_encoding) for path in inputs]
+        deal(batches(files, may_interleave=may_interleave), shards)
         for shard in shards:
             shard.finish()
         outputs[-1].write((json.dumps(counts_of(files, shards), indent=2) + "\n").encode())
@@ -214,18 +221,12 @@ def run(inputs: list[Path], counts: Path, shard_paths: list[Path]) -> None:
         for output in outputs:
             output.publish()
         for file in files:
-            warn_of_missing_end(file)
+            for remark in file.remarks():
+                print(f"warning: {remark}", file=sys.stderr)
     except BaseException:
         for output in outputs:
             output.discard()
         raise
-
-
-def warn_of_missing_end(file: FastqFile) -> None:
-    """Print a warning for a BGZF file without its end marker."""
-    if file.source.lacks_end_marker():
-        hint = "bcl2fastq writes none; if bgzip made it, the file may be cut short"
-        print(f"warning: {file.path}: no BGZF end marker: {hint}", file=sys.stderr)
 
 
 def stop(number: int, frame: FrameType | None) -> None:
@@ -240,6 +241,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fq2", type=Path, help="FASTQ of R2")
     parser.add_argument("--counts", type=Path, required=True, help="JSON to write, with the numbers of reads")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="interleaved FASTQ files to write")
+    parser.add_argument(
+        "--quality-encoding",
+        choices=["auto", "phred33"],
+        default="auto",
+        help="phred33: take the qualities for Phred+33 also where they look like Phred+64",
+    )
+    parser.add_argument(
+        "--interleaved",
+        choices=["refuse", "single"],
+        default="refuse",
+        help="single: take the reads of a single file for single ones also where they look like mates in turn",
+    )
     given = parser.parse_args(arguments)
     for path in given.shards:
         if suffix_of(path) is None:
@@ -247,7 +260,13 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     try:
-        run([path for path in (given.fq1, given.fq2) if path], given.counts, given.shards)
+        run(
+            [path for path in (given.fq1, given.fq2) if path],
+            given.counts,
+            given.shards,
+            guess_encoding=given.quality_encoding == "auto",
+            may_interleave=given.interleaved == "single",
+        )
     except FastqError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -19,6 +19,12 @@ RAW_BYTES = 1 << 17
 XZ_MEMORY = 256 << 20
 """Bytes an xz decoder may ask for; `xz -9` needs 65 MiB, a hostile header may ask for 4 GiB."""
 
+ZSTD_WINDOW = 27
+"""Logarithm of the bytes a zstd decoder may look back on: those of `zstd --long` and `--ultra -22`, 128 MiB."""
+
+OUT_OF_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
+"""What liblzma and libzstd say of a stream that asks for more."""
+
 START_BYTES = 512
 """Bytes looked at to tell FASTQ from other formats; tar has its mark at byte 257."""
 
@@ -52,6 +58,13 @@ MAGIC: tuple[tuple[bytes, Format], ...] = (
 )
 """First bytes of each compression; the last sixteen are zstd's skippable frames, with which pzstd starts."""
 
+MAGIC_BYTES = max(len(magic) for magic, _ in MAGIC)
+LARGE = {
+    Format.XZ: (f"a decoder of at most {XZ_MEMORY >> 20} MiB", "xz -dc --memlimit=max"),
+    Format.ZSTD: (f"a window of at most {1 << ZSTD_WINDOW >> 20} MiB, as of `zstd --long`", "zstd -dc --long=31"),
+}
+"""What is read, and what decompresses streams beyond it."""
+
 TO_FASTQ = "give the FASTQ of this lane"
 FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b">", "a FASTA file", "give the FASTQ: FASTA has no qualities, and variant calling needs them"),
@@ -74,6 +87,11 @@ FOREIGN: tuple[tuple[bytes, str, str], ...] = (
 """First decompressed bytes of what is often given in place of FASTQ: (bytes, what it is, what to do)."""
 
 
+def place(record: int, line: int) -> str:
+    """Return the words for a place in a file, both numbers counted from 1."""
+    return f"record {record:,}, line {line:,}"
+
+
 def show(found: bytes) -> str:
     """Return `found` as it is shown in a message: ASCII, cut at 60 characters."""
     text = repr(found[: SHOWN + 1])[1:]
@@ -85,6 +103,10 @@ def fault(path: Path, what: str, expected: str, fix: str, *, found: bytes | None
     where = f"{path}: {place}: " if place else f"{path}: "
     seen = "" if found is None else f"; found {show(found)}"
     return FastqError(f"{where}{what}{seen}; expected {expected}; what to do: {fix}")
+
+
+class DataFollowError(Exception):
+    """Bytes that are no stream follow the last one; the arguments are their offset in the file and their beginning."""
 
 
 class Decoder(Protocol):
@@ -114,11 +136,12 @@ class Readable(Protocol):
 
 
 class Streams:
-    """Concatenated bzip2 or xz streams or zstd frames, where each must be whole and nothing may follow."""
+    """Concatenated streams or frames of `kind`, where each must be whole and nothing but zero bytes may follow."""
 
-    def __init__(self, file: BinaryIO, new_decoder: Callable[[], Decoder], padding: int = 0) -> None:
+    def __init__(self, file: BinaryIO, kind: Format, new_decoder: Callable[[], Decoder], padding: int = 1) -> None:
         """Read `file`; zero bytes in multiples of `padding` may follow a stream."""
         self._file = file
+        self._kind = kind
         self._new_decoder = new_decoder
         self._decoder = new_decoder()
         self._padding = padding
@@ -142,10 +165,11 @@ class Streams:
                 return data
 
     def _after_stream(self) -> bytes:
-        """Return what follows the stream and its padding; EOFError for padding of a wrong length."""
+        """Return what follows the stream and its padding.
+
+        EOFError for padding of a wrong length, DataFollowError for what is no stream.
+        """
         raw = self._decoder.unused_data or self._file.read(RAW_BYTES)
-        if not self._padding:
-            return raw
         zeros = 0
         while raw:
             rest = raw.lstrip(b"\0")
@@ -155,7 +179,49 @@ class Streams:
             raw = self._file.read(RAW_BYTES)
         if zeros % self._padding:
             raise EOFError
-        return raw.lstrip(b"\0")
+        raw = raw.lstrip(b"\0")
+        if len(raw) < MAGIC_BYTES:
+            raw += self._file.read(RAW_BYTES)
+        if not may_start(self._kind, raw):
+            raise DataFollowError(self._file.tell() - len(raw), raw)
+        return raw
+
+
+def may_start(kind: Format, head: bytes) -> bool:
+    """Tell whether `head`, however short, is the beginning of a stream of `kind`, or nothing."""
+    magics = (magic for magic, other in MAGIC if other is kind)
+    return any(head.startswith(magic[: len(head)]) for magic in magics)
+
+
+def find_data_after_gzip(path: Path) -> tuple[int, bytes] | None:
+    """Return the offset of what follows the whole members of a gzip file and is none, and its first bytes."""
+    from isal import isal_zlib
+
+    offset = 0
+    with path.open("rb") as file:
+        while True:
+            decoder = isal_zlib.decompressobj(31)
+            raw = b""
+            while not decoder.eof:
+                raw = decoder.unconsumed_tail or file.read(RAW_BYTES)
+                try:
+                    decoder.decompress(raw, 1 << 20)
+                except isal_zlib.error:  # type: ignore[misc]
+                    return None
+                if not raw:
+                    return None
+            file.seek(-len(decoder.unused_data), os.SEEK_CUR)
+            head = b"\0"
+            while head and not head.strip(b"\0"):
+                offset = file.tell()
+                head = file.read(RAW_BYTES)
+            offset += len(head) - len(head.lstrip(b"\0"))
+            head = head.lstrip(b"\0")
+            if not head:
+                return None
+            if not may_start(Format.GZIP, head):
+                return offset, head
+            file.seek(offset)
 
 
 def detect(head: bytes) -> Format:
@@ -173,17 +239,22 @@ def decoded(file: BinaryIO, kind: Format) -> tuple[Readable, tuple[type[Exceptio
         # The stubs of isal declare the exception's class as an instance.
         return gzip_file, (gzip.BadGzipFile, isal_zlib.error)  # type: ignore[return-value]
     if kind is Format.BZIP2:
-        return Streams(file, bz2.BZ2Decompressor), (OSError,)
+        return Streams(file, kind, bz2.BZ2Decompressor), (OSError,)
     if kind is Format.XZ:
 
         def new_xz() -> Decoder:
             return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
 
-        return Streams(file, new_xz, padding=4), (lzma.LZMAError,)
+        return Streams(file, kind, new_xz, padding=4), (lzma.LZMAError,)
     if kind is Format.ZSTD:
         from backports import zstd
 
-        return Streams(file, zstd.ZstdDecompressor), (zstd.ZstdError,)
+        limit: dict[int, int] = {zstd.DecompressionParameter.window_log_max: ZSTD_WINDOW}
+
+        def new_zstd() -> Decoder:
+            return zstd.ZstdDecompressor(options=limit)
+
+        return Streams(file, kind, new_zstd), (zstd.ZstdError,)
     return file, ()
 
 
@@ -211,13 +282,17 @@ class Source:
             data = self._stream.read(size)
             if not self._started:
                 data = self._start(data)
+        except DataFollowError as error:
+            raise self._followed(*error.args) from error
         except EOFError as error:
             raise self._damaged("ends too soon: it is cut short") from error
         except self._damage as error:
             # A failing disk is an OSError with a number, and so is never taken for a damaged bzip2 stream.
             if isinstance(error, OSError) and error.errno is not None:
                 raise self._unreadable(error) from error
-            raise self._damaged(f"is damaged, or other data follow it ({error})") from error
+            if any(words in str(error) for words in OUT_OF_MEMORY):
+                raise self._too_large() from error
+            raise self._damaged(f"is damaged ({error})") from error
         except OSError as error:
             raise self._unreadable(error) from error
         return data
@@ -226,16 +301,22 @@ class Source:
         """Close the file."""
         self._file.close()
 
-    def lacks_end_marker(self) -> bool:
-        """Tell whether this is a BGZF file without its end marker.
+    def remarks(self) -> list[str]:
+        """Return what a user should know of the end of a file that is whole.
 
-        bgzip always writes the marker and bcl2fastq never does, so its lack is no fault by itself.
+        bgzip always writes its end marker and bcl2fastq never does, so its lack is no fault by itself.
         """
-        if not self._bgzf:
-            return False
         with self.path.open("rb") as file:
-            file.seek(-min(len(BGZF_END), self.path.stat().st_size), os.SEEK_END)
-            return file.read() != BGZF_END
+            file.seek(-min(1 << 20, self.path.stat().st_size), os.SEEK_END)
+            tail = file.read()
+        content = tail.rstrip(b"\0")
+        found = []
+        # A stream itself may end in a few zero bytes.
+        if self.format is not Format.PLAIN and len(tail) - len(content) > len(BGZF_END):
+            found.append("zero bytes follow the last stream, as tapes and disks pad files: they are left out")
+        if self._bgzf and not content.endswith(BGZF_END.rstrip(b"\0")):
+            found.append("no BGZF end marker: bcl2fastq writes none; if bgzip made it, the file may be cut short")
+        return found
 
     def _start(self, data: bytes) -> bytes:
         """Return `data` and enough after it to tell FASTQ; FastqError says what the file is if it is none."""
@@ -263,7 +344,21 @@ class Source:
             expected = "a FASTQ record, which starts with '@'"
             raise fault(self.path, "not FASTQ", expected, TO_FASTQ, found=data, place="record 1, line 1")
 
+    def _followed(self, offset: int, found: bytes) -> FastqError:
+        kind = self.format.value
+        fix = f"see what was appended: `head -c {offset} FILE` gives the file without it; or copy the file again"
+        what = f"other data follow the {kind} stream from byte {offset + 1:,} on"
+        return fault(self.path, what, f"nothing after the last {kind} stream", fix, found=found)
+
+    def _too_large(self) -> FastqError:
+        expected, unpack = LARGE[self.format]
+        fix = f"decompress the file with `{unpack}`, and compress it with a smaller one"
+        what = f"the {self.format.value} stream was written with too large a window or dictionary to be read here"
+        return fault(self.path, what, expected, fix)
+
     def _damaged(self, what: str) -> FastqError:
+        if self.format is Format.GZIP and (after := find_data_after_gzip(self.path)):
+            return self._followed(*after)
         fix = "copy or download the file again and compare its checksum with the sender's"
         return fault(self.path, f"the {self.format.value} stream {what}", f"a whole {self.format.value} file", fix)
 
