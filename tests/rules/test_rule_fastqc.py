@@ -87,7 +87,7 @@ def test_nothing_else_is_left(good: Project) -> None:
 BAD: dict[str, tuple[bytes, bytes | None, str]] = {
     "truncated-R2": (R1, COMPRESSIONS["gzip"](R2)[:-99], "truncated-R2.2: the gzip stream ends too soon"),
     "damaged-single": (COMPRESSIONS["xz"](R1)[:-30], None, "damaged-single.1: the xz stream ends too soon"),
-    "cut-record": (R1[:-150], None, "exit codes of the parts of what failed"),
+    "cut-record": (R1[:-150], None, "cut-record.1: record 150, line 598: the file ends in the middle of a record"),
 }
 
 
