@@ -250,14 +250,12 @@ rule multiqc:
         printf '%s\n' {input.fastqc:q} {input.samtools:q} {input.coverage:q} {input.variants:q} >$SCRATCH/files.txt
         script multiqc_input --files $SCRATCH/files.txt --calling-reads {input.calling_reads:q} {params.joint} \
             --folder $SCRATCH/multiqc --list $SCRATCH/list.txt --config $SCRATCH/names.json
-        # MultiQC takes settings from the home and the working folder, and from variables; the page's are here.
+        # MultiQC takes settings from the folder that it works in.
         scratch=$(cd "$SCRATCH" && pwd)
-        unset "${{!MULTIQC_@}}"
         (
             cd "$scratch/multiqc"
-            HOME=$scratch XDG_CONFIG_HOME=$scratch multiqc --no-version-check --no-ansi --config {params.config:q} \
-                --config ../names.json --file-list ../list.txt --zip-data-dir \
-                --outdir "$scratch/$(dirname {output.page})" --filename multiqc.html
+            multiqc --no-version-check --no-ansi --config {params.config:q} --config ../names.json \
+                --file-list ../list.txt --zip-data-dir --outdir "$scratch/$(dirname {output.page})" --filename multiqc.html
         )
         publish {output}
         """
