@@ -87,7 +87,9 @@ def run(text: str, genome: Path, gff: Path) -> tuple[set[str], str]:
         done = subprocess.run(line, input=data, capture_output=True, check=False)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode:
-            raise TrialError(said or f"it ended with exit code {done.returncode} without a message")
+            # A signal's number is negative here, or 128 higher where a launcher started csq; its own errors end with 255.
+            crashed = not said or done.returncode < 0 or 128 < done.returncode < 160
+            raise TrialError(f"it crashed (exit code {done.returncode})" if crashed else said)
         data = done.stdout
     infos = [row.split("\t")[7] for row in data.decode().splitlines() if not row.startswith("#")]
     found = (
@@ -146,7 +148,7 @@ def tried(gff: Path, genome: Path, folder: Path, name: str) -> tuple[dict[str, C
         found = culprit(text, genome, gff, folder, list(coding))
         where = f" because of the transcript {found} ({_place(coding[found])})" if found else ""
         raise TrialError(
-            f"{name}: bcftools csq can't use it{where}: {str(error).splitlines()[-1]}; "
+            f"{name}: bcftools csq can't use it{where}: {_reason(str(error))}; "
             "correct the transcript or take it out, or leave annotation.gff empty"
         ) from None
     silent = sites.keys() - read
@@ -157,6 +159,13 @@ def tried(gff: Path, genome: Path, folder: Path, name: str) -> tuple[dict[str, C
             "biotype=protein_coding, G's line with ID=gene:G; bcftools' gff2gff.py brings others into this form"
         )
     return coding, silent, said
+
+
+def _reason(said: str) -> str:
+    """The lines in which csq says why it stopped; the last one where none says `Error`."""
+    lines = [line.strip() for line in said.splitlines()]
+    first = next((number for number, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
+    return " ".join(lines[first:])
 
 
 def _place(coding: Coding) -> str:
