@@ -87,7 +87,7 @@ def run(text: str, genome: Path, gff: Path) -> tuple[set[str], str]:
         done = subprocess.run(line, input=data, capture_output=True, check=False)
         said = done.stderr.decode(errors="replace").strip()
         if done.returncode:
-            # A signal's number is negative here, or 128 higher where a launcher started csq; its own errors end with 255.
+            # A signal is a negative number here, or one above 128 behind a launcher; csq's own errors end with 255.
             crashed = not said or done.returncode < 0 or 128 < done.returncode < 160
             raise TrialError(f"it crashed (exit code {done.returncode})" if crashed else said)
         data = done.stdout
