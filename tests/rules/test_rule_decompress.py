@@ -9,6 +9,7 @@ from tiny import (
     Fragment,
     Outcome,
     Project,
+    Read,
     fasta,
     fragments,
     piped,
@@ -115,6 +116,21 @@ def test_more_shards_than_reads_leave_some_empty(tmp_path: Path) -> None:
     project.rule("decompress", "results/reads/s/u.1.fastq").succeeded()
 
     assert [shard(project, "u", number).read_bytes() for number in (1, 2, 3)] == [text_of(PAIRS[0][:1]), b"", b""]
+
+
+def test_keys_overrule_what_is_guessed_of_reads(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    project.config["reads"] = {"shards": 1, "quality_encoding": "phred33", "interleaved": "single"}
+    turns = text_of(
+        Read(f"S.{number}.{mate}", read.sequence, "B" + "h" * 99)
+        for number, pair in enumerate(PAIRS[:9])
+        for mate, read in enumerate(pair, start=1)
+    )
+    project.add("s", "turns", project.write("1.fq", turns))
+
+    project.rule("decompress", "results/reads/s/turns.1.fastq").succeeded()
+
+    assert shard(project, "turns", 1).read_bytes() == turns
 
 
 def test_whole_run_counts_the_reads_that_were_made(finished: Project) -> None:

@@ -77,6 +77,8 @@ FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (b"PK\3\4", "a zip archive", "unpack it with `unzip` and give the FASTQ inside"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it and give the FASTQ inside"),
     (b"\x1f\x9d", "a file of `compress` (.Z)", "unpack it with `gzip -d` and give the FASTQ inside"),
+    (b"\x5d\0\0", "a file of the old `lzma` (.lzma)", "unpack it with `xz -d` and give the FASTQ inside"),
+    (b"LZIP", "an lzip file", "unpack it with `lzip -d` and give the FASTQ inside"),
     (b"\x04\x22\x4d\x18", "an lz4 file", "unpack it with `lz4 -d` and give the FASTQ inside"),
     (b"NCBI.sra", "an SRA archive", "turn it into FASTQ with `fasterq-dump --split-files`"),
     (b"<", "a web page or XML", "download the file again: this is often a server's error page"),
