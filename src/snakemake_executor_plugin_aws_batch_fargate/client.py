@@ -1,6 +1,5 @@
 """Clients of AWS: where they look, how often they try again, and how fast they submit."""
 
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -8,18 +7,11 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError
 from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
+
+from snakemake_aws_common import credentials
+from snakemake_aws_common.patience import TICK
 
 from .outside import Client
 
@@ -28,24 +20,6 @@ from .outside import Client
 SUBMISSIONS_PER_SECOND = 40
 SUBMITTERS = 8
 CONNECTIONS = 32
-# Seconds after which one who waits asks whether that is still wanted.
-TICK = 0.2
-# Seconds for which calls are repeated while AWS is out of reach, and after credentials have expired: botocore renews in
-# time those that it can, so that the others stay expired.
-UNREACHABLE = 1800
-EXPIRED = 60
-OUT_OF_REACH = (ConnectionError, HTTPClientError)
-# What botocore raises when it renews them and can't.
-NO_CREDENTIALS = (
-    CredentialRetrievalError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
-# Seconds without a failure after which the next one is the first. One call with all its tries takes less: up to ten of
-# 20 s each, and the pauses between them.
-FORGOTTEN = 900
 
 
 class Pacer:
@@ -121,46 +95,13 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
         return call
 
 
-class Trouble:
-    """For how long calls have failed, in whatever thread."""
-
-    def __init__(self) -> None:
-        """None yet."""
-        self._since = self._latest = -math.inf
-        self._lock = threading.Lock()
-
-    def lasts(self) -> float:
-        """Tells of a failure; the answer is how many seconds ago the first of them was. A long pause ends trouble."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._latest > FORGOTTEN:
-                self._since = now
-            self._latest = now
-            return now - self._since
-
-    def is_over(self) -> None:
-        """Tells of a success."""
-        with self._lock:
-            self._latest = -math.inf
-
-
-def patience(error: Exception) -> float:
-    """Seconds for which a call that failed so is worth to be repeated; 0 if AWS has refused it."""
-    if isinstance(error, NO_CREDENTIALS):
-        return EXPIRED
-    if not isinstance(error, ClientError):
-        return UNREACHABLE if isinstance(error, OUT_OF_REACH) else 0
-    code = error.response["Error"]["Code"]
-    if code.startswith("ExpiredToken"):
-        return EXPIRED
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return UNREACHABLE if status == 429 or status >= 500 or "Throttl" in code or "TooManyRequests" in code else 0
-
-
 def client_of(service: str, region: str | None, config: Config | None = None) -> Client:
-    """A boto3 client with a session of its own, so that it can be made in any thread."""
+    """A boto3 client with a session of its own, so that it can be made in any thread.
+
+    Credentials that come back after they had expired are used.
+    """
     # boto3's stubs have a signature for each service's own name.
-    session: Any = boto3.session.Session()
+    session: Any = boto3.session.Session(botocore_session=credentials.session())
     return session.client(service, region_name=region, config=config or patient())
 
 

@@ -16,12 +16,15 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
+from snakemake_aws_common import patience
+
 from . import (
     archive,
     cancellation,
     client,
     command,
     failures,
+    lock,
     logs,
     messages,
     names,
@@ -50,7 +53,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     """Runs each job as a job of AWS Batch on Fargate, from job definitions that are there already."""
 
     # The thread that looks after jobs starts before __post_init__ has run.
-    _pause = client.TICK
+    _pause = patience.TICK
     _fresh = False
 
     def __post_init__(self) -> None:
@@ -83,13 +86,14 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         # By the outputs of jobs that have run out of something.
         self._least: dict[str, Least] = {}
         self._sent: archive.Archive | None = None
+        self._lock = lock.take(self.workflow, given, self._region, self.logger.warning)
 
     # Parts that ask AWS are made when the first job is there, so that nothing is asked for a run without jobs.
 
     @cached_property
     def batch_client(self) -> Client:
         """For calls that have to succeed."""
-        return client.FargateBatchClient(self._region)
+        return self._lock.gated(client.FargateBatchClient(self._region))
 
     @cached_property
     def _watch(self) -> Watch:
@@ -108,11 +112,11 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _sender(self) -> command.Sender | None:
         if not str(self._prefix or "").startswith("s3://"):
             return None
-        return command.Sender(self._s3, self._prefix, partial(self._submitter.patiently, client.Trouble()))
+        return command.Sender(self._s3, self._prefix, partial(self._submitter.patiently, patience.Trouble()))
 
     @cached_property
     def _s3(self) -> Client:
-        return client.client_of("s3", self._region)
+        return self._lock.gated_s3(client.client_of("s3", self._region))
 
     @cached_property
     def _submitter(self) -> Submitter:
@@ -129,7 +133,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if report.problems:
             raise WorkflowError(report.text())
         self._sent = archive.send(self.workflow, found)
-        batch = client.FargateBatchClient(self._region, client.repeated())
+        batch = self._lock.gated(client.FargateBatchClient(self._region, client.repeated()))
         return Submitter(batch, report.fair_share, self.logger.warning)
 
     @cached_property
@@ -206,6 +210,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         except BaseException:
             # Also for Ctrl-C: what is under way has to be known, so that it can be ended.
             with signals.undisturbed():
+                self._lock.give_up()
                 submitter.close()
                 pool.shutdown(wait=True, cancel_futures=True)
                 while not arrivals.empty():
@@ -235,7 +240,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             job_id = future.result()
         except (ClientError, BotoCoreError) as error:
             request = submission.request
-            did = "could not be asked to run it" if client.patience(error) else "refused it"
+            did = "could not be asked to run it" if patience.patience(error) else "refused it"
             reason = (
                 f"AWS Batch {did} for queue {request['jobQueue']} and job definition {request['jobDefinition']}: "
                 f"{error}"
@@ -324,6 +329,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """Tells Snakemake of jobs that have ended, and gives back the others."""
         if not active_jobs:
             return
+        self._lock.refuse_lost()
         ids = [str(info.external_jobid) for info in active_jobs]
         found, not_asked = await asyncio.to_thread(self._watch.look, ids)
         changed, self._fresh = self._fresh, False
@@ -364,7 +370,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """Until the next look, or until nobody waits for it any more."""
         until = time.monotonic() + self._pause
         while self.wait and time.monotonic() < until:
-            await asyncio.sleep(client.TICK)
+            await asyncio.sleep(patience.TICK)
 
     def _failed(self, failed: Sequence[tuple[SubmittedJobInfo, Mapping[str, Any]]]) -> list[SubmittedJobInfo]:
         """Explains failures; the answer is the jobs that go on on the on-demand queue."""
@@ -464,6 +470,9 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self._end_all()
 
     def _end_all(self) -> None:
+        if not self._lock.may_end_jobs():
+            self.logger.error("Batch jobs run on: they are left to whoever has the lock of the run.")
+            return
         hasty = client.FargateBatchClient(self._region, client.hasty())
         lost = self._submitter.lost(hasty)
         with self._live_lock:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from .client import OUT_OF_REACH
+from snakemake_aws_common.patience import OUT_OF_REACH
+
 from .outside import Client
 
 LINES = 30

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snakemake_aws_common.patience import OUT_OF_REACH
+
 from . import client
-from .client import OUT_OF_REACH
 from .outside import Client
 from .submission import Stack
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
+from snakemake_aws_common import lease
+
 PREFIX = "--aws-batch-fargate-"
 _TAG = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]+")
 
@@ -49,6 +51,21 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         metadata={
             "help": "Name of the run: first part of its jobs' names, and how a head that is started again finds "
             "the jobs of one that was killed."
+        },
+    )
+    run_hint: str | None = field(
+        default=None,
+        metadata={
+            "type": str,
+            "help": "How a run is given another name, for messages; for profiles that set name and prefix together.",
+        },
+    )
+    lock_seconds: float = field(
+        default=lease.SECONDS,
+        metadata={
+            "type": float,
+            "help": "Seconds after which the lock of a head that died ends. It lies below the default storage's prefix "
+            "on S3, and keeps a second head out of the run. 0: no lock.",
         },
     )
     tags: str | None = field(

@@ -1,8 +1,12 @@
-"""Signals to the head: SIGTERM ends a run as Ctrl-C does, and while jobs are being ended neither disturbs."""
+"""Signals to the head: SIGTERM ends a run as Ctrl-C does, and while jobs are being ended neither disturbs.
 
+SIGHUP, when a terminal is closed, ends the head alone: its jobs run on, and the next start finds them.
+"""
+
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -10,6 +14,19 @@ def end_at_sigterm() -> None:
     """Snakemake would let running jobs finish, which can take a day; what sends SIGTERM kills seconds later."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def leave_at_sighup(leave: Callable[[], None]) -> None:
+    """Call `leave` before SIGHUP ends this process; under nohup it does not."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGHUP) != signal.SIG_DFL:
+        return
+
+    def left(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        leave()
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGHUP, left)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import client
+from snakemake_aws_common import patience
+
 from .outside import Client
 from .submission import Submission
 
@@ -90,16 +91,21 @@ class Watch:
         now = self._clock()
         if self._trouble_since is None or not all_failed:
             self._trouble_since = now
-        patience = client.patience(trouble) or client.UNREACHABLE
-        if now - self._trouble_since >= patience:
-            renew = "Renew the credentials of this machine, then s" if patience == client.EXPIRED else "S"
+        allowed = patience.patience(trouble) or patience.UNREACHABLE
+        expired = patience.lacks_credentials(trouble)
+        if now - self._trouble_since >= allowed:
+            renew = "Renew the credentials of this machine, then s" if expired else "S"
             raise WorkflowError(
-                f"AWS Batch could not be asked about the jobs for {patience / 60:g} min: {trouble}\n"
+                f"AWS Batch could not be asked about the jobs for {allowed / 60:g} min: {trouble}\n"
                 f"They run on. {renew}tart the same command again, with the same run name, to wait for them."
             )
         if now >= self._next_word:
             self._next_word = now + 60
-            self._warn(f"AWS Batch can't be asked about the jobs just now ({trouble}); it is tried again.")
+            renewed = " Log in again, or renew the credentials of this machine: they are used." if expired else ""
+            self._warn(
+                f"AWS Batch can't be asked about the jobs just now ({trouble}).{renewed} It is tried for "
+                f"{allowed / 60:g} min."
+            )
 
 
 class Waiting:

@@ -11,8 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import client, command, names, shapes
-from .client import Trouble
+from snakemake_aws_common import patience
+from snakemake_aws_common.patience import Trouble
+
+from . import command, names, shapes
 from .outside import Client, Job, Path
 
 # AWS Batch: the shortest timeout.
@@ -171,8 +173,8 @@ class Submitter:
             try:
                 result = call()
             except (ClientError, BotoCoreError) as error:
-                patience = client.patience(error)
-                if (not patience or trouble.lasts() >= patience) and not self._closed.is_set():
+                allowed = patience.patience(error)
+                if (not allowed or trouble.lasts() >= allowed) and not self._closed.is_set():
                     raise
                 self._note(error)
             else:
@@ -238,7 +240,9 @@ class Submitter:
     def _note(self, error: Exception) -> None:
         if time.monotonic() >= self._next_word and not self._closed.is_set():
             self._next_word = time.monotonic() + 60
-            self._warn(f"AWS Batch takes no jobs just now ({error}); it is tried again.")
+            expired = patience.lacks_credentials(error)
+            renewed = " Log in again, or renew the credentials of this machine: they are used." if expired else ""
+            self._warn(f"AWS Batch takes no jobs just now ({error}).{renewed} It is tried again.")
 
 
 def _active(client: Client, name: str, queue: str) -> list[str]:

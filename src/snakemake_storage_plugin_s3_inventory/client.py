@@ -4,13 +4,14 @@ import datetime
 import errno
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import botocore.exceptions
-import botocore.session
 from botocore.config import Config
 from botocore.utils import parse_timestamp
 from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_aws_common import credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -32,15 +33,16 @@ HINTS = {
 }
 
 
-def connect(settings: "StorageProviderSettings") -> "S3Client":
-    """A client of S3 that checks all it sends and receives.
+def connect(settings: "StorageProviderSettings", config: Config | None = None) -> "S3Client":
+    """A client of S3 that checks all it sends and receives; `config` replaces how often and how long it tries.
 
-    Region, endpoint and credentials are those of the AWS environment unless settings name others.
+    Region, endpoint and credentials are those of the AWS environment unless settings name others. Credentials that
+    come back after they had expired are used.
     Throttled requests, server errors and broken connections are tried again by botocore.
     """
     if settings.endpoint_url and not settings.endpoint_url.startswith(("http://", "https://")):
         raise WorkflowError(f"The endpoint {settings.endpoint_url!r} must begin with https:// or http://.")
-    session = botocore.session.get_session()
+    session = credentials.session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
     client = session.create_client(
         "s3",
@@ -49,12 +51,16 @@ def connect(settings: "StorageProviderSettings") -> "S3Client":
         aws_access_key_id=settings.access_key,
         aws_secret_access_key=settings.secret_key,
         aws_session_token=settings.token,
-        config=Config(
-            signature_version=settings.signature_version,
-            retries={"total_max_attempts": settings.retries + 1, "mode": "standard"},
-            max_pool_connections=CONNECTIONS,
-            request_checksum_calculation="when_supported",
-            response_checksum_validation="when_supported",
+        config=(
+            config
+            or Config(connect_timeout=10, retries={"total_max_attempts": settings.retries + 1, "mode": "standard"})
+        ).merge(
+            Config(
+                signature_version=settings.signature_version,
+                max_pool_connections=CONNECTIONS,
+                request_checksum_calculation="when_supported",
+                response_checksum_validation="when_supported",
+            )
         ),
     )
     return cast("S3Client", client)
@@ -137,13 +143,15 @@ def archived(query: str) -> str:
 
 
 def told(method: Callable[P, R]) -> Callable[P, R]:
-    """Has a storage object's method raise WorkflowErrors that users understand."""
+    """Has a storage object's method wait for S3 in trouble, and raise WorkflowErrors that users understand."""
 
     @functools.wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        stored: Any = args[0]
         try:
-            return method(*args, **kwargs)
+            result: R = stored.provider.run.patiently(lambda: method(*args, **kwargs), stored.location)
+            return result
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError) as error:
-            raise WorkflowError(explain(error, args[0].query)) from error  # type: ignore[attr-defined]
+            raise WorkflowError(explain(error, stored.query)) from error
 
     return wrapper

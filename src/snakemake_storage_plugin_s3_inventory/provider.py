@@ -12,6 +12,8 @@ from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtim
 from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, QueryType, StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
 
+from snakemake_aws_common.head import gate
+
 from .client import archived, connect, is_denied, is_missing
 from .inputs import Inputs
 from .inventory import Inventory
@@ -19,6 +21,7 @@ from .listing import ask, seen
 from .location import Location, problem
 from .makers import Makers, has_ended, is_due
 from .memory import Memory, Seen
+from .run import Run
 from .storage_object import StorageObject
 from .transfer import Transfer
 
@@ -39,6 +42,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         """Connects to nothing yet: a worker or a dry run may not need S3 at all."""
         self.memory = Memory()
         self.inputs = Inputs(self)
+        self.run = Run(self)
         self._lock = threading.Lock()
         self._client: S3Client | None = None
         self._transfer: Transfer | None = None
@@ -66,6 +70,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         with self._lock:
             if self._client is None:
                 self._client = connect(self.settings)
+                gate(self._client, self.run.check, "s3")
                 # The description of S3 is tens of thousands of objects, and Snakemake has as many by now; none of them
                 # goes away, and Python's collector need not look through them each time while the DAG grows.
                 gc.freeze()
@@ -136,6 +141,8 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         "Missing" comes from a listing only as long as Snakemake itself keeps such answers; later S3 is asked again.
         """
         planning = self._is_planning()
+        if not planning:
+            self.run.begin()
         known = self.memory.get(location) if planning or self._still_holds(location) else None
         if known is not None:
             return known

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from snakemake_storage_plugin_s3 import StorageProviderSettings as S3Settings
 
+from snakemake_aws_common import lease
+
 LIFETIME = {"terraflow:lifetime": "intermediate"}
 
 
 @dataclass
 class StorageProviderSettings(S3Settings):  # type: ignore[misc]
-    """Those of the s3 plugin, except that the region is the AWS environment's by default, and two more."""
+    """Those of the s3 plugin, except that the region is the AWS environment's by default, and three more."""
 
     region: str | None = field(
         default=None,
@@ -39,6 +41,17 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
             "env_var": False,
             "required": False,
             "type": int,
+        },
+    )
+
+    lock_seconds: float = field(
+        default=lease.SECONDS,
+        metadata={
+            "help": "Seconds after which the lock of a head that died ends. It lies below the default storage's "
+            "prefix, and keeps a second head out of the run. 0: no lock",
+            "env_var": False,
+            "required": False,
+            "type": float,
         },
     )
 

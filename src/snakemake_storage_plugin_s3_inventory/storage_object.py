@@ -1,6 +1,5 @@
 """One object, or one directory of objects, as Snakemake handles it."""
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -16,6 +15,8 @@ from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, get_
 from snakemake_interface_storage_plugins.storage_object import StorageObjectTouch
 from snakemake_interface_storage_plugins.storage_provider import StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
+
+from snakemake_aws_common.patience import in_thread
 
 from .client import is_missing, told
 from .inputs import replaced
@@ -152,11 +153,11 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     async def managed_retrieve(self) -> None:
         """Retrieves in a thread of its own, so that a job's inputs come side by side."""
-        await asyncio.to_thread(asyncio.run, super().managed_retrieve())
+        await in_thread(super().managed_retrieve())
 
     async def managed_store(self) -> None:
         """Stores in a thread of its own, so that a job's outputs go side by side."""
-        await asyncio.to_thread(asyncio.run, super().managed_store())
+        await in_thread(super().managed_store())
 
     @told
     def retrieve_object(self) -> None:

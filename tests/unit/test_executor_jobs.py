@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from executor_fakes import ARCHIVE, FakeAws, FakeBatch, FakeGroup, FakeJob, serving, without_sources, workflow
 
+from snakemake_aws_common import patience
 from snakemake_executor_plugin_aws_batch_fargate import (
     Executor,
     ExecutorSettings,
@@ -80,7 +81,7 @@ def make(aws: FakeAws) -> Iterator[Make]:
     made: list[Executor] = []
 
     def new(shell: Any = None, **changed: Any) -> Executor:
-        flow = workflow(ExecutorSettings(**{**SETTINGS, **changed}))
+        flow = workflow(ExecutorSettings(**{**SETTINGS, "lock_seconds": 0, **changed}))
         flow.__dict__.update(shell or {})
         made.append(Executor(flow, Log()))
         return made[-1]
@@ -326,7 +327,7 @@ def test_expired_credentials_are_waited_for_once_not_for_each_job(
     make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission, "PAUSE", 0.1)
-    monkeypatch.setattr(client, "EXPIRED", 1.5)
+    monkeypatch.setattr(patience, "EXPIRED", 1.5)
     aws.batch.fault = lambda operation, _: (400, "ExpiredTokenException") if operation == "submitjob" else None
     one, asked = make(poll_seconds=60), jobs(80)
     start = time.monotonic()

@@ -44,6 +44,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_aws_common.patience import EXPIRED, UNREACHABLE, Trouble, patience
 from snakemake_executor_plugin_aws_batch_fargate import (
     cancellation,
     command,
@@ -58,7 +59,6 @@ from snakemake_executor_plugin_aws_batch_fargate import (
     status,
     submission,
 )
-from snakemake_executor_plugin_aws_batch_fargate.client import EXPIRED, UNREACHABLE, Trouble, patience
 from snakemake_executor_plugin_aws_batch_fargate.shapes import Shape
 
 PACKAGE = Path(command.__file__).parent

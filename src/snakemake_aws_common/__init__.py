@@ -1,0 +1,1 @@
+"""What Snakemake's plugins for AWS share: the lock of a run in S3, and patience with an AWS in trouble."""

@@ -1,0 +1,78 @@
+"""The lock of the run, as the executor uses it: no job is submitted or ended without it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from snakemake_aws_common import head
+from snakemake_aws_common.lease import Lease, LostError
+
+from . import client, settings, signals
+from .outside import Client, Workflow
+
+# Calls of Batch that change what runs.
+CHANGES = ("SubmitJob", "TerminateJob", "TerminateJobs", "CancelJob")
+# Seconds that a head takes to release its lock when its terminal is closed.
+LEAVING = 5.0
+
+
+class Lock:
+    """This head's lease on the run, if the run has a lock."""
+
+    def __init__(self, lease: Lease | None) -> None:
+        """None: without a default storage on S3, or if the settings want no lock."""
+        self._lease = lease
+
+    def check(self) -> None:
+        """Return if this head has the run. Raises LostError otherwise."""
+        if self._lease is not None:
+            self._lease.check()
+
+    def refuse_lost(self) -> None:
+        """Raise LostError if this head is known to have lost the run; asks nothing."""
+        if self._lease is not None and self._lease.lost:
+            raise self._lease.lost
+
+    def give_up(self) -> None:
+        """Let nobody wait for S3 any more."""
+        if self._lease is not None:
+            self._lease.give_up()
+
+    def may_end_jobs(self) -> bool:
+        """Whether the run's jobs are this head's to end. Who ends now does not wait for S3."""
+        self.give_up()
+        try:
+            return self._lease is None or self._lease.is_sure()
+        except LostError:
+            return False
+
+    def gated(self, batch: Client) -> Client:
+        """A client of Batch that changes nothing without the lock."""
+        for operation in CHANGES:
+            head.gate(batch.client, self.check, f"batch.{operation}")
+        return batch
+
+    def gated_s3(self, s3: Client) -> Client:
+        """A client of S3 that changes nothing without the lock."""
+        head.gate(s3, self.check, "s3")
+        return s3
+
+
+def take(workflow: Workflow, given: settings.ExecutorSettings, region: str | None, say: Callable[[str], None]) -> Lock:
+    """Take the lock of the run below its default storage, unless there is nothing to do.
+
+    Done before anything else, also before rules that run here begin. Raises WorkflowError if another head has it.
+    """
+    prefix = str(workflow.storage_settings.default_storage_prefix or "")
+    if not given.lock_seconds or not prefix.startswith("s3://") or not len(workflow.dag):
+        return Lock(None)
+    signals.leave_at_sighup(partial(head.release_all, LEAVING))
+    hint = given.run_hint or f"{settings.PREFIX}run-name and --default-storage-prefix"
+    return Lock(
+        head.hold(
+            prefix,
+            say,
+            seconds=given.lock_seconds,
+            advice=f"For a run of its own, give it another name: {hint}.",
+            client_of=partial(client.client_of, "s3", region),
+        )
+    )
