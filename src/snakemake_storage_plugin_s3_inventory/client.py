@@ -44,6 +44,14 @@ def connect(settings: "StorageProviderSettings", config: Config | None = None) -
         raise WorkflowError(f"The endpoint {settings.endpoint_url!r} must begin with https:// or http://.")
     session = credentials.session()
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=parse_time)
+    how = Config(
+        signature_version=settings.signature_version,
+        retries={"total_max_attempts": settings.retries + 1, "mode": "standard"},
+        connect_timeout=10,
+        max_pool_connections=CONNECTIONS,
+        request_checksum_calculation="when_supported",
+        response_checksum_validation="when_supported",
+    )
     client = session.create_client(
         "s3",
         endpoint_url=settings.endpoint_url,
@@ -51,17 +59,7 @@ def connect(settings: "StorageProviderSettings", config: Config | None = None) -
         aws_access_key_id=settings.access_key,
         aws_secret_access_key=settings.secret_key,
         aws_session_token=settings.token,
-        config=(
-            config
-            or Config(connect_timeout=10, retries={"total_max_attempts": settings.retries + 1, "mode": "standard"})
-        ).merge(
-            Config(
-                signature_version=settings.signature_version,
-                max_pool_connections=CONNECTIONS,
-                request_checksum_calculation="when_supported",
-                response_checksum_validation="when_supported",
-            )
-        ),
+        config=how.merge(config) if config else how,
     )
     return cast("S3Client", client)
 

@@ -21,6 +21,7 @@ from snakemake.io import glob_wildcards
 from snakemake.storage import flag_with_storage_object
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_aws_common import patience
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings, transfer
 from snakemake_storage_plugin_s3_inventory.checksums import of_file
 
@@ -320,8 +321,16 @@ WORDS = [
 
 @pytest.mark.parametrize(("operation", "status", "code", "words"), WORDS)
 def test_what_s3_refuses_is_told_in_words(
-    aws: Aws, stores: Stores, bucket: str, operation: str, status: int, code: str, words: str
+    aws: Aws,
+    stores: Stores,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    status: int,
+    code: str,
+    words: str,
 ) -> None:
+    monkeypatch.setattr(patience, "EXPIRED", 0)
     key = f"raw/{bucket}"
     stores().store(key, b"x")
     aws.fault(call="error", status=status, code=code, operation=operation, key=key, times=9)
