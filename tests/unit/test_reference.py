@@ -14,10 +14,20 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from reference import LINE, LONGEST, PIECE, ReferenceError, normalised, problems_of_bwa_index, warning_of_ambiguous
+from reference import (
+    LINE,
+    LONGEST,
+    PIECE,
+    REGION,
+    ReferenceError,
+    normalised,
+    problems_of_bwa_index,
+    warning_of_ambiguous,
+)
 from shared import Run
 
-names = st.text("abcXYZ019_.|:", min_size=1, max_size=6)
+# A name such as 0:1 is refused beside a contig 0, which has a test of its own.
+names = st.text("abcXYZ019_.|:", min_size=1, max_size=6).filter(lambda name: not REGION.fullmatch(name.encode()))
 bases = st.text("ACGTNacgtnRYKMSWBDHVU", min_size=1, max_size=350)
 genomes = st.dictionaries(names, bases, min_size=1, max_size=4)
 
