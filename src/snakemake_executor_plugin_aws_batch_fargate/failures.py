@@ -136,6 +136,15 @@ CAUSES = (
         again=Again.SNAKEMAKE,
     ),
     Cause(
+        "missing input",
+        "A file that it reads was not there any more.",
+        "The last lines name it. Look who deleted it: somebody, another run, or the bucket's lifecycle. If no rule "
+        "makes it, put it back; then give the same command again.",
+        # Snakemake's words, and behind them the storage plugins'.
+        log=r"MissingInputException|^Missing input files for rule|FileOrDirectoryNotFoundError"
+        r"|Failed to (?:retrieve|get|check) .*(?:from|of) \S+\n(?:.*\n){0,3}?.*(?:does not exist|[Nn]ot [Ff]ound|NoSuchKey)",
+    ),
+    Cause(
         "no permission",
         "AWS refused it something.",
         "The line with AccessDenied names the action and the resource; the job role has to allow it.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import botocore.exceptions
 
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import Lease
+from snakemake_aws_common.lease import SECONDS, Lease
 from snakemake_aws_common.patience import Patience
 
 from .client import connect, error_code
@@ -47,14 +47,15 @@ class Run:
     def _hold(self, workflow: Any) -> None:  # noqa: ANN401
         """Jobs on workers, processes that the head starts and dry runs need no lock: the head has it, or nobody."""
         settings = self._provider.settings
-        if not self._provider.is_default or not settings.lock_seconds:
+        seconds = SECONDS if settings.lock_seconds is None else settings.lock_seconds
+        if not self._provider.is_default or not seconds:
             return
         prefix = str(workflow.storage_settings.default_storage_prefix or "")
         if prefix.startswith(SCHEME) and workflow.is_main_process and not workflow.dryrun:
             self._lease = head.hold(
                 prefix,
                 self._provider.logger.warning,
-                seconds=settings.lock_seconds,
+                seconds=seconds,
                 advice="For a run of its own, give it another --default-storage-prefix.",
                 client_of=lambda config: connect(settings, config),
             )

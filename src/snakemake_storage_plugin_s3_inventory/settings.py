@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from snakemake_storage_plugin_s3 import StorageProviderSettings as S3Settings
 
-from snakemake_aws_common import lease
-
 LIFETIME = {"terraflow:lifetime": "intermediate"}
 
 
@@ -44,11 +42,11 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
         },
     )
 
-    lock_seconds: float = field(
-        default=lease.SECONDS,
+    lock_seconds: float | None = field(
+        default=None,
         metadata={
             "help": "Seconds after which the lock of a head that died ends. It lies below the default storage's "
-            "prefix, and keeps a second head out of the run. 0: no lock",
+            "prefix, and keeps a second head out of the run. 0: no lock. Default: 150",
             "env_var": False,
             "required": False,
             "type": float,

@@ -130,6 +130,23 @@ def test_who_is_told_to_end_releases_the_lock(site: Site, number: signal.Signals
         site.succeed(job)
 
 
+@pytest.mark.parametrize("storage", ["s3", "s3-inventory"])
+def test_an_input_that_somebody_deletes_is_no_failure_of_the_tool(site: Site, storage: str) -> None:
+    def engine(job: dict[str, Any]) -> None:
+        if job["tags"]["terraflow:rule"] == "make":
+            site.succeed(job)
+            return
+        site.client("s3").delete_object(Bucket=BUCKET, Key="runs/main/results/a.txt")
+        site.process(job)
+
+    site.batch.engine = engine
+    said = site.run("--default-storage-provider", storage, check=1)
+    assert "A file that it reads was not there any more" in said
+    assert "results/a.txt" in said.partition("not there any more")[2]
+    assert "Running it again would give the same" not in said
+    assert len(site.batch.submitted("gather")) == 1
+
+
 def test_dry_runs_and_finished_runs_take_no_lock(site: Site, other: Site) -> None:
     head = begin(site)
     site.wait(running(site), head)

@@ -437,6 +437,38 @@ SAID: list[tuple[str, dict[str, Any], list[str], str, failures.Again]] = [
         failures.Again.SNAKEMAKE,
     ),
     ("crash", {"container": {"exitCode": 139}}, [], "crash", failures.Again.NO),
+    *(
+        (f"missing input: {lines[0]}", {"container": {"exitCode": 1}}, lines, "missing input", failures.Again.NO)
+        for lines in (
+            ["MissingInputException in rule gather in file Snakefile, line 3:"],
+            ["Missing input files for rule gather:", "    output: all.txt"],
+            [
+                "    Failed to retrieve storage object from s3://data/a",
+                "    WorkflowError:",
+                "        s3://data/a does not exist.",
+            ],
+            [
+                "    Failed to retrieve storage object from s3://data/a",
+                "    ClientError:",
+                "        An error occurred (404) when calling the HeadObject operation: Not Found",
+            ],
+            [
+                "    Failed to get expected local footprint (i.e. size) of s3://data/a",
+                "    ClientError: An error occurred (404) when calling the HeadObject operation: Not Found",
+            ],
+            ["    FileOrDirectoryNotFoundError:", "        Storage object s3://data/a not found in storage"],
+        )
+    ),
+    (
+        "an object that can't be read",
+        {"container": {"exitCode": 1}},
+        [
+            "Failed to retrieve storage object from s3://data/a",
+            "An error occurred (AccessDenied) when calling GetObject",
+        ],
+        "no permission",
+        failures.Again.NO,
+    ),
     (
         "arch",
         {"container": {"exitCode": 1}},
