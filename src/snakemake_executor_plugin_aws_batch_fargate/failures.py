@@ -142,7 +142,8 @@ CAUSES = (
         "makes it, put it back; then give the same command again.",
         # Snakemake's words, and behind them the storage plugins'.
         log=r"MissingInputException|^Missing input files for rule|FileOrDirectoryNotFoundError"
-        r"|Failed to (?:retrieve|get|check) .*(?:from|of) \S+\n(?:.*\n){0,3}?.*(?:does not exist|[Nn]ot [Ff]ound|NoSuchKey)",
+        r"|Failed to (?:retrieve|get|check) .*(?:from|of) \S+\n(?:.*\n){0,3}?.*"
+        r"(?:does not exist|[Nn]ot [Ff]ound|NoSuchKey)",
     ),
     Cause(
         "no permission",
