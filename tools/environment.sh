@@ -39,5 +39,6 @@ if [[ ! -w $cache/snakemake ]]; then
   export XDG_CACHE_HOME
 fi
 # Python looks for the user's name here first, and fails for a user who has none.
-export LOGNAME="${LOGNAME:-${USER:-$UID}}"
+LOGNAME=${LOGNAME:-${USER:-$(id -un 2>/dev/null || echo "$UID")}}
+export LOGNAME
 unset -v name cache

@@ -185,14 +185,16 @@ def lanes_of_example(folder: Path) -> dict[str, Path]:
 def cohort(folder: Path) -> Project:
     """A project on these lanes, with an annotation; the files of the lanes lie in `folder`/reads."""
     settings = {
-        "reference": {"fasta": str(EXAMPLE / "reference.fa.gz")},
+        "reference": {"fasta": "reference.fa.gz"},
         "reads": {"shards": 2},
         "calling": {"windows": 2},
-        "annotation": {"gff": str(EXAMPLE / "genes.gff3")},
+        "annotation": {"gff": "genes.gff3"},
         "quality": {"coverage_windows": 10},
     }
     project = Project(folder, settings)
     lanes_of_example(folder / "reads")
+    for name in ("reference.fa.gz", "genes.gff3"):
+        shutil.copy(EXAMPLE / name, folder / name)
     for unit in ("L1", "L2"):
         project.add("A", unit, f"reads/A_{unit}_R1.fastq.gz", f"reads/A_{unit}_R2.fastq.gz", platform="")
     project.add("A", "S", "reads/A_S.fastq.gz", platform="")

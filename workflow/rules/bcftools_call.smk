@@ -23,12 +23,14 @@ rule ploidy:
         samples=lambda wildcards: [
             f"{sample}={SAMPLES[sample]}" for sample in samples_of(wildcards.callset)
         ],
+        planned=lambda wildcards: fingerprints(PLOIDY_FILE),
     shell:
         r"""
         exec 2>{log}
         stage {output}
-        script ploidy --ploidy {input.ploidy:q} --fai {input.fai} --samples {params.samples} \
+        script ploidy --ploidy={input.ploidy:q} --fai {input.fai} --samples {params.samples} \
             --out-ploidy $SCRATCH/{output.ploidy} --out-samples $SCRATCH/{output.samples}
+        unchanged {params.planned:q} {input.ploidy:q}
         publish {output}
         """
 

@@ -33,6 +33,8 @@ rule bwa_mem:
             else "cat"
         ),
         cram=CRAM,
+        prebuilt=PREBUILT,
+        planned=lambda wildcards: fingerprints(*PREBUILT),
     shell:
         r"""
         exec 2>{log}
@@ -48,5 +50,6 @@ rule bwa_mem:
             | {params.fixmate} \
             | samtools sort --no-PG -O {params.cram},level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
                 -T $SCRATCH/sort -o $SCRATCH/{output} -
+        unchanged {params.planned:q} {params.prebuilt:q}
         publish {output}
         """

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import snakemake
 from csq import stages as csq_stages
+from fingerprint import fingerprint
 from html_report import write_report
 from lock import LockedError, hold_lock
 from losses import warn_of_losses
@@ -63,6 +64,35 @@ def source(path):
     if path.startswith("s3://"):
         return getattr(storage, S3)(path)
     return storage(path) if is_remote(path) else path
+
+
+@functools.cache
+def remote_fingerprint(path):
+    """What an input in a storage is, by its plugin's `fingerprint()`, else by size and time; empty if it is missing."""
+    stored = get_flag_value(source(path), "storage_object")
+    try:
+        if hasattr(stored, "fingerprint"):
+            return stored.fingerprint()
+        return f"{stored.size()} bytes, {stored.mtime()}"
+    except (FileNotFoundError, FileOrDirectoryNotFoundError):
+        return ""
+
+
+def fingerprints(*paths):
+    """What files of the user are. As a parameter that doesn't depend on `input`, it is recorded and compared by Snakemake.
+
+    Jobs that fetch their inputs ask for nothing: what has to be compared with what was planned is the storage's affair.
+    """
+    if not SHARED_DISK and not workflow.is_main_process:
+        return ["" for _ in paths]
+    return [
+        (
+            remote_fingerprint(path)
+            if is_remote(path)
+            else fingerprint(path) if SHARED_DISK else ""
+        )
+        for path in paths
+    ]
 
 
 def samples_of(callset):
@@ -138,6 +168,11 @@ def minutes(base, factor=0.0, inputs=slice(None), reads=0.0):
 def fastqs(wildcards):
     """The one or two FASTQ files of a unit."""
     return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
+
+
+def fastq_fingerprints(wildcards):
+    """What these files are."""
+    return fingerprints(*UNITS[wildcards.sample, wildcards.unit].fastqs)
 
 
 def of_units(pattern):

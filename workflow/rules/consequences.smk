@@ -20,12 +20,15 @@ rule annotation:
         mem_mb=growing(500),
         disk_mb=growing(500, 2),
         runtime=minutes(10, 0.05),
+    params:
+        planned=lambda wildcards: fingerprints(config["annotation"]["gff"]),
     shell:
         r"""
         exec 2>{log}
         stage {output}
         script annotation --gff={input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
         grep '^warning' {log} >&3 || true
+        unchanged {params.planned:q} {input.gff:q}
         publish {output}
         """
 

@@ -27,11 +27,12 @@ rule decompress:
         runtime=minutes(10, 0.01),
     params:
         mates=lambda wildcards, input: " ".join(
-            f"--fq{mate} {shlex.quote(path)}"
+            f"--fq{mate}={shlex.quote(path)}"
             for mate, path in enumerate(input, start=1)
         ),
         quality_encoding=config["reads"]["quality_encoding"],
         interleaved=config["reads"]["interleaved"],
+        planned=fastq_fingerprints,
     shell:
         r"""
         exec 2>{log}
@@ -39,5 +40,6 @@ rule decompress:
         shards=({output.shards})
         script decompress --quality-encoding {params.quality_encoding} --interleaved {params.interleaved} \
             {params.mates} --counts $SCRATCH/{output.counts} --shards ${{shards[@]/#/$SCRATCH/}}
+        unchanged {params.planned:q} {input:q}
         publish {output}
         """

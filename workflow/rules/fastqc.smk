@@ -27,6 +27,7 @@ rule fastqc:
         runtime=minutes(15, 0.05),
     params:
         mates="R1 R2",
+        planned=fastq_fingerprints,
     shell:
         r"""
         exec 2>{log}
@@ -41,6 +42,7 @@ rule fastqc:
                     stdin:{wildcards.sample}.{wildcards.unit}.$mate.fastq >&2
             fastqs=("${{fastqs[@]:1}}")
         done
+        unchanged {params.planned:q} {input.reads:q}
         for output in {output}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output
         done
@@ -57,3 +59,4 @@ use rule fastqc as fastqc_single with:
         ),
     params:
         mates="single",
+        planned=fastq_fingerprints,

@@ -4,19 +4,17 @@ FASTA = config["reference"]["fasta"]
 WINDOW_KEYS = {"calling": "calling.windows", "coverage": "quality.coverage_windows"}
 
 if config["reference"]["bwa_index"] == "prebuilt":
-    PREBUILT_ANN = [source(f"{FASTA}.ann")]
-    BWA_INDEX = [
-        source(f"{FASTA}{ext}") for ext in (".amb", ".ann", ".bwt", ".pac", ".sa")
-    ]
+    PREBUILT = [f"{FASTA}{ext}" for ext in (".amb", ".ann", ".bwt", ".pac", ".sa")]
+    BWA_INDEX = [source(path) for path in PREBUILT]
 else:
-    PREBUILT_ANN = []
+    PREBUILT = []
 
 
 rule reference:
     """The reference as plain FASTA with its index; fails for what is no reference."""
     input:
         fasta=source(FASTA),
-        ann=PREBUILT_ANN,
+        ann=[source(path) for path in PREBUILT[1:2]],
     output:
         fasta=GENOME,
         fai=GENOME_INDEX,
@@ -34,12 +32,14 @@ rule reference:
         ann=lambda wildcards, input: (
             f"--ann={shlex.quote(input.ann[0])}" if input.ann else ""
         ),
+        planned=lambda wildcards: fingerprints(FASTA, *PREBUILT[1:2]),
     shell:
         r"""
         exec 2>{log}
         stage {output}
         script reference --fasta={input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
         samtools faidx $SCRATCH/{output.fasta}
+        unchanged {params.planned:q} {input:q}
         publish {output}
         """
 

@@ -62,6 +62,11 @@ script() {
   "$PYTHON" "$SCRIPTS/$1.py" "${@:2}"
 }
 
+# unchanged FINGERPRINT… FILE…: fails if a file of the user is another one than the job was planned with
+unchanged() {
+  if [[ -n ${1:-} ]]; then script fingerprint -- "$@"; fi
+}
+
 # stage OUTPUT…: makes room for outputs, which are then written to "$SCRATCH/OUTPUT"
 stage() {
   local output

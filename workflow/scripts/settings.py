@@ -2,7 +2,9 @@
 
 import difflib
 import re
+import shlex
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,8 +88,25 @@ def problem_of_file(path: str) -> str | None:
     if re.search("[{}]", path):
         return "holds { or }, which Snakemake can't take; give a link without it"
     if not is_remote(path):
-        return problem_of_local_file(path)
+        return problem_of_local_file(path) or problem_of_time(path)
     return None if path.startswith(ADDRESSES) else "is an address of another kind than s3:// and https://"
+
+
+def problem_of_time(path: str) -> str | None:
+    """Why nothing made from the readable file `path` could be newer than it; None if its time, UTC, has passed.
+
+    Snakemake fails the first job whose output is older than its input, after that job's work. A link has its own time.
+    """
+    changed = max(Path(path).lstat().st_mtime, Path(path).stat().st_mtime)
+    now = time.time()
+    if changed <= now:
+        return None
+    shape = "%Y-%m-%d %H:%M:%S UTC"
+    return (
+        f"was last changed in the future, at {time.strftime(shape, time.gmtime(changed))}; it is "
+        f"{time.strftime(shape, time.gmtime(now))} here. If that is right: touch -- {shlex.quote(path)}"
+        + (", and touch -h for the link itself" if Path(path).is_symlink() else "")
+    )
 
 
 def problem_of_local_file(path: str) -> str | None:
