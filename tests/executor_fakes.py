@@ -109,6 +109,7 @@ class FakeBatch:
         self.jobs[job_id] = job = {
             **body,
             "jobId": job_id,
+            "createdAt": int(time.time() * 1000),
             "status": "SUBMITTED",
             "container": {"logStreamName": f"worker/default/{number}"},
             "attempts": [],
@@ -120,7 +121,7 @@ class FakeBatch:
 
     def _describejobs(self, body: dict[str, Any]) -> dict[str, Any]:
         assert len(body["jobs"]) <= 100
-        keep = ("jobId", "jobName", "status", "statusReason", "container", "attempts", "isTerminated")
+        keep = ("jobId", "jobName", "createdAt", "status", "statusReason", "container", "attempts", "isTerminated")
         found = [self.jobs[job] for job in body["jobs"] if job in self.jobs]
         return {"jobs": [{name: job[name] for name in keep if name in job} for job in found]}
 
@@ -132,7 +133,10 @@ class FakeBatch:
         else:
             here = [job for job in here if job["status"] == body.get("jobStatus", "RUNNING")]
         start = int(body.get("nextToken", 0))
-        page = [{name: job[name] for name in ("jobId", "jobName", "status")} for job in here[start : start + 100]]
+        page = [
+            {name: job[name] for name in ("jobId", "jobName", "createdAt", "status")}
+            for job in here[start : start + 100]
+        ]
         return {"jobSummaryList": page, **({"nextToken": str(start + 100)} if len(here) > start + 100 else {})}
 
     def _terminatejob(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -229,6 +233,7 @@ class FakeJob:
     restart_times: int = 0
     jobid: int = 1
     is_updated: bool = False
+    group: str | None = None
     errors: list[str | None] = field(default_factory=list)
     registered: list[str] = field(default_factory=list)
 
@@ -286,7 +291,13 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
         executor_settings=settings,
         scheduler=scheduler,
         dag=SimpleNamespace(
-            get_unneeded_temp_files=lambda job: [], dependencies=defaultdict(dict), needrun=lambda job: False
+            get_unneeded_temp_files=lambda job: [],
+            dependencies=defaultdict(dict),
+            depending=defaultdict(dict),
+            needrun=lambda job: False,
+            needrun_jobs=list,
+            finished=lambda job: False,
+            jobs=[],
         ),
         main_snakefile="workflow/Snakefile",
         storage_settings=SimpleNamespace(default_storage_prefix=prefix, shared_fs_usage=set()),

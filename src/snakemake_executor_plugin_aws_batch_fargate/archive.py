@@ -1,16 +1,18 @@
 """The archive of a workflow's sources: on its way to the default storage, and out of it."""
 
 import hashlib
+import io
 import os
 import shlex
 import tarfile
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from snakemake_interface_common.exceptions import WorkflowError
 
 from .outside import Workflow
+from .plan import FILE
 from .sources import Sources
 
 # Never imported here: it is a program.
@@ -31,8 +33,11 @@ class Archive:
         return shlex.join(["python", "-m", WORKER, self.query, self.checksum, self.place])
 
 
-def pack(sources: Sources, into: Path) -> None:
-    """Writes an archive that depends on names and contents only. Raises WorkflowError for what can't be read."""
+def pack(sources: Sources, into: Path, planned: bytes = b"") -> None:
+    """Writes an archive that depends on names and contents only, with what workers are told of inputs (`Plan.write`).
+
+    Raises WorkflowError for what can't be read.
+    """
     with tarfile.open(into, "w:xz", format=tarfile.PAX_FORMAT) as archive:
         for path in sources.files:
             try:
@@ -43,20 +48,28 @@ def pack(sources: Sources, into: Path) -> None:
                     archive.addfile(entry, content)
             except OSError as error:
                 raise WorkflowError(f"{path} can't be sent to workers: {error}") from error
+        if planned:
+            entry = tarfile.TarInfo(str(PurePosixPath(_place(sources), FILE)))
+            entry.size = len(planned)
+            archive.addfile(entry, io.BytesIO(planned))
 
 
-def send(workflow: Workflow, sources: Sources) -> Archive:
+def _place(sources: Sources) -> str:
+    return Path.cwd().relative_to(sources.root).as_posix()
+
+
+def send(workflow: Workflow, sources: Sources, planned: bytes = b"") -> Archive:
     """Packs the sources and stores them in the default storage, as Snakemake would."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "sources.tar.xz")
-        pack(sources, file)
+        pack(sources, file, planned)
         checksum = hashlib.sha256(file.read_bytes()).hexdigest()
         prefix = str(workflow.storage_settings.default_storage_prefix or "").rstrip("/")
         query = "/".join(filter(None, [prefix, f"snakemake-workflow-sources.{checksum}.tar.xz"]))
         stored = workflow.storage_registry.default_storage_provider.object(query)
         stored.set_local_path(file)
         workflow.async_run(stored.managed_store())
-    return Archive(query, checksum, Path.cwd().relative_to(sources.root).as_posix())
+    return Archive(query, checksum, _place(sources))
 
 
 def remove(workflow: Workflow, archive: Archive) -> None:

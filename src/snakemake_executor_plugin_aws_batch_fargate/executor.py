@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from queue import SimpleQueue
@@ -27,7 +27,6 @@ from . import (
     lock,
     logs,
     messages,
-    names,
     preflight,
     rule_logs,
     settings,
@@ -35,10 +34,12 @@ from . import (
     sources,
 )
 from .outside import Client, Job
-from .resume import Earlier, Found
+from .plan import Plan
+from .resume import Earlier, Wanted
 from .shapes import Least, more
 from .status import MISSING_LOOKS, SHORTEST_POLL, Waiting, Watch
 from .submission import Stack, Submission, Submitter, describe, prepare
+from .wanted import Wants
 
 READERS = 8
 
@@ -55,6 +56,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     # The thread that looks after jobs starts before __post_init__ has run.
     _pause = patience.TICK
     _fresh = False
+    _sources: sources.Sources
 
     def __post_init__(self) -> None:
         """Reads the settings; asks AWS nothing."""
@@ -78,14 +80,13 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         # Those that were ended here, and those that could not be.
         self._ended_by_us: set[str] = set()
         self._left: set[str] = set()
-        # Ids that this head has submitted: what is marked with others is an earlier head's.
+        # Ids that this head has submitted, or seen fail: what is marked with others is an earlier head's.
         self._own: set[str] = set()
         self._refusals: set[str] = set()
-        # Outputs of jobs that an earlier head has made, or is making.
-        self._taken: set[str] = set()
         # By the outputs of jobs that have run out of something.
         self._least: dict[str, Least] = {}
-        self._sent: archive.Archive | None = None
+        # The sources of the workflow with what its inputs are: again when a checkpoint has led to more of these.
+        self._sent: list[archive.Archive] = []
         self._lock = lock.take(self.workflow, given, self._region, self.logger.warning)
 
     # Parts that ask AWS are made when the first job is there, so that nothing is asked for a run without jobs.
@@ -121,7 +122,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     @cached_property
     def _submitter(self) -> Submitter:
         """Made when preflight has found nothing wrong, and the sources are sent."""
-        found = sources.collect(self.workflow, self.logger.info)
+        self._sources = sources.collect(self.workflow, self.logger.info)
         clients = {"batch": lambda: self.batch_client, "s3": lambda: self._s3}
 
         def client_of(service: str) -> Client:
@@ -132,7 +133,6 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self.logger.info(f"Not checked before the first job: {unknown}")
         if report.problems:
             raise WorkflowError(report.text())
-        self._sent = archive.send(self.workflow, found)
         batch = self._lock.gated(client.FargateBatchClient(self._region, client.repeated()))
         return Submitter(batch, report.fair_share, self.logger.warning)
 
@@ -140,6 +140,14 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _earlier(self) -> Earlier:
         queues = [queue for queue in (self._stack.queue, self._stack.ondemand_queue) if queue]
         return Earlier(self.batch_client, queues, self._stack.run, self.logger.info)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan(self.workflow.dag)
+
+    @cached_property
+    def _wants(self) -> Wants:
+        return Wants(self.workflow, self._plan, self._stack.run)
 
     @cached_property
     def _environment(self) -> dict[str, str]:
@@ -175,29 +183,28 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         signals.end_at_sigterm()
         submitter = self._submitter
         try:
-            self._submit(submitter, jobs, self._marked(jobs))
+            self._submit(submitter, jobs, self._wants.of(self._earlier, jobs, self._own))
         except (ClientError, BotoCoreError) as error:
             raise WorkflowError(f"AWS Batch could not be asked about jobs of an earlier start: {error}") from error
 
-    def _submit(self, submitter: Submitter, jobs: Sequence[Any], marked: Sequence[list[Found]]) -> None:
+    def _submit(self, submitter: Submitter, jobs: Sequence[Any], wants: Sequence[Callable[[], Wanted]]) -> None:
         arrivals: SimpleQueue[Arrival] = SimpleQueue()
         pool = ThreadPoolExecutor(client.SUBMITTERS)
         under_way = 0
         try:
-            for job, found in zip(jobs, marked, strict=True):
+            for job, wanted in zip(jobs, wants, strict=True):
                 self.run_job_pre(job)
+                if not self._sent or self._plan.lacks(job):
+                    self._sent.append(archive.send(self.workflow, self._sources, self._plan.write(job)))
                 submission = self._prepared(job)
                 if submission is None:
                     continue
-                outputs = {names.key(output) for member in names.members(job) for output in member.output}
-                earlier = self._earlier.take(
-                    submission.identity, found, partial(self._made, job), self._is_outdated(job)
-                )
+                earlier = self._earlier.take(wanted())
+                self._wants.taken(job, earlier is not None)
                 if earlier is not None:
-                    self._taken |= outputs
-                    self._entered(job, submission, earlier.job_id, "an earlier start made ")
+                    submission.earlier = earlier.name
+                    self._entered(job, submission, earlier.job_id, earlier.name)
                     continue
-                self._taken -= outputs
                 future = pool.submit(submitter.submit, submission.request)
                 future.add_done_callback(partial(_report, arrivals, job, submission))
                 under_way += 1
@@ -225,12 +232,13 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     def get_python_executable(self) -> str:
         """Python in the container is one that fetches the sources first."""
-        assert self._sent is not None
-        return self._sent.python
+        return self._sent[-1].python
 
     def _prepared(self, job: Job) -> Submission | None:
         try:
-            return prepare(job, self._stack, self.format_job_exec(job), self._environment, self._sender, self._least)
+            identity = self._plan.identity(self._stack.run, job)
+            text = self.format_job_exec(job)
+            return prepare(job, self._stack, text, self._environment, self._sender, self._least, identity)
         except (WorkflowError, ClientError, BotoCoreError) as error:
             self._refuse(job, str(error))
             return None
@@ -261,16 +269,19 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         if job_id is not None:
             self._keep(SubmittedJobInfo(job, job_id, {"submission": submission}))
 
-    def _entered(self, job: Job, submission: Submission, job_id: str, whose: str = "") -> None:
+    def _entered(self, job: Job, submission: Submission, job_id: str, earlier: str = "") -> None:
+        """A job is in Batch; `earlier` is its name if an earlier start made it."""
         info = SubmittedJobInfo(job, job_id, {"submission": submission})
-        self._keep(info)
-        self.logger.info(f"{describe(job)}: {whose}Batch job {job_id} ({submission.request['jobName']}).")
+        self._keep(info, own=not earlier)
+        whose = "an earlier start made " if earlier else ""
+        self.logger.info(f"{describe(job)}: {whose}Batch job {job_id} ({earlier or submission.request['jobName']}).")
         self.report_job_submission(info)
 
-    def _keep(self, info: SubmittedJobInfo) -> None:
+    def _keep(self, info: SubmittedJobInfo, own: bool = True) -> None:
         with self._live_lock:
             self._live[str(info.external_jobid)] = info
-            self._own.add(str(info.external_jobid))
+            if own:
+                self._own.add(str(info.external_jobid))
         self._fresh = True
 
     def _refuse(self, job: Job, reason: str) -> None:
@@ -291,37 +302,6 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 raise WorkflowError(f"The resource batch_job_definition is wrong: {' '.join(problems)}")
             self._disks[definition] = preflight.disk_of(found)
         return self._disks[definition]
-
-    # Jobs of an earlier head
-
-    def _marked(self, jobs: Sequence[Any]) -> list[list[Found]]:
-        """For each job the earlier jobs that Snakemake's record of unfinished outputs names."""
-        recorded = [
-            {job_id for member in names.members(job) for job_id in self.workflow.persistence.external_jobids(member)}
-            - self._own
-            for job in jobs
-        ]
-        ids = sorted(set().union(*recorded))
-        found = self._earlier.describe(ids) if ids else {}
-        return [[found[job_id] for job_id in sorted(ids) if job_id in found] for ids in recorded]
-
-    def _is_outdated(self, job: Job) -> bool:
-        """Whether this start makes anew what a job reads, so that an earlier start's job has read something else."""
-        dag, group = self.workflow.dag, set(names.members(job))
-        makers = {maker for member in group for maker in dag.dependencies[member]} - group
-        return any(
-            dag.needrun(maker) and not {names.key(output) for output in maker.output} <= self._taken for maker in makers
-        )
-
-    def _made(self, job: Job) -> bool:
-        """Whether all outputs of a job are there, but those that stay within a group."""
-        within = set(self.workflow.dag.get_unneeded_temp_files(job)) if job.is_group() else set()
-
-        async def exist() -> bool:
-            outputs = [output for member in names.members(job) for output in member.output]
-            return all([await output.exists() for output in outputs if output not in within])
-
-        return bool(self.workflow.async_run(exist()))
 
     # Status
 
@@ -353,6 +333,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 submission.status, submission.since = status, time.monotonic()
             if status == "SUCCEEDED":
                 self._ended(info.external_jobid)
+                if submission.earlier:
+                    await self._wants.settle(info.job, str(info.external_jobid), submission.earlier)
                 self.report_job_success(info)
             elif status == "FAILED":
                 failed.append((info, description))
@@ -400,6 +382,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         """Whether the job goes on on the on-demand queue; if not, Snakemake is told that it failed."""
         job, submission = info.job, info.aux["submission"]
         self._ended(info.external_jobid)
+        self._own.add(str(info.external_jobid))
         if description:
             lines = [*(log.lines if log else []), *(line for file in files for line in file.lines)]
             failure = failures.explain(description, lines)
@@ -449,6 +432,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _ended(self, job_id: str | None) -> None:
         with self._live_lock:
             self._live.pop(str(job_id), None)
+            self._earlier.over(str(job_id))
 
     def print_job_error(self, job_info: SubmittedJobInfo, msg: str | None = None, **kwargs: object) -> None:
         """Snakemake's own words about a failed job, with ours in them. Of a group it would print none of ours."""
@@ -500,19 +484,29 @@ class Executor(BatchExecutor):  # type: ignore[misc]
 
     def _untaken(self) -> list[str]:
         """Ids of an earlier head's jobs that this one has not come to, or does not need."""
-        return self._earlier.rest() if "_earlier" in self.__dict__ else []
+        return [job.job_id for job in self._earlier.rest()] if "_earlier" in self.__dict__ else []
 
     def shutdown(self) -> None:
         """When no job is left, nobody needs the sources any more; those that run on still fetch them."""
         super().shutdown()
+        if self._sent and not self._submitter.closed:
+            self._wants.settle_all(self._earlier, self._own)
         if "_submitter" in self.__dict__ and self._submitter.closed:
             # The thread that looks after jobs may have been giving one to the on-demand queue.
             with signals.undisturbed():
                 self._end_all()
-        needed = self._live or set(self._untaken()) - self._ended_by_us
-        if self._sent is None or needed or self.workflow.remote_execution_settings.immediate_submit:
+        untaken = set(self._untaken()) - self._ended_by_us
+        if untaken:
+            left = ", ".join(f"{job.job_id} ({job.name})" for job in self._earlier.rest() if job.job_id in untaken)
+            self.logger.warning(
+                f"Batch jobs of an earlier start still ran when this one began, and do nothing that it needs: {left}. "
+                f"If you don't need them: aws batch terminate-job --region {self._region} --reason unneeded --job-id ID"
+            )
+        needed = self._live or untaken
+        if not self._sent or needed or self.workflow.remote_execution_settings.immediate_submit:
             return
-        try:
-            archive.remove(self.workflow, self._sent)
-        except WorkflowError as error:
-            self.logger.warning(f"The sources of the workflow stay in storage ({self._sent.query}): {error}")
+        for sent in self._sent:
+            try:
+                archive.remove(self.workflow, sent)
+            except WorkflowError as error:
+                self.logger.warning(f"The sources of the workflow stay in storage ({sent.query}): {error}")

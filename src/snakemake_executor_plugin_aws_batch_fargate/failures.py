@@ -87,6 +87,12 @@ CAUSES = (
         again=Again.SNAKEMAKE,
     ),
     Cause(
+        "input replaced",
+        "An input was replaced by another one after the run was planned.",
+        "Start the run again in the same way: it is planned anew, with what is there then.",
+        log=r"another object than the one that the run was planned with",
+    ),
+    Cause(
         "image architecture",
         "The image was built for another kind of processor than the job definition asks for.",
         "Build the image for the stack's architecture, and deploy it.",

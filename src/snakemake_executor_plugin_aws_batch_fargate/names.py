@@ -4,8 +4,8 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,42 @@ LONGEST_TAG = 256
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells a job from others: `outputs` which one it is, `content` what it does to make them."""
+    """What tells a job from others: `outputs` which one it is, `content` what it does to make them.
+
+    `part` stands for the jobs that are left of a group of which others were done before; empty if it is the whole.
+    """
 
     outputs: str
     content: str
+    part: str = ""
 
     @property
     def suffix(self) -> str:
         """The end of the job's name."""
-        return f"{self.outputs}-{self.content}"
+        return "-".join(filter(None, (self.outputs, self.content, self.part)))
+
+    @property
+    def whole(self) -> "Identity":
+        """That of the job that does all of the group."""
+        return replace(self, part="")
 
 
-def identity(run: str, job: Job) -> Identity:
+def _nothing(_: Job) -> list[str]:
+    return []
+
+
+def identity(
+    run: str, job: Job, component: Sequence[Job] = (), inputs: Callable[[Job], Sequence[str]] = _nothing
+) -> Identity:
     """Of a job or a group of jobs. The same for the same run, outputs, inputs, parameters and code.
 
-    Neither the attempt nor the resources count, so a second attempt is still the same job.
+    `component` are the group's jobs and those of the group that were done before; `inputs` says of a job what those of
+    its inputs are that no job makes. Neither the attempt nor the resources count, so a second attempt is still the same
+    job.
     """
-    jobs = sorted(members(job), key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
-    outputs = sorted(key(output) for member in jobs for output in member.output)
-    named = outputs or [f"{member.rule.name} {_text(member.wildcards_dict)}" for member in jobs]
+    own = members(job)
+    jobs = sorted(component or own, key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
+    named = _named(jobs)
     content = [
         [
             member.rule.name,
@@ -47,22 +64,30 @@ def identity(run: str, job: Job) -> Identity:
             _text(member.non_derived_params),
             member.rule.shellcmd or member.rule.run_func_src,
             *_program(member.rule),
+            *inputs(member),
         ]
         for member in jobs
     ]
-    return Identity(_hash([run, *named])[:12], _hash(content)[:6])
+    part = "" if len(own) == len(jobs) else _hash(_named(own))[:4]
+    return Identity(_hash([run, *named])[:12], _hash(content)[:6], part)
+
+
+def _named(jobs: Iterable[Job]) -> list[str]:
+    """What jobs make; what they are if they make nothing."""
+    outputs = sorted(key(output) for member in jobs for output in member.output)
+    return outputs or sorted(f"{member.rule.name} {_text(member.wildcards_dict)}" for member in jobs)
 
 
 def _program(rule: Rule) -> list[str]:
     """Which script, notebook or wrapper a rule has, and the checksum of a file: Snakemake looks at its time only."""
     named = str(rule.script or rule.notebook or rule.wrapper)
     folder = str(rule.basedir.get_path_or_uri(secret_free=True)) if rule.script or rule.notebook else ""
-    return [named, _checksum(Path(folder, named))] if folder and "://" not in folder + named else [named]
+    return [named, checksum(Path(folder, named))] if folder and "://" not in folder + named else [named]
 
 
 @functools.cache
-def _checksum(path: Path) -> str:
-    """Of what is sent to workers: the file as it is when it is first asked for."""
+def checksum(path: Path) -> str:
+    """SHA-256 of a file that is sent to workers, as it is when it is first asked for; empty if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -76,9 +101,14 @@ def members(job: Job) -> list[Any]:
     return list(job.jobs) if job.is_group() else [job]
 
 
+def is_stored(path: JobFile) -> bool:
+    """Whether a file lies in a storage."""
+    return bool(getattr(path, "is_storage", False))
+
+
 def key(path: JobFile) -> str:
     """What a file is called wherever it lies: its query if it lies in a storage, else its path."""
-    return str(path.storage_object.query) if getattr(path, "is_storage", False) else str(path)
+    return str(path.storage_object.query) if is_stored(path) else str(path)
 
 
 def wildcards_of(job: Job) -> dict[str, str]:
@@ -96,7 +126,7 @@ def rule_of(job: Job) -> str:
 
 
 def job_name(run: str, job: Job, identity: Identity) -> str:
-    """`<run>-<rule>-<wildcards>-<outputs>-<content>`, within what Batch takes."""
+    """`<run>-<rule>-<wildcards>-<outputs>-<content>`, with `-<part>` perhaps, within what Batch takes."""
     readable = "-".join([run, rule_of(job), *wildcards_of(job).values()])
     legal = re.sub(r"[^A-Za-z0-9_-]+", "_", readable)
     return f"{legal[: LONGEST_NAME - len(identity.suffix) - 1]}-{identity.suffix}"
@@ -104,8 +134,8 @@ def job_name(run: str, job: Job, identity: Identity) -> str:
 
 def identity_in(name: str) -> Identity | None:
     """The identity that `job_name` put into a name; None for other names."""
-    found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})$", name)
-    return Identity(found[1], found[2]) if found else None
+    found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})(?:-([0-9a-f]{4}))?$", name)
+    return Identity(found[1], found[2], found[3] or "") if found else None
 
 
 def job_tags(run: str, job: Job, more: Mapping[str, str]) -> dict[str, str]:

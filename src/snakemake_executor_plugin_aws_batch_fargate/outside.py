@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 Client: TypeAlias = Any
 # A job or a group of jobs of Snakemake. Its plugin interface describes less of them than an executor needs.
 Job: TypeAlias = Any
+# The jobs of a workflow, and which of them needs which.
+Dag: TypeAlias = Any
 # An input or output of a job.
 Path: TypeAlias = Any
 # Snakemake's workflow, of which its plugin interface describes less as well.

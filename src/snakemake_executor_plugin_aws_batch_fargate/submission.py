@@ -35,6 +35,8 @@ class Submission:
     request: dict[str, Any]
     shape: shapes.Shape
     on_demand: bool = False
+    # The name of the job if an earlier head submitted it.
+    earlier: str = ""
     # What was seen of it: its last status, since when, and how often Batch did not know it.
     status: str = ""
     since: float = 0.0
@@ -108,12 +110,13 @@ def prepare(
     environment: Mapping[str, str],
     sender: command.Sender | None,
     least: Mapping[str, shapes.Least] | None = None,
+    identity: names.Identity | None = None,
 ) -> Submission:
     """All that SubmitJob needs to know; `least` is what jobs must have, by the outputs in their identity.
 
     Raises WorkflowError for what can't be submitted.
     """
-    identity = names.identity(stack.run, job)
+    identity = identity or names.identity(stack.run, job)
     shape = shape_of(job, stack, (least or {}).get(identity.outputs, ANYTHING))
     container = command.overrides(text, shape.requirements, environment, sender)
     return Submission(identity, request_of(job, stack, identity, shape, container), shape)

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .plan import FILE, VARIABLE
+
 
 def main(arguments: Sequence[str]) -> int:
     """Does what Snakemake does with `--deploy-sources`, then what it does with the arguments; returns its exit code.
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         options.deploy_sources = None
         Path(place).mkdir(parents=True, exist_ok=True)
         os.chdir(place)
+        if Path(FILE).is_file():
+            os.environ[VARIABLE] = str(Path(FILE).absolute())
         # Neither the head's --directory nor the Snakefile's `workdir` leads anywhere else from here.
         options.directory = Path.cwd()
         options.snakefile = Path(options.snakefile).resolve()

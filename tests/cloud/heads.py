@@ -50,6 +50,7 @@ class Site:
     def __init__(self, folder: Path, aws: FakeAws) -> None:
         self.folder, self.aws, self.batch = folder, aws, aws.batch
         self.config = {"samples": "a+b", "word": "hello"}
+        self.storage = "s3"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | aws.env
         self.env |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "HOME": str(folder)}
         self.env["PATH"] = f"{Path(sys.executable).parent}:{self.env['PATH']}"
@@ -71,7 +72,7 @@ class Site:
         return [
             *(sys.executable, "-m", "snakemake", "--executor", "aws-batch-fargate", "--jobs", "100", "--nocolor"),
             *(part for name, value in settings.items() for part in (f"--aws-batch-fargate-{name}", value)),
-            *("--default-storage-provider", "s3", "--default-storage-prefix", f"s3://{BUCKET}/runs/main"),
+            *("--default-storage-provider", self.storage, "--default-storage-prefix", f"s3://{BUCKET}/runs/main"),
             *("--workflow-profile", "none", "--rerun-incomplete", "--nolock", "--latency-wait", "2"),
             *(["--config"] if given else []),
             *(f"{name}={value}" for name, value in given.items()),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aws.process import Aws
+from replacing import replacing
 from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an order that works)
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -128,29 +129,11 @@ rule second:
     output: "out/second.txt"
     shell: "cp {input} {output}"
 """
-# Replaces the object, once and in the same process, before or after something is done with its key or another one.
-REPLACE = """
-import os
-from snakemake_storage_plugin_s3_inventory import StorageObject
-
-METHOD, KEY = os.environ["REPLACE"].split()
-method = getattr(StorageObject, METHOD)
-
-
-def replacing(self):
-    if self.key.endswith(KEY) and not os.path.exists("replaced"):
-        open("replaced", "w").close()
-        self.provider.client.put_object(Bucket=self.bucket, Key="raw/x", Body=b"new reads")
-    return method(self)
-
-
-setattr(StorageObject, METHOD, replacing)
-"""
 
 
 @pytest.mark.parametrize(
     ("when", "left"),
-    [("retrieve_object raw/x", set()), ("store_object out/first.txt", {"runs/main/logs/first.log"})],
+    [("retrieve_object raw/x", set()), ("store_object runs/main/out/first.txt", {"runs/main/logs/first.log"})],
 )
 def test_a_run_in_place_gives_no_result_of_what_was_replaced(
     aws: Aws, bucket: str, tmp_path: Path, when: str, left: set[str]
@@ -158,8 +141,7 @@ def test_a_run_in_place_gives_no_result_of_what_was_replaced(
     s3 = aws.client("s3")
     s3.put_object(Bucket=bucket, Key="raw/x", Body=b"old reads")
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(REPLACE)
+    hook = replacing(tmp_path, when, bucket, "raw/x", "new reads")
     command = [sys.executable, "-m", "snakemake", "--default-storage-provider", "s3-inventory", "--cores", "1"]
     command += ["--default-storage-prefix", f"s3://{bucket}/runs/main", "--shared-fs-usage", "none"]
     command += ["--config", f"raw=s3://{bucket}/raw/x"]
@@ -174,7 +156,7 @@ def test_a_run_in_place_gives_no_result_of_what_was_replaced(
         found = s3.list_objects_v2(Bucket=bucket, Prefix="runs/main/").get("Contents", [])
         return {entry["Key"]: s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in found}
 
-    done = run(PYTHONPATH=str(tmp_path / "site"), REPLACE=when)
+    done = run(**hook)
     assert done.returncode == 1
     assert ANOTHER in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert set(objects()) == left

@@ -653,9 +653,10 @@ def test_a_job_whose_input_is_made_anew_is_run_anew(make: Make, aws: FakeAws, st
 
 def test_a_job_whose_input_an_earlier_start_makes_is_waited_for_as_well(make: Make, aws: FakeAws) -> None:
     align, call = FakeJob(), FakeJob(name="call", input=["results/A.bam"], output=["results/A.bcf"])
-    make(poll_seconds=60).run_jobs([align, call])
-    two = make()
-    two.workflow.dag.dependencies[call][align] = {"results/A.bam"}
+    one, two = make(poll_seconds=60), make()
+    for head in (one, two):
+        head.workflow.dag.dependencies[call][align] = {"results/A.bam"}
+    one.run_jobs([align, call])
     two.workflow.dag.needrun = lambda job: True
     two.run_jobs([align])
     two.run_jobs([call])

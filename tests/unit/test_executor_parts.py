@@ -470,6 +470,13 @@ SAID: list[tuple[str, dict[str, Any], list[str], str, failures.Again]] = [
         failures.Again.NO,
     ),
     (
+        "an input that was replaced",
+        {"container": {"exitCode": 1}},
+        ["s3://lab/raw/A.fq is another object than the one that the run was planned with (planned: ETag 1; found: 2)."],
+        "input replaced",
+        failures.Again.NO,
+    ),
+    (
         "arch",
         {"container": {"exitCode": 1}},
         ["exec /bin/bash: exec format error"],
