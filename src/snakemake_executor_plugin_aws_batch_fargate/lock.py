@@ -5,8 +5,9 @@ from functools import partial
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import Lease, LostError
+from snakemake_aws_common.patience import Patience
 
-from . import client, settings, signals
+from . import claim, client, settings, signals
 from .outside import Client, Workflow
 
 # Calls of Batch that change what runs.
@@ -67,7 +68,7 @@ def take(workflow: Workflow, given: settings.ExecutorSettings, region: str | Non
         return Lock(None)
     signals.leave_at_sighup(partial(head.release_all, LEAVING))
     hint = given.run_hint or f"{settings.PREFIX}run-name and --default-storage-prefix"
-    return Lock(
+    lock = Lock(
         head.hold(
             prefix,
             say,
@@ -76,3 +77,6 @@ def take(workflow: Workflow, given: settings.ExecutorSettings, region: str | Non
             client_of=partial(client.client_of, "s3", region),
         )
     )
+    s3 = lock.gated_s3(client.client_of("s3", region))
+    Patience(say)(lambda: claim.claim(workflow, s3, given))
+    return lock

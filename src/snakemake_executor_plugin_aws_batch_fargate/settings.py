@@ -10,6 +10,7 @@ from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 from snakemake_aws_common import lease
 
 PREFIX = "--aws-batch-fargate-"
+DEFAULT_RUN = "main"
 _TAG = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]+")
 
 
@@ -47,7 +48,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         },
     )
     run_name: str = field(
-        default="main",
+        default=DEFAULT_RUN,
         metadata={
             "help": "Name of the run: first part of its jobs' names, and how a head that is started again finds "
             "the jobs of one that was killed."
@@ -59,6 +60,17 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "type": str,
             "help": "How a run is given another name, for messages; for profiles that set name and prefix together.",
         },
+    )
+    any_data: bool = field(
+        default=False,
+        metadata={
+            "help": "Go on with a run of the default name also if its earlier starts have read none of the data that "
+            "this one reads. Of other names that is taken for granted."
+        },
+    )
+    any_data_hint: str | None = field(
+        default=None,
+        metadata={"type": str, "help": "How that is said, for messages. Default: the setting itself."},
     )
     lock_seconds: float = field(
         default=lease.SECONDS,

@@ -60,6 +60,12 @@ PASSING = (
     S3DownloadFailedError,
     ConnectionError,
 )
+# Of these, those that say nothing about an object, since no connection came about.
+UNREACHED = (
+    botocore.exceptions.EndpointConnectionError,
+    botocore.exceptions.ConnectTimeoutError,
+    botocore.exceptions.ProxyConnectionError,
+)
 # Errors of S3's that another try may mend. Of an upload that is complete, S3 may say that there is none, when its first
 # answer was lost.
 CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "NoSuchUpload")
@@ -169,6 +175,9 @@ class Transfer:
                 if last or error_code(error) not in CHANGED:
                     raise
             except (*PASSING, DamagedError) as error:
+                if last and isinstance(cause := getattr(error, "last_exception", error), UNREACHED):
+                    # An outage is waited for longer than this.
+                    raise cause from error
                 if last:
                     raise WorkflowError(
                         f"{location.query} arrived damaged or cut off, {self._tries} times ({error}). "

@@ -147,6 +147,43 @@ def test_an_input_that_somebody_deletes_is_no_failure_of_the_tool(site: Site, st
     assert len(site.batch.submitted("gather")) == 1
 
 
+DATA = """
+rule all:
+    input: "all.txt"
+
+rule make:
+    input: storage.s3("s3://data/raw/{sample}.txt")
+    output: "results/{sample}.txt"
+    shell: "cp {input} {output}"
+
+rule gather:
+    input: [f"results/{sample}.txt" for sample in config["samples"].split("+")]
+    output: "all.txt"
+    shell: "cat {input} > {output}"
+"""
+
+
+def test_the_default_name_is_refused_for_another_project_s_data(site: Site, other: Site) -> None:
+    site.batch.engine = lambda job: site.batch.end(job, "FAILED", 1)
+    for sample in "abcd":
+        site.client("s3").put_object(Bucket=BUCKET, Key=f"raw/{sample}.txt", Body=b"reads")
+    for one in (site, other):
+        (one.folder / "Snakefile").write_text(DATA)
+    site.run(check=1)
+    submitted, before = len(site.batch.jobs), site.objects()
+    assert submitted
+    said = other.run("--aws-batch-fargate-run-hint", "RUN=NAME", check=1, samples="c+d")
+    assert "s3://data/runs/main holds the run of another project, which read s3://data/raw/a.txt" in said
+    assert "this one reads s3://data/raw/c.txt, s3://data/raw/d.txt" in said and "a name of its own: RUN=NAME" in said
+    assert (len(site.batch.jobs), site.objects()) == (submitted, before)
+    # The same project from another folder, with a sample more; then the other one on purpose, and the run is its own.
+    other.run(check=1, samples="a+b+c")
+    assert len(site.batch.jobs) > submitted
+    other.run("--aws-batch-fargate-any-data", check=1, samples="d")
+    assert "another project" in site.run(check=1)
+    assert "another project" not in other.run(check=1, samples="d")
+
+
 def test_dry_runs_and_finished_runs_take_no_lock(site: Site, other: Site) -> None:
     head = begin(site)
     site.wait(running(site), head)
