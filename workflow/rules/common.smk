@@ -10,6 +10,7 @@ from csq import stages as csq_stages
 from fingerprint import fingerprint
 from html_report import write_report
 from lock import LockedError, hold_lock
+from time_limit import Running, TimeLimits
 from losses import warn_of_losses
 from snakemake.io import get_flag_value
 from snakemake_interface_executor_plugins.settings import (
@@ -163,6 +164,16 @@ def minutes(base, factor=0.0, inputs=slice(None), reads=0.0):
         return int((base + size) * attempt)
 
     return resource
+
+
+def running_shells():
+    """The jobs that run on this machine; those elsewhere have their limit from whoever runs them."""
+    jobs = {job.jobid: job for job in list(workflow.scheduler.running)}
+    return [
+        Running(process.pid, job.rule.name, job.resources.get("runtime") or 0)
+        for number, process in list(shell._processes.items())
+        if (job := jobs.get(number)) and not job.is_group()
+    ]
 
 
 def fastqs(wildcards):

@@ -1,0 +1,95 @@
+"""Ends a job of this machine that runs longer than its `runtime`, as a cluster or a cloud would: it may hang for ever.
+
+A machine that sleeps stops the clock, so that a closed laptop ends no job.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import psutil
+
+INTERVAL = 5.0  # seconds between two looks
+GRACE = 10.0  # seconds between asking a program to end and ending it
+
+
+@dataclass(frozen=True)
+class Running:
+    """The shell of a job: its process, what the job is called, and its limit in minutes."""
+
+    pid: int
+    rule: str
+    minutes: float
+
+
+@dataclass
+class TimeLimits:
+    """Looks at the jobs that run; `tell` gets one message for each that is ended."""
+
+    running: Callable[[], Iterable[Running]]
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    grace: float = GRACE
+    since: dict[int, float] = field(default_factory=dict)
+
+    def watch(self) -> None:
+        """Looks now and then, in a thread that ends with this process."""
+        threading.Thread(target=self._forever, name="time limits", daemon=True).start()
+
+    def look(self) -> None:
+        """Ends each job that has run for longer than its limit since it was first seen. A limit of 0 is none."""
+        jobs = {job.pid: job for job in self.running()}
+        self.since = {pid: self.since.get(pid, self.clock()) for pid in jobs}
+        for pid, job in jobs.items():
+            if 0 < job.minutes * 60 < self.clock() - self.since[pid]:
+                self.tell(
+                    f"Rule {job.rule}: ended after {job.minutes:g} minutes, its `runtime`. It hangs or needs longer. "
+                    f"If its log shows that it was working, give it more, say --set-resources "
+                    f"{job.rule}:runtime={max(1, round(job.minutes * 4))} (minutes; 0 is no limit)."
+                )
+                end(pid, self.grace)
+
+    def _forever(self) -> None:
+        while True:
+            time.sleep(INTERVAL)
+            self.look()
+
+
+def end(pid: int, grace: float = GRACE) -> None:
+    """Ends what the shell `pid` has started, so that it fails and clears up; after `grace` seconds all of it."""
+    try:
+        shell = psutil.Process(pid)
+        started = shell.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    _send(started, psutil.Process.terminate)
+    last = time.monotonic() + grace
+    while _alive(shell):
+        if time.monotonic() > last:
+            _send([*_below(shell), *started, shell], psutil.Process.kill)
+            return
+        time.sleep(0.1)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it has not ended. Nobody may wait for it here: its exit code is for Snakemake alone."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _send(processes: Iterable[psutil.Process], signal: Callable[[psutil.Process], None]) -> None:
+    for process in processes:
+        try:
+            signal(process)
+        except psutil.NoSuchProcess:
+            continue
