@@ -23,6 +23,8 @@ from itertools import accumulate, cycle, islice, pairwise
 from pathlib import Path
 from random import Random
 
+import pysam
+
 BASES = "ACGT"
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 STOP_CODONS = ("TAA", "TAG", "TGA")
@@ -636,6 +638,15 @@ def fasta(contigs: list[Contig]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_fasta(path: Path, text: str) -> None:
+    """Write FASTA text, in BGZF if the name says so."""
+    if path.suffix != ".gz":
+        path.write_text(text)
+        return
+    with pysam.BGZFile(str(path), "w", None) as packed:
+        packed.write(text.encode())
+
+
 def write_reads(path: Path, text: str) -> None:
     """Write FASTQ text, compressed as the name says, without a time stamp."""
     data = text.encode()
@@ -691,7 +702,7 @@ def simulate(out: Path, seed: int, plan: Plan, base: Path) -> None:
 
     reference = out / plan.reference
     text = fasta(contigs)
-    reference.write_bytes(run_tool(["bgzip", "-c"], text) if reference.suffix == ".gz" else text.encode())
+    write_fasta(reference, text)
     (out / "genes.gff3").write_text("\n".join(gff_lines(contigs, genes)) + "\n")
     write_truth(out / "truth.vcf.gz", reference, "\n".join(truth_lines(contigs, sites)) + "\n")
 

@@ -1,6 +1,7 @@
 """What tests of several files share."""
 
 import gc
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from hypothesis import HealthCheck, settings
 from shared import ROOT, Run
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+# Tests call the samtools and bcftools that the workflow calls.
+os.environ["PATH"] = f"{ROOT / 'workflow' / 'scripts' / 'bin'}:{os.environ['PATH']}"
+os.environ["TERRAFLOW_PYTHON"] = sys.executable
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

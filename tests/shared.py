@@ -1,12 +1,31 @@
 """Where things lie, and what the fixtures of conftest.py are."""
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import pysam
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def programs_of(folder: Path, *tools: str) -> dict[str, str]:
+    """An environment in which jobs take these tools from `folder`: the first on PATH, samtools and bcftools by name."""
+    env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return env | {f"TERRAFLOW_{tool.upper()}": str(folder / tool) for tool in tools if tool in ("samtools", "bcftools")}
+
+
+def bgzip(data: bytes) -> bytes:
+    """What the program bgzip makes of it."""
+    with tempfile.NamedTemporaryFile() as file:
+        with pysam.BGZFile(file.name, "w", None) as packed:
+            packed.write(data)
+        return Path(file.name).read_bytes()
+
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Set-up for TerraFlow: a .venv from uv.lock and the bioinformatics tools.
+# Set-up for TerraFlow: a .venv from uv.lock, which has samtools and bcftools, and the other bioinformatics tools.
 #
 #   tools/setup.sh             everything; safe to repeat, quick when nothing is missing
 #   tools/setup.sh --no-tools  only the .venv (enough for make lint)
 #   tools/setup.sh --uv        print the uv that set-up uses
 #
 # PYTHON=python3.12 chooses the Python. Mirrors are taken from UV_DEFAULT_INDEX, PIP_INDEX_URL or pip's settings.
+# TERRAFLOW_SAMTOOLS and TERRAFLOW_BCFTOOLS name programs of your own, which runs then use.
 # What it makes lies in .venv and .tools; a log of the last long step is .tools/setup.log.
 # It runs on the bash 3.2 of macOS too: no associative arrays, no mapfile.
 set -euo pipefail
@@ -18,8 +19,6 @@ state=$root/.tools
 log=$state/setup.log
 uv_pin=0.13.9
 uv_oldest=0.5.0 # reads [dependency-groups]
-conda_oldest=24.7.1 # what Snakemake 9 asks for
-all_tools="bwa samtools bcftools fastqc bgzip tabix zstd"
 problems=""
 apt_is_fresh=""
 
@@ -342,217 +341,8 @@ lead_snakemake_through_run() {
   fi
 }
 
-# ---- tools -----------------------------------------------------------------------------------------------------
-
-oldest() {
-  case $1 in
-    bwa) echo 0.7.17 ;;
-    fastqc) echo 0.11.9 ;;
-    zstd) echo 1.4 ;;
-    *) echo 1.16 ;; # samtools, bcftools, and bgzip and tabix of htslib
-  esac
-}
-
-debian_package() { case $1 in bgzip) echo tabix ;; *) echo "$1" ;; esac }
-conda_package() { case $1 in bgzip | tabix) echo htslib ;; *) echo "$1" ;; esac }
-
-# packages_of KIND TOOL...: each package once.
-packages_of() {
-  local kind=$1 tool
-  shift
-  for tool in "$@"; do "${kind}_package" "$tool"; done | sort -u | xargs
-}
-
-# version_of TOOL PATH: nothing if it does not run. bwa has no --version, and prints its usage with status 1.
-version_of() {
-  local text
-  case $1 in
-    bwa)
-      text=$("$2" 2>&1 </dev/null || true)
-      [[ $text == *Version:* ]] || return 1
-      text=${text#*Version:}
-      ;;
-    *) text=$("$2" --version 2>/dev/null </dev/null) || return 1 ;;
-  esac
-  first_number "$text"
-}
-
-# FastQC starts a Java to tell its version, so what was found is kept for as long as both programs stay the same.
-same_as_before() {
-  [[ $1 == fastqc && -f $state/fastqc-seen && $(ls -liL "$2" "$(type -P java)" 2>&1) == "$(cat "$state/fastqc-seen")" ]]
-}
-
-works() {
-  local version
-  same_as_before "$1" "$2" && return 0
-  version=$(version_of "$1" "$2") && at_least "$version" "$(oldest "$1")" || return 1
-  [[ $1 != fastqc ]] || ls -liL "$2" "$(type -P java)" >"$state/fastqc-seen" 2>&1 || true
-}
-
-# quoted TEXT: as one word for a shell.
-quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
-
-# wrap TOOL PATH: puts it into .tools/bin, together with what lies beside it (FastQC's Java, for one).
-wrap() {
-  mkdir -p "$state/bin"
-  # shellcheck disable=SC2016  # $PATH and $@ are for the script that is written
-  printf '#!/bin/sh\nPATH=%s:$PATH\nexport PATH\nexec %s "$@"\n' \
-    "$(quoted "${2%/*}")" "$(quoted "$2")" >"$state/bin/$1"
-  chmod +x "$state/bin/$1"
-}
-
-# have TOOL: it is usable, from PATH or from .tools/bin.
-have() {
-  local tool=$1 path first=yes
-  while IFS= read -r path; do
-    if works "$tool" "$path"; then
-      if [[ $first ]]; then rm -f "$state/bin/$tool"; else wrap "$tool" "$path"; fi
-      return 0
-    fi
-    first=""
-  done < <(type -ap "$tool" || true)
-  [[ -x $state/bin/$tool ]] && works "$tool" "$state/bin/$tool"
-}
-
-missing_tools() {
-  local tool
-  for tool in $all_tools; do
-    have "$tool" || echo "$tool"
-  done
-}
-
-# describe TOOL: what was found, and what is needed.
-describe() {
-  local path
-  if path=$(type -P "$1"); then
-    echo "$1: found $(version_of "$1" "$path" || echo "one that does not run") at $path, needed is $(oldest "$1") or newer"
-  else
-    echo "$1: not found, needed is $(oldest "$1") or newer"
-  fi
-}
-
-# ---- conda, mamba or micromamba --------------------------------------------------------------------------------
-
-find_frontend() {
-  type -P conda && return 0
-  if [[ -x ${CONDA_EXE:-} ]]; then echo "$CONDA_EXE"; return 0; fi
-  type -P mamba && return 0
-  type -P micromamba && return 0
-  if [[ -x ${MAMBA_EXE:-} ]]; then echo "$MAMBA_EXE"; return 0; fi
-  return 1
-}
-
-# conda cannot work in a folder with a space in its path; then its environments go into the user's cache.
-conda_folder() {
-  case $root in
-    *[[:space:]]*) echo "${XDG_CACHE_HOME:-$HOME/.cache}/terraflow/$(echo "$root" | cksum | cut -d ' ' -f 1)" ;;
-    *) echo "$state/conda" ;;
-  esac
-}
-
-# pins PACKAGE...: as envs/*.yaml pins them.
-pins() {
-  local package
-  for package in "$@"; do
-    sed -n "s/^ *- *\($package=[^ ]*\).*/\1/p" "$root"/envs/*.yaml | head -n 1
-  done
-}
-
-conda_create() {
-  local frontend=$1 prefix=$2
-  shift 2
-  rm -rf "$prefix"
-  run_logged env CONDA_CHANNEL_PRIORITY=strict MAMBA_CHANNEL_PRIORITY=strict "$frontend" create --yes \
-    --prefix "$prefix" --override-channels --channel conda-forge --channel bioconda "$@" && return 0
-  rm -rf "$prefix"
-  return 1
-}
-
-# Snakemake's own deployment needs a conda; beside mamba or micromamba alone (or an old conda) it gets one.
-snakemake_conda() {
-  local frontend=$1 version
-  if [[ ${frontend##*/} == conda ]] && version=$("$frontend" --version 2>/dev/null) &&
-    at_least "$(first_number "$version")" "$conda_oldest"; then
-    [[ $(type -P conda) == "$frontend" ]] || wrap conda "$frontend"
-    return 0
-  fi
-  local base
-  base=$(conda_folder)/base
-  say "adding a conda of its own for Snakemake"
-  conda_create "$frontend" "$base" "conda>=$conda_oldest" && wrap conda "$base/bin/conda"
-}
-
-# tools/run.sh names this profile to Snakemake, so that its rules run in the environments of envs/*.yaml.
-write_conda_profile() {
-  mkdir -p "$state/profile"
-  printf 'software-deployment-method: conda\nconda-prefix: "%s"\n' "$(conda_folder)/rules" >"$state/profile/config.yaml"
-}
-
-# conda_tools: those that .tools/bin takes from there.
-conda_tools() {
-  local tool
-  for tool in $all_tools; do
-    if [[ -f $state/bin/$tool ]] && grep -qF "$(conda_folder)/tools/" "$state/bin/$tool"; then echo "$tool"; fi
-  done
-}
-
-# One environment for the tools that are called directly; Snakemake makes those of its rules.
-tools_from_conda() {
-  local frontend prefix tool specs
-  frontend=$(find_frontend) || return 1
-  prefix=$(conda_folder)/tools
-  # shellcheck disable=SC2046  # tools: words
-  set -- "$@" $(conda_tools)
-  # shellcheck disable=SC2046
-  specs=$(pins $(packages_of conda "$@") | xargs)
-  say "installing with ${frontend##*/}: $specs"
-  # shellcheck disable=SC2086
-  if ! conda_create "$frontend" "$prefix" $specs || ! snakemake_conda "$frontend"; then
-    say "${frontend##*/} could not install them; looking for another way"
-    return 1
-  fi
-  for tool in "$@"; do wrap "$tool" "$prefix/bin/$tool"; done
-  write_conda_profile
-}
-
-# The profile goes when no tool comes from conda any more.
-drop_unused_conda() {
-  [[ -n $(conda_tools) ]] || rm -rf "$state/profile" "$state/bin/conda"
-}
-
-how_to_install() {
-  # shellcheck disable=SC2046
-  cat <<EOF
-Tools: install what is listed above in one of these ways, then run the same command again.
-  Debian, Ubuntu:  sudo apt-get install --no-install-recommends $(packages_of debian "$@")
-  conda:           conda create -n terraflow --override-channels -c conda-forge -c bioconda $(pins $(packages_of conda "$@") | xargs)
-                   conda activate terraflow    (mamba and micromamba take the same words)
-  macOS:           brew install $(packages_of conda "$@")
-EOF
-}
-
-# Each route is followed by a second look, so none has to be trusted.
-# shellcheck disable=SC2046,SC2086  # names of tools and packages: words
-get_tools() {
-  local missing tool
-  missing=$(missing_tools | xargs)
-  if [[ -n $missing ]]; then
-    if find_frontend >/dev/null || may_use_apt; then
-      for tool in $missing; do say "$(describe "$tool")"; done
-    fi
-    tools_from_conda $missing || true
-    missing=$(missing_tools | xargs)
-  fi
-  if [[ -n $missing ]]; then
-    apt_install $(packages_of debian $missing) || true
-    missing=$(missing_tools | xargs)
-  fi
-  if [[ -n $missing ]]; then
-    for tool in $missing; do problem "$(describe "$tool")"; done
-    problem "$(how_to_install $missing)"
-  fi
-  drop_unused_conda
-}
+# shellcheck source=tools/programs.sh
+source "$root/tools/programs.sh"
 
 # ---- main ------------------------------------------------------------------------------------------------------
 
@@ -577,6 +367,7 @@ main() {
       make_venv
       lead_snakemake_through_run
       get_tools
+      name_other_versions
       ;;
     *) say "unknown option $1; see the top of tools/setup.sh"; exit 2 ;;
   esac

@@ -14,7 +14,15 @@ from terraflow.errors import UserError
 
 TARGETS = ("worker", "report")
 # Everything that `docker build` is sent (.dockerignore) and what tells it what to do with it.
-CONTENT = (".dockerignore", "envs/Dockerfile", "pyproject.toml", "uv.lock", "src")
+CONTENT = (
+    ".dockerignore",
+    "envs/Dockerfile",
+    "pyproject.toml",
+    "uv.lock",
+    "src",
+    "workflow/scripts/bin",
+    "workflow/scripts/hts.py",
+)
 # Mirrors of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
 MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
 # Docker's names of what Fargate calls X86_64 and ARM64.

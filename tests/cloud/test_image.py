@@ -49,7 +49,8 @@ def pinned() -> dict[str, str]:
     """Versions of the tools, as envs/*.yaml pin them."""
     pins = {}
     for path in (ROOT / "envs").glob("*.yaml"):
-        pins.update(line.split("=") for line in yaml.safe_load(path.read_text())["dependencies"])
+        lines = yaml.safe_load(path.read_text())["dependencies"]
+        pins.update(line.split("=") for line in lines if isinstance(line, str))
     return pins
 
 
@@ -67,10 +68,6 @@ def locked() -> dict[str, set[str]]:
     ("command", "package"),
     [
         ("bwa 2>&1 || true", "bwa"),
-        ("samtools --version", "samtools"),
-        ("bcftools --version", "bcftools"),
-        ("bgzip --version", "htslib"),
-        ("tabix --version", "htslib"),
         ("zstd --version", "zstd"),
         ("fastqc --version", "fastqc"),
     ],
@@ -79,6 +76,13 @@ def locked() -> dict[str, set[str]]:
 def test_tools_have_the_versions_of_the_environments(image: str, command: str, package: str) -> None:
     printed = output_of(image, "bash", "-c", command)
     assert re.search(rf"(?<![\d.]){re.escape(pinned()[package])}(?!\.?\d)", printed), printed
+
+
+@pytest.mark.parametrize("program", ["samtools", "bcftools"])
+def test_samtools_and_bcftools_are_those_of_set_up(image: str, program: str) -> None:
+    here = subprocess.run([program, "--version-only"], capture_output=True, text=True, check=True).stdout
+    assert output_of(image, program, "--version-only") == here
+    assert output_of(image, "bash", "-c", f"type -aP {program}").split() == [f"/opt/terraflow/hts/bin/{program}"]
 
 
 def test_python_packages_are_those_of_the_lock(image: str) -> None:

@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 import yaml
-from shared import ROOT, Outcome
+from shared import ROOT, Outcome, bgzip, programs_of
 
 # Two samples; the first has a name that everything that guesses from names would cut.
 NASTY = "a.bam.b_R1-x"
@@ -237,7 +237,7 @@ COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "gzip-members": multi(gzip.compress),
-    "bgzip": piped("bgzip", "-c"),
+    "bgzip": bgzip,
     "bzip2": bz2.compress,
     "bzip2-streams": multi(bz2.compress),
     "xz": lzma.compress,
@@ -373,7 +373,7 @@ def units_of(sample: str) -> dict[str, list[Read]]:
 def dying(folder: Path, tool: str, code: int, lines: int = 60, only: str = "") -> dict[str, str]:
     """An environment in which `tool` (its subcommand `only`) dies with `code` after some lines of output."""
     folder.mkdir(parents=True, exist_ok=True)
-    real = shlex.quote(str(shutil.which(tool)))
+    real = f"env -u TERRAFLOW_SAMTOOLS -u TERRAFLOW_BCFTOOLS {shlex.quote(str(shutil.which(tool)))}"
     fake = folder / tool
     fake.write_text(
         "#!/bin/bash\n"
@@ -381,7 +381,7 @@ def dying(folder: Path, tool: str, code: int, lines: int = 60, only: str = "") -
         f'{real} "$@" | head -n {lines}\nexit {code}\n'
     )
     fake.chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return programs_of(folder, tool)
 
 
 # --- results ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import csq
 from consequences import COLUMNS, rows
 from shared import ROOT, Run
 
@@ -29,8 +30,7 @@ RULES = ROOT / "workflow/rules"
 
 def csq_options() -> list[list[str]]:
     """Options of the two runs of csq, as the rule `variants` has them."""
-    stages = (RULES / "common.smk").read_text()
-    return [text.split() for text in re.findall(r'\{csq\} ([^|"]+) -', stages)]
+    return [[*options, "--ncsq", "256", "-c", tag] for tag, options in csq.TAGS.items()]
 
 
 def query_format() -> str:
@@ -50,9 +50,9 @@ def table(folder: Path, genotypes: dict[Variant, str], gff: str = GFF) -> list[l
         vcf += (
             "\t".join(["c", str(position), ".", reference, alternative, "50", mark, ".", "GT", *found.split()]) + "\n"
         )
-    csq = ["bcftools", "csq", "-f", str(folder / "g.fa"), "-g", str(folder / "a.gff")]
+    call = ["bcftools", "csq", "-f", str(folder / "g.fa"), "-g", str(folder / "a.gff")]
     query = ["bcftools", "query", "-f", query_format()]
-    for command in (*([*csq, *options] for options in csq_options()), query):
+    for command in (*([*call, *options] for options in csq_options()), query):
         vcf = subprocess.run([*command, "-"], input=vcf, capture_output=True, text=True, check=True).stdout
     return list(rows(vcf.splitlines(keepends=True)))
 

@@ -19,6 +19,7 @@ from backports import zstd
 from fastq_stream import FastqError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import bgzip
 
 SCRIPT = Path(decompress.__file__)
 
@@ -203,7 +204,7 @@ def test_faults_of_files_and_paths(tmp_path: Path) -> None:
 
 def test_a_bgzf_file_without_its_end_is_warned_of(tmp_path: Path) -> None:
     text = b"".join(reads(50))
-    data = subprocess.run(["bgzip", "-c"], input=text, capture_output=True, check=True).stdout
+    data = bgzip(text)
     assert program(arguments(tmp_path, [data])).stderr == ""
     done = program(arguments(tmp_path, [data[:-28]]))
     assert done.returncode == 0

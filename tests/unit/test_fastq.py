@@ -21,6 +21,7 @@ from fastq import FastqFile, batches
 from fastq_stream import FOREIGN, FastqError, Format, Source, detect, show
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shared import bgzip
 
 SCRIPT = Path(fastq.__file__)
 RECORD = b"@r%d\nACGTN\n+\nIIF#5\n"
@@ -29,11 +30,6 @@ TEXT = b"".join(RECORD % number for number in range(1, 41))
 
 def zstd_checked(data: bytes) -> bytes:
     return zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})
-
-
-def bgzip(data: bytes) -> bytes:
-    run = subprocess.run(["bgzip", "-c"], input=data, capture_output=True, check=True)
-    return run.stdout
 
 
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {

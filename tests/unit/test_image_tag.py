@@ -33,6 +33,8 @@ def checkout(tmp_path: Path) -> Path:
         "uv.lock": "version = 1\n",
         "src/terraflow/__init__.py": "",
         "src/terraflow/cli.py": "print(1)\n",
+        "workflow/scripts/bin/samtools": "#!/bin/sh\n",
+        "workflow/scripts/hts.py": "",
         "README.md": "Read me\n",
     }.items():
         path = folder / name

@@ -24,7 +24,7 @@ from reference import (
     problems_of_bwa_index,
     warning_of_ambiguous,
 )
-from shared import Run
+from shared import Run, bgzip
 
 # A name such as 0:1 is refused beside a contig 0, which has a test of its own.
 names = st.text("abcXYZ019_.|:", min_size=1, max_size=6).filter(lambda name: not REGION.fullmatch(name.encode()))
@@ -179,7 +179,7 @@ def test_a_name_that_bwa_cant_read_is_refused() -> None:
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
-    "bgzip": lambda data: subprocess.run(["bgzip", "-c"], input=data, capture_output=True, check=True).stdout,
+    "bgzip": bgzip,
     "bzip2": bz2.compress,
     "xz": lzma.compress,
     "zstd": zstd.compress,

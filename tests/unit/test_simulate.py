@@ -280,4 +280,4 @@ def test_errors_are_one_line(
     assert simulate.main(["--out", str(tmp_path / "run"), "--small"]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
-    assert "bgzip is not on PATH" in errors[1]
+    assert "bcftools is not on PATH" in errors[1]

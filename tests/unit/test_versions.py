@@ -1,22 +1,26 @@
 """The versions that are written down in several places agree, and every one of them is exact."""
 
 import ast
+import importlib.metadata
 import re
+import subprocess
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import hts
 import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "workflow" / "scripts"
 ENV_FILES = sorted((ROOT / "envs").glob("*.yaml"))
 RULE_FILES = [ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
 
 # Packages that have another name at conda-forge than at PyPI.
 PYPI_NAMES = {"python-isal": "isal", "matplotlib-base": "matplotlib"}
 # Packages that come from conda or Debian only.
-TOOLS = {"bwa", "samtools", "bcftools", "htslib", "fastqc", "zstd", "python"}
+TOOLS = {"bwa", "fastqc", "zstd", "python", "pip"}
 
 
 def normal(name: str) -> str:
@@ -34,10 +38,11 @@ def locked_versions() -> dict[str, set[str]]:
 
 
 def pins(env_file: Path) -> dict[str, str]:
-    """What an environment asks for: {package: version}."""
+    """What an environment asks for, from conda's channels and from PyPI: {package: version}."""
     found = {}
-    for line in yaml.safe_load(env_file.read_text())["dependencies"]:
-        match = re.fullmatch(r"([A-Za-z0-9_.-]+)=(\d[\w.]*)", line)
+    lines = yaml.safe_load(env_file.read_text())["dependencies"]
+    for line in [line for part in lines for line in (part["pip"] if isinstance(part, dict) else [part])]:
+        match = re.fullmatch(r"([A-Za-z0-9_.-]+)==?(\d[\w.]*)", line)
         assert match, f"{env_file.name}: '{line}' is not an exact pin such as bwa=0.7.18"
         found[match[1]] = match[2]
     return found
@@ -65,9 +70,35 @@ def test_environments_agree() -> None:
             assert version == wanted, f"{name} is {version} in {env_file.name} and {wanted} in {other}"
 
 
-def test_samtools_bcftools_and_htslib_are_of_one_release() -> None:
-    together = {name: version for path in ENV_FILES for name, version in pins(path).items()}
-    assert together["samtools"] == together["bcftools"] == together["htslib"]
+@pytest.mark.parametrize("program", ["samtools", "bcftools"])
+def test_locked_pysam_carries_the_release(program: str) -> None:
+    printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    assert printed.startswith(f"{program} {hts.RELEASE} (pysam)\nUsing htslib {hts.RELEASE}\n")
+    assert locked_versions()["pysam"] == {importlib.metadata.version("pysam")}
+
+
+def environments_that_call(programs: str) -> set[str]:
+    """The environments of rules whose commands name one of the programs, or a script that calls one."""
+    scripts = {path.stem for path in SCRIPTS.glob("*.py") if re.search(rf'\["({programs})"', path.read_text())}
+    called = rf"\b({programs}) [a-z]|\bscript ({'|'.join(scripts)})\b"
+    found = set()
+    for path in RULE_FILES:
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            if re.search(called, rule):
+                found |= set(re.findall(r"envs/(\w+)\.yaml", rule))
+    return found
+
+
+def test_environments_of_rules_that_call_samtools_or_bcftools_have_pysam() -> None:
+    having = {path.stem for path in ENV_FILES if "pysam" in pins(path)}
+    assert {"bwa", "hts", "reads"} <= environments_that_call("samtools|bcftools") <= having
+
+
+def test_no_place_has_a_samtools_or_bcftools_of_its_own() -> None:
+    asked = {name for path in ENV_FILES for name in pins(path)} | image_pins().keys()
+    assert asked & {"samtools", "bcftools", "htslib", "tabix"} == set()
+    ci = (ROOT / ".github" / "workflows" / "ci.yml").read_text() + (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"\b(?:samtools|bcftools|tabix)\b", ci) == []
 
 
 def test_every_conda_file_of_a_rule_exists_and_every_environment_is_used() -> None:
@@ -115,9 +146,8 @@ def image_pins() -> dict[str, str]:
 
 def test_image_has_the_versions_of_the_environments() -> None:
     together = {name: version for path in ENV_FILES for name, version in pins(path).items()}
-    together["tabix"] = together.pop("htslib")  # Debian's package with bgzip and tabix
     found = image_pins()
-    for name in ("bwa", "samtools", "bcftools", "tabix", "zstd", "fastqc"):
+    for name in ("bwa", "zstd", "fastqc"):
         assert name in found, f"envs/Dockerfile asks for no version of {name}"
         assert found[name] == together[name], f"envs/Dockerfile has {name} {found[name]}, envs/*.yaml {together[name]}"
 

@@ -18,7 +18,7 @@ def output(*command: str, text: str | None = None) -> str:
 def version_of(tool: str) -> tuple[str, str]:
     """Version of a tool and of htslib, as `--version` says."""
     tool_line, htslib_line = output(tool, "--version").splitlines()[:2]
-    return tool_line.split()[1], htslib_line.split()[-1]
+    return tool_line.split(maxsplit=1)[1], htslib_line.split()[-1]
 
 
 @pytest.fixture(scope="module")

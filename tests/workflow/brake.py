@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runs import Outcome, Project
-from shared import ROOT
+from shared import ROOT, programs_of
 
 PATIENCE = 120  # seconds
 
@@ -44,10 +44,10 @@ def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / tool
     # Tools write the name they were called by into what they make.
-    real = f"exec -a {tool} {shlex.quote(str(shutil.which(tool)))}"
+    real = f"unset TERRAFLOW_SAMTOOLS TERRAFLOW_BCFTOOLS; exec -a {tool} {shlex.quote(str(shutil.which(tool)))}"
     path.write_text(f'#!/bin/bash\nreal() ( {real} "$@" )\n{script}\n')
     path.chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return programs_of(folder, tool)
 
 
 def _held(folder: Path) -> str:

@@ -43,7 +43,7 @@ rule filters:
         "logs/filters.log",
     priority: 100
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
@@ -83,7 +83,7 @@ rule bcftools_call:
     benchmark:
         "benchmarks/runs/bcftools_call/{callset}/{window}.tsv"
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000, 0.2),
@@ -137,7 +137,7 @@ rule variants:
     benchmark:
         "benchmarks/runs/variants/{callset}.tsv"
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, 0.1),

@@ -44,7 +44,7 @@ rule csq:
         "logs/csq.log",
     priority: 100
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000, 5, inputs=slice(0, 1)),
@@ -80,7 +80,7 @@ rule consequences:
     log:
         "logs/consequences/{callset}.log",
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),

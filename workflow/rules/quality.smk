@@ -25,7 +25,7 @@ rule samtools_stats:
     # Ahead of calling, so that what waits for it runs beside the calls.
     priority: 10
     conda:
-        "../../envs/samtools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
@@ -99,7 +99,7 @@ rule bcftools_stats:
     log:
         "logs/bcftools_stats/{callset}.log",
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
@@ -129,7 +129,7 @@ rule variant_table:
     log:
         "logs/variant_table/{callset}.log",
     conda:
-        "../../envs/bcftools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
@@ -140,7 +140,7 @@ rule variant_table:
         exec 2>{log}
         stage {output}
         bcftools query -f '%FILTER\n' {input.vcf} | sort | uniq -c >$SCRATCH/filters.txt
-        bcftools +fixploidy {input.vcf} -- -f 2 | bcftools stats -f PASS,. -s - - >$SCRATCH/diploid.txt
+        bcftools view -f PASS,. {input.vcf} | script diploid | bcftools stats -s - - >$SCRATCH/diploid.txt
         script variant_table --stats {input.stats} --diploid $SCRATCH/diploid.txt --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
         publish {output}
         """

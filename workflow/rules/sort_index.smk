@@ -18,7 +18,7 @@ rule sort_index:
     benchmark:
         "benchmarks/runs/sort_index/{sample}.tsv"
     conda:
-        "../../envs/samtools.yaml"
+        "../../envs/hts.yaml"
     threads: 2
     resources:
         mem_mb=growing(2000),
@@ -61,7 +61,7 @@ rule slices:
         "logs/slices/{sample}.log",
     priority: 20
     conda:
-        "../../envs/samtools.yaml"
+        "../../envs/hts.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),

@@ -14,10 +14,18 @@ for name in $(compgen -e); do
     LD_* | DYLD_* | LOCPATH | LOCALE_ARCHIVE* | FONTCONFIG_* | NIX_* | CONDA_* | _CE_* | MAMBA_*) ;; # how programs start
     *_NUM_THREADS | *_MAXIMUM_THREADS | SNAKEMAKE_*) ;; # what Snakemake says
     *_proxy | *_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | CURL_CA_BUNDLE) ;; # the network
+    TERRAFLOW_SAMTOOLS | TERRAFLOW_BCFTOOLS) ;; # programs of the user's own
     UID | EUID | PPID | SHELLOPTS | BASHOPTS) ;; # bash's own, read-only
     *) unset -v "$name" ;;
   esac
 done
+
+# samtools and bcftools are those of the project, whatever else stands on PATH: other versions find other genotypes.
+if [[ ! -x $SCRIPTS/bin/samtools || ! -x $SCRIPTS/bin/bcftools ]]; then
+  echo "$SCRIPTS/bin: samtools and bcftools there are missing or not executable; take the project's files anew, or chmod +x" >&2
+  exit 1
+fi
+export TERRAFLOW_PYTHON=$PYTHON PATH=$SCRIPTS/bin:$PATH
 
 # Calling opens the alignments of all samples at once, merging all shards of a sample: more files than the 1,024 of Linux
 # or the 256 of macOS that a process may open unless it asks. Some programs walk through all numbers there could be, so

@@ -20,7 +20,7 @@ def of_alignment(header: str) -> dict[str, str]:
 
 def of_stats(text: str) -> dict[str, str]:
     """Tool, htslib and their versions from the first lines of `samtools stats` or `bcftools stats`."""
-    match = re.search(r"produced by (\w+) stats \(([^+)]+)\+htslib-([^)]+)\)", text)
+    match = re.search(r"produced by (\w+) stats \(([^+\n]+)\+htslib-([^)\n]+)\)", text)
     return {match[1]: match[2], "htslib": match[3]} if match else {}
 
 

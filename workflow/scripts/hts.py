@@ -1,0 +1,110 @@
+"""samtools and bcftools as pysam's wheel carries them: `python3 -I hts.py samtools view …`.
+
+A laptop, an image and a conda environment thus have one version of them. Debian 12 has 1.16 and trixie 1.21, whose
+packages want a newer C library; conda's channels can't be named in uv.lock; building them asks for a compiler. The wheel
+has no plugins of bcftools, and no libdeflate: compressing takes a third more CPU, calling the same.
+
+`bin/samtools` and `bin/bcftools` start this. The program's own code is called in this process, on the C library's
+stdin, stdout and stderr, and then the process ends: nothing is caught or copied. It starts 0.02 s later than a program
+of Debian's. pysam's own interface takes 0.1 s longer, writes all messages to a file first and raises exceptions.
+"""
+
+import _locale
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+# What pysam has to carry; uv.lock and envs/*.yaml pin the pysam that does.
+RELEASE = "1.24"
+PROGRAMS = ("samtools", "bcftools")
+
+
+def fail(program: str, message: str, code: int = 1) -> NoReturn:
+    """Ends with a message."""
+    print(f"{program}: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def library(program: str) -> Path:
+    """The shared object of this Python's pysam that holds a program; if there is none, the process ends."""
+    for folder in sys.path:
+        for found in Path(folder, "pysam").glob(f"libc{program}.*so"):
+            return found
+    fail(
+        program,
+        f"{sys.executable} has no pysam, which carries {program} {RELEASE}. `make setup` installs it; one of your "
+        f"own is used where {variable(program)} names it.",
+        127,
+    )
+
+
+def variable(program: str) -> str:
+    """The environment variable by which a user asks for a program of their own."""
+    return f"TERRAFLOW_{program.upper()}"
+
+
+def load(program: str) -> ctypes.CDLL:
+    """The program, in the version that is wanted; its standard streams are those of the C library."""
+    code = ctypes.CDLL(str(library(program)))
+    version = getattr(code, f"{program}_version")
+    version.restype = ctypes.c_char_p
+    # "1.24 (pysam)"
+    found = version().decode().split()[0]
+    if found != RELEASE:
+        fail(
+            program,
+            f"pysam of {sys.executable} carries {program} {found}, wanted is {RELEASE}: other versions find other "
+            f"genotypes. `make setup` installs it; one of your own is used where {variable(program)} names it.",
+            127,
+        )
+    for stream in ("stdout", "stderr"):
+        ctypes.c_void_p.in_dll(code, f"{program}_{stream}").value = c_stream(stream).value
+    # Where samtools calmd writes.
+    getattr(code, f"{program}_set_stdout_fn")(b"-")
+    return code
+
+
+def c_stream(name: str) -> ctypes.c_void_p:
+    """FILE* of the C library."""
+    return ctypes.c_void_p.in_dll(ctypes.CDLL(None), f"__{name}p" if sys.platform == "darwin" else name)
+
+
+def as_programs_expect() -> None:
+    """Undoes what Python changes when it starts: a C program ends by these signals, and knows no language."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+    # A job in the background has it ignored, and keeps that.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _locale.setlocale(_locale.LC_ALL, "C")
+
+
+def run(program: str, arguments: list[str]) -> int:
+    """Calls the program; its exit code, which is 1 also where the last of its output can't be written."""
+    if program == "bcftools" and arguments and (arguments[0].startswith("+") or arguments[0] == "plugin"):
+        fail(program, f"this one has no plugins; one of your own is used where {variable(program)} names it.")
+    code = load(program)
+    as_programs_expect()
+    words = [program.encode(), *map(os.fsencode, arguments)]
+    status: int = getattr(code, f"{program}_dispatch")(len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fflush(c_stream("stdout")):
+        error = os.strerror(ctypes.get_errno())
+        os.write(2, f"{program} {arguments[0]}: closing standard output failed: {error}\n".encode())
+        return status or 1
+    return status
+
+
+def main() -> NoReturn:
+    """Command line: the program, and its arguments."""
+    if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
+        fail("hts.py", f"the first argument has to be one of: {', '.join(PROGRAMS)}", 2)
+    # Without Python's own clean-up: threads of the program may still be there, as when a program returns from main.
+    os._exit(run(sys.argv[1], sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()
