@@ -454,7 +454,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             self._end_all()
 
     def _end_all(self) -> None:
-        if not self._lock.may_end_jobs():
+        self._lock.give_up()
+        if not self._lock.holds():
             self.logger.error("Batch jobs run on: they are left to whoever has the lock of the run.")
             return
         hasty = client.FargateBatchClient(self._region, client.hasty())
@@ -504,6 +505,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             )
         needed = self._live or untaken
         if not self._sent or needed or self.workflow.remote_execution_settings.immediate_submit:
+            return
+        if not self._lock.holds():
             return
         for sent in self._sent:
             try:

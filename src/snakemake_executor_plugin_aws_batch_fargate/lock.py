@@ -38,9 +38,8 @@ class Lock:
         if self._lease is not None:
             self._lease.give_up()
 
-    def may_end_jobs(self) -> bool:
-        """Whether the run's jobs are this head's to end. Who ends now does not wait for S3."""
-        self.give_up()
+    def holds(self) -> bool:
+        """Whether this head is known to have the run; S3 is asked at most once."""
         try:
             return self._lease is None or self._lease.is_sure()
         except LostError:
