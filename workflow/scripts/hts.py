@@ -1,8 +1,8 @@
 """samtools and bcftools as pysam's wheel carries them: `python3 -I hts.py samtools view …`.
 
 A laptop, an image and a conda environment thus have one version of them. Debian 12 has 1.16 and trixie 1.21, whose
-packages want a newer C library; conda's channels can't be named in uv.lock; building them asks for a compiler. The wheel
-has no plugins of bcftools, and no libdeflate: compressing takes a third more CPU, calling the same.
+packages want a newer C library; conda's channels can't be named in uv.lock; building them asks for a compiler. The
+wheel has no plugins of bcftools, and no libdeflate: compressing takes a third more CPU, calling the same.
 
 `bin/samtools` and `bin/bcftools` start this. The program's own code is called in this process, on the C library's
 stdin, stdout and stderr, and then the process ends: nothing is caught or copied. It starts 0.02 s later than a program
