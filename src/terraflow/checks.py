@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import yaml
@@ -14,9 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from terraflow.errors import UserError
 from terraflow.terraform import Terraform
 
+if TYPE_CHECKING:
+    from mypy_boto3_service_quotas.client import ServiceQuotasClient
+
 VARIABLES = (
     "architecture",
     "existing_network",
+    "head_jobs",
     "network",
     "ondemand_max_vcpus",
     "region",
@@ -60,6 +64,23 @@ def check(terraform: Terraform, profile: Path) -> Ready:
     if problems:
         raise UserError("Before anything can be deployed:", *problems)
     return Ready(account, region, variables, tuple(warnings))
+
+
+def same_place(terraform: Terraform, account: str | None, region: str | None) -> None:
+    """Raises UserError when credentials or settings lead to another account or region than the stack's.
+
+    Elsewhere Terraform would find nothing of what it made, and forget it.
+    """
+    problems: list[str] = []
+    wanted = terraform.variables("region")["region"] or _region_of_environment(problems)
+    here = _account(wanted, problems) if wanted else ""
+    if problems:
+        raise UserError("Before anything can be removed:", *problems)
+    if (account or here, region or wanted) != (here, wanted):
+        raise UserError(
+            f"The stack that Terraform knows is in account {account}, {region}; the credentials and settings are for "
+            f"account {here}, {wanted}. Set AWS_PROFILE and region right. Nothing was changed."
+        )
 
 
 def largest_job(profile: Path) -> int:
@@ -127,7 +148,7 @@ def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: l
     for code, (name, variable) in QUOTAS.items():
         more = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code}"
         try:
-            quota = client.get_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]
+            quota = _quota(client, code)
         except (BotoCoreError, ClientError) as error:
             warnings.append(f"The quota of {name} in {region} could not be read: {error}")
             continue
@@ -143,3 +164,11 @@ def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: l
                 f"works at a time. For more: {more} --region {region} --desired-value {asked}"
             )
     return warnings
+
+
+def _quota(client: "ServiceQuotasClient", code: str) -> float:
+    """A quota of Fargate's; AWS keeps one for the account only once it was changed."""
+    try:
+        return client.get_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]
+    except client.exceptions.NoSuchResourceException:
+        return client.get_aws_default_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]

@@ -3,22 +3,44 @@
 import argparse
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 from rich.console import Console
+from rich.markup import escape
 
-from terraflow import checks, image, profile, registry, stack
+from terraflow import checks, image, jobs, profile, registry, service_roles, stack
 from terraflow.approval import confirm
 from terraflow.errors import UserError
 from terraflow.terraform import Terraform
 
 # us-east-1: an interface endpoint, an hour and zone.
 ENDPOINT_HOUR = 0.01
-ENDPOINTS = 4
+ENDPOINTS = 3
+# For head jobs alone.
+HEAD_ENDPOINTS = 1
 HOURS_OF_MONTH = 730
+
+# Kinds of resources that runs hold: Terraform waits until tasks end, or AWS ends them.
+HELD = (
+    "aws_batch_compute_environment",
+    # Replaced, it is not there for seconds, in which a run can't submit.
+    "aws_batch_job_definition",
+    "aws_batch_job_queue",
+    "aws_internet_gateway",
+    "aws_route",
+    "aws_route_table",
+    "aws_route_table_association",
+    "aws_security_group",
+    "aws_subnet",
+    "aws_vpc",
+    "aws_vpc_endpoint",
+)
+# How long service-linked roles that were just made are given until all of AWS knows them.
+READY_SECONDS = 10
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -53,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
         plan = Path(folder) / "plan"
         changes = terraform.plan(tag, plan)
         if changes:
+            _refuse_while_jobs_run(terraform, plan, ready.region)
             approved = options.auto_approve or bool(os.environ.get("CI"))
             confirm(f"Do this in account {ready.account}, {ready.region}?", "yes", approved=approved)
         if repository:
@@ -60,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             image.build(stack.ROOT, tag)
         if changes:
-            terraform.apply(plan)
+            _apply(terraform, tag, plan)
     outputs = terraform.outputs()
     deployed = stack.of_outputs(outputs, "Terraform's outputs are not whole")
     if not repository:
@@ -105,6 +128,56 @@ def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None
         )
 
 
+def _refuse_while_jobs_run(terraform: Terraform, plan: Path, region: str) -> None:
+    """Changes of zones, network or queues take away what tasks use."""
+    held = taken_away(terraform.planned(plan))
+    running = jobs.unended(region, list(terraform.outputs().get("queues", {}).values())) if held else []
+    if running:
+        raise UserError(
+            f"{len(running)} jobs have not ended, and this would take away what they run on ({', '.join(held[:5])}"
+            f"{', …' if len(held) > 5 else ''}). Nothing was changed. Wait for them, or stop their run with Ctrl-C; or "
+            "leave zones, network, existing_network, vpc_cidr and head_jobs as they are until then.",
+            *jobs.shown(running),
+        )
+
+
+def taken_away(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Addresses of what tasks run on that a plan deletes or replaces, or whose subnets it changes."""
+    return [
+        change["address"]
+        for change in changes
+        if change["type"] in HELD and ("delete" in change["change"]["actions"] or _moves(change["change"]))
+    ]
+
+
+def _moves(change: Mapping[str, Any]) -> bool:
+    """Whether a compute environment goes on in other subnets or security groups."""
+
+    def network(side: str) -> list[Any]:
+        resources = (change.get(side) or {}).get("compute_resources") or []
+        return [(part.get("subnets"), part.get("security_group_ids")) for part in resources]
+
+    return "update" in change["actions"] and network("before") != network("after")
+
+
+def _apply(terraform: Terraform, tag: str, plan: Path) -> None:
+    """Applies; once more if AWS could not use its own roles yet, as in an account that never had them."""
+    made, problems = service_roles.make_missing()
+    for role in made:
+        say(f"Made {role}, AWS's own role in this account")
+    for problem in problems:
+        console.print(f"[yellow]Note:[/] {escape(problem)}")
+    try:
+        terraform.apply(plan)
+    except UserError:
+        if service_roles.NOT_READY not in terraform.complaint:
+            raise
+        say("AWS's own roles could not be used yet; once more")
+        time.sleep(READY_SECONDS)
+        if terraform.plan(tag, plan):
+            terraform.apply(plan)
+
+
 def push_images(repository_url: str, tag: str, region: str) -> None:
     """Brings to the repository those of the two images that it lacks."""
     authorisation = registry.authorisation(boto3.client("ecr", region_name=region))
@@ -123,7 +196,7 @@ def idle(variables: Mapping[str, Any]) -> str:
     """What the stack costs in a month in which nothing runs."""
     if variables["existing_network"] or variables["network"] == "public":
         return "nothing but what the bucket and the images hold"
-    endpoints = ENDPOINTS * int(variables["zones"])
+    endpoints = (ENDPOINTS + HEAD_ENDPOINTS * bool(variables["head_jobs"])) * int(variables["zones"])
     return (
         f"about ${endpoints * ENDPOINT_HOUR * HOURS_OF_MONTH:.0f} a month for {endpoints} interface endpoints "
         '(network = "public" has none), and what the bucket and the images hold'

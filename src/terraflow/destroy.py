@@ -1,24 +1,15 @@
 """`terraflow destroy`: takes the stack away, and never data that were not named."""
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import boto3
 
-from terraflow import profile, registry, stack
+from terraflow import checks, emptying, jobs, profile, registry, stack
 from terraflow.approval import confirm
 from terraflow.deploy import say
 from terraflow.errors import UserError
+from terraflow.standing import Standing, standing
 from terraflow.terraform import Terraform
-
-if TYPE_CHECKING:
-    from mypy_boto3_batch.literals import JobStatusType
-    from mypy_boto3_s3.service_resource import Bucket
-
-ACTIVE: Sequence["JobStatusType"] = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-# S3 and ECR: at most so many objects, and images, in one call.
-OBJECTS, IMAGES = 1000, 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Refuses while there are data or jobs; then images, data if named, and everything that Terraform made.
 
     Terraform's own force_destroy stays off: a run that is interrupted leaves no bucket that can be deleted by mistake.
+    What there is to check is read from Terraform's state, so that a second call after a failed one checks as much.
     """
     terraform = Terraform(stack.ROOT / "terraform")
     problem = terraform.problem()
@@ -43,50 +35,42 @@ def run(options: argparse.Namespace) -> int:
         _forget()
         say("There is no stack that Terraform knows of.")
         return 0
-    # After a deployment or destruction that failed not all of them are there, nor all that they name.
-    outputs = terraform.outputs()
-    region, name = outputs.get("region"), outputs.get("stack", "of which only parts are there")
-    _refuse_jobs(region, [*outputs.get("queues", {}).values()])
-    bucket = boto3.resource("s3", region_name=region).Bucket(outputs["bucket"]) if "bucket" in outputs else None
-    if bucket:
-        _refuse_data(bucket, options.delete_data)
+    there = standing(terraform.state())
+    checks.same_place(terraform, there.account, there.region)
+    _refuse_jobs(there)
+    _refuse_data(there, options.delete_data)
+    name = there.stack or "of which only parts are there"
     data = f" and ALL DATA in {options.delete_data}" if options.delete_data else ""
-    place = f"account {outputs.get('account_id', 'of the credentials')}, {region or 'its region'}"
-    confirm(f"Remove stack {name}{data} from {place}?", outputs.get("stack", "yes"), approved=options.auto_approve)
-    if bucket and options.delete_data:
-        _empty_bucket(bucket)
-    if "repository_url" in outputs:
-        _empty_repository(region, outputs["repository_url"])
-    terraform.destroy(outputs.get("image_tag", "none"))
+    place = f"account {there.account or 'of the credentials'}, {there.region or 'its region'}"
+    confirm(f"Remove stack {name}{data} from {place}?", there.stack or "yes", approved=options.auto_approve)
+    if there.bucket and options.delete_data:
+        say(f"Deleting all objects and versions of {there.bucket}")
+        emptying.empty_bucket(boto3.client("s3", region_name=there.region), there.bucket)
+    ecr = boto3.client("ecr", region_name=there.region)
+    if there.repository and registry.repository(ecr, there.repository):
+        emptying.empty_repository(ecr, there.repository)
+    terraform.destroy()
     _forget()
     say(f"Stack {name} is gone.")
     return 0
 
 
-def _refuse_jobs(region: str | None, queues: Sequence[str]) -> None:
-    client = boto3.client("batch", region_name=region)
-    there = client.describe_job_queues(jobQueues=queues)["jobQueues"] if queues else []
-    jobs = [
-        f"{job['jobId']} {job['jobName']}"
-        for queue in (queue["jobQueueName"] for queue in there)
-        for status in ACTIVE
-        for page in client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status)
-        for job in page["jobSummaryList"]
-    ]
-    if jobs:
-        shown = [*jobs[:20], *([f"and {len(jobs) - 20} more"] if len(jobs) > 20 else [])]
+def _refuse_jobs(there: Standing) -> None:
+    found = jobs.unended(there.region, there.queues)
+    if found:
         raise UserError(
-            f"{len(jobs)} jobs have not ended, nothing was removed. Wait for them, stop their run with Ctrl-C, or end "
-            f"each with: aws batch terminate-job --region {region} --reason unwanted --job-id <id>",
-            *shown,
+            f"{len(found)} jobs have not ended, nothing was removed. Wait for them, stop their run with Ctrl-C, or end "
+            f"each with: aws batch terminate-job --region {there.region} --reason unwanted --job-id <id>",
+            *jobs.shown(found),
         )
 
 
-def _refuse_data(bucket: "Bucket", named: str | None) -> None:
-    if named is not None and named != bucket.name:
-        raise UserError(f"The stack's bucket is {bucket.name}, not {named}: nothing was deleted.")
-    if named is not None:
+def _refuse_data(there: Standing, named: str | None) -> None:
+    if named is not None and there.bucket is not None and named != there.bucket:
+        raise UserError(f"The stack's bucket is {there.bucket}, not {named}: nothing was deleted.")
+    if named is not None or there.bucket is None:
         return
+    bucket = boto3.resource("s3", region_name=there.region).Bucket(there.bucket)
     number = size = 0
     try:
         for version in bucket.object_versions.all():
@@ -99,29 +83,6 @@ def _refuse_data(bucket: "Bucket", named: str | None) -> None:
             f"Bucket {bucket.name} holds {number} objects and old versions, {size / 1e9:.3f} GB: nothing was removed. "
             f"Copy what you need, then delete them with the stack: make destroy BUCKET={bucket.name}"
         )
-
-
-def _empty_bucket(bucket: "Bucket") -> None:
-    say(f"Deleting all objects and versions of {bucket.name}")
-    for upload in bucket.multipart_uploads.all():
-        upload.abort()
-    for answer in bucket.object_versions.page_size(OBJECTS).delete():
-        errors = answer.get("Errors")
-        if errors:
-            first = errors[0]
-            raise UserError(f"Of {bucket.name} can't be deleted: {first['Key']} ({first['Message']}) and others.")
-
-
-def _empty_repository(region: str | None, url: str) -> None:
-    """Images are no data: `make deploy` builds them anew."""
-    client = boto3.client("ecr", region_name=region)
-    name = url.partition("/")[2]
-    if registry.repository(client, name) is None:
-        return
-    pages = client.get_paginator("list_images").paginate(repositoryName=name)
-    images = [image for page in pages for image in page["imageIds"]]
-    for first in range(0, len(images), IMAGES):
-        client.batch_delete_image(repositoryName=name, imageIds=images[first : first + IMAGES])
 
 
 def _forget() -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 from terraflow.errors import UserError
@@ -28,13 +28,14 @@ class Stack:
     queues: Mapping[str, str]
     job_definitions: Mapping[str, str]
     report_job_definition: str
-    head_job_definition: str
     log_group: str
     execution_role_arn: str
     job_role_arn: str
-    head_role_arn: str
     submit_policy_arn: str
     tags: Mapping[str, str]
+    # Without head_jobs there are none.
+    head_job_definition: str | None = None
+    head_role_arn: str | None = None
 
 
 def path() -> Path:
@@ -64,12 +65,11 @@ def for_profile() -> Stack:
 
 def of_outputs(outputs: object, complaint: str) -> Stack:
     """The stack with these outputs. Raises UserError that begins with `complaint` when one is missing."""
-    names = [field.name for field in fields(Stack)]
     known = outputs if isinstance(outputs, dict) else {}
-    lacking = [name for name in names if name not in known]
+    lacking = [field.name for field in fields(Stack) if field.default is MISSING and field.name not in known]
     if lacking:
         raise UserError(f"{complaint}: it lacks {', '.join(lacking)}. `make deploy` brings it up to date.")
-    return Stack(**{name: known[name] for name in names})
+    return Stack(**{field.name: known[field.name] for field in fields(Stack) if field.name in known})
 
 
 def keep(outputs: Mapping[str, object]) -> Path:

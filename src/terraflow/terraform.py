@@ -7,8 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from terraflow.errors import UserError
 
@@ -28,6 +29,8 @@ class Terraform:
         """`folder` is the project's terraform/."""
         self.folder = folder
         self.env = dict(os.environ, TF_IN_AUTOMATION="1", CHECKPOINT_DISABLE="1")
+        # Errors and warnings of what was last run for the user to see, in one line.
+        self.complaint = ""
 
     def problem(self) -> str | None:
         """Why Terraform can't be used here; None if it can."""
@@ -66,6 +69,17 @@ class Terraform:
             raise UserError(f"terraform can't read its state of {self.folder}:", _words(done))
         return done.stdout.split()
 
+    def state(self) -> list[dict[str, Any]]:
+        """Everything in the state, with its values, as `terraform show -json` has it; empty when there is no stack."""
+        shown = json.loads(self._need("show", "-json").stdout)
+        found: list[dict[str, Any]] = shown.get("values", {}).get("root_module", {}).get("resources", [])
+        return found
+
+    def planned(self, plan: Path) -> list[dict[str, Any]]:
+        """What a plan does to each resource: `resource_changes` of `terraform show -json`."""
+        found: list[dict[str, Any]] = json.loads(self._need("show", "-json", str(plan)).stdout)["resource_changes"]
+        return found
+
     def plan(self, image_tag: str, file: Path) -> bool:
         """Shows what would change, and keeps it in the file for `apply`; False when nothing would."""
         code = self._loudly("plan", "-input=false", "-detailed-exitcode", f"-var=image_tag={image_tag}", f"-out={file}")
@@ -77,9 +91,9 @@ class Terraform:
         """Changes what the plan says. Raises UserError that tells how to go on."""
         self._changing("deploy", self._loudly("apply", "-input=false", str(plan)))
 
-    def destroy(self, image_tag: str) -> None:
+    def destroy(self) -> None:
         """Takes away everything of the stack. Raises UserError that tells how to go on."""
-        code = self._loudly("destroy", "-input=false", "-auto-approve", f"-var=image_tag={image_tag}")
+        code = self._loudly("destroy", "-input=false", "-auto-approve", "-var=image_tag=none")
         self._changing("destroy", code)
 
     def _changing(self, command: str, code: int) -> None:
@@ -99,7 +113,11 @@ class Terraform:
         sys.stdout.flush()
         words = self._command(command, *colour, *arguments)
         interrupts = 0
-        with subprocess.Popen(words, env=self.env, stdin=subprocess.DEVNULL, process_group=0) as process:
+        with subprocess.Popen(
+            words, env=self.env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0
+        ) as process:
+            reader = threading.Thread(target=self._pass_on, args=(process.stderr,))
+            reader.start()
             while True:
                 try:
                     code = process.wait()
@@ -110,9 +128,19 @@ class Terraform:
                         process.send_signal(signal.SIGINT)
                     else:
                         print(STOPPING, file=sys.stderr)
+            reader.join()
         if interrupts and code in (0, CHANGES):
             raise KeyboardInterrupt
         return code
+
+    def _pass_on(self, errors: IO[str]) -> None:
+        """Shows what Terraform complains of as it comes, and keeps it without colours, frames and line breaks."""
+        lines = []
+        for line in errors:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+            lines.append(line)
+        self.complaint = " ".join(re.sub(r"\x1b\[[0-9;]*m|[╷╵│]", " ", "".join(lines)).split())
 
     def _need(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         done = self._quietly(*arguments)

@@ -114,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (root / "terraform" / "terraform.tfvars").write_text('stack = "lab"\nnetwork = "public"\nzones = 1\n')
     (folder / "home").mkdir()
     with running(folder / "aws.log") as aws, loopback.running(folder / "registry", PASSWORD) as registry:
-        aws.set(registry=registry.host, registry_password=PASSWORD, containers=0)
+        aws.set(registry=registry.host, registry_password=PASSWORD, containers=0, service_roles_at_once=False)
         env = {name: value for name, value in terraform_environment(aws).items() if name not in ("CI", "YES")}
         env |= {"PYTHONPATH": str(root / "src"), "HOME": str(folder / "home"), "COLUMNS": "200"}
         for name in ("XDG_CONFIG_HOME", "TERRAFLOW_STACK", "DOCKER_CONFIG"):
@@ -191,10 +191,25 @@ def test_a_first_deployment_that_is_interrupted_and_fails_says_how_to_go_on(site
     assert site.registry.uploads() == []
 
 
+def service_roles(site: Site) -> dict[str, str]:
+    """When AWS's own roles were made, by name."""
+    roles = site.aws.client("iam").list_roles(PathPrefix="/aws-service-role/")["Roles"]
+    return {role["RoleName"]: str(role["CreateDate"]) for role in roles}
+
+
 def test_it_goes_on_and_everything_is_there(site: Site) -> None:
-    tag = content_tag(site.root)
+    tag, roles = content_tag(site.root), service_roles(site)
+    assert roles.keys() == {"AWSServiceRoleForBatch", "AWSServiceRoleForECS"}
+    site.writes()
+    # As in an account whose roles are a few seconds old.
+    words = "Unable to assume the service linked role. Please verify that the ECS service linked role exists"
+    fault = {"call": "error", "service": "batch", "operation": "CreateComputeEnvironment", "times": 3}
+    site.aws.fault(**fault, status=400, code="ClientException", message=words)
     code, printed = site.run("deploy", "--auto-approve")
     assert code == 0, printed
+    assert "AWS's own roles could not be used yet; once more" in printed
+    # Those that stand are left alone.
+    assert service_roles(site) == roles and ("iam", "CreateServiceLinkedRole") not in site.writes()
     kept: dict[str, Any] = json.loads(site.stack_json.read_text())
     assert kept["bucket"] == "lab-123456789012-us-east-1"
     assert kept["repository_url"] == f"{site.registry.host}/lab"
@@ -232,8 +247,9 @@ def test_without_a_terminal_or_a_word_nothing_is_changed(site: Site) -> None:
     assert site.writes() == set()
 
 
-def test_credentials_of_another_account_are_refused(site: Site) -> None:
-    code, printed = site.run("deploy", "--auto-approve", AWS_DEFAULT_REGION="eu-central-1")
+@pytest.mark.parametrize("command", ["deploy", "destroy"])
+def test_credentials_of_another_account_are_refused(site: Site, command: str) -> None:
+    code, printed = site.run(command, "--auto-approve", AWS_DEFAULT_REGION="eu-central-1")
     assert code == 1
     assert "is in account 123456789012, us-east-1; the credentials and settings are for" in printed
     assert site.writes() == set()
@@ -273,6 +289,11 @@ def test_data_and_jobs_are_not_destroyed_by_accident(site: Site) -> None:
     code, printed = site.run("destroy", "--auto-approve")
     assert code == 1
     assert f"{job} main-bwa_mem" in printed and "aws batch terminate-job" in printed
+    site.writes()
+    code, printed = site.run("deploy", "--auto-approve", TF_VAR_vpc_cidr="10.43.0.0/16")
+    assert code == 1 and site.writes() == set()
+    assert re.search(r"1 jobs have not ended, and this would take away .*aws_", printed), printed
+    assert f"{job} main-bwa_mem" in printed and "leave zones, network, existing_network" in printed
     batch.terminate_job(jobId=job, reason="test")
     for _ in range(100):
         if batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED":
@@ -293,6 +314,19 @@ def test_data_and_jobs_are_not_destroyed_by_accident(site: Site) -> None:
 
 def test_destroyed_by_name_nothing_is_left(site: Site) -> None:
     bucket = json.loads(site.stack_json.read_text())["bucket"]
+    site.aws.fault(call="error", service="s3", operation="DeleteBucket", status=403, code="AccessDenied", times=9)
+    code, printed = site.run("destroy", "--auto-approve", "--delete-data", bucket)
+    site.aws.ask("forget_faults")
+    assert code == 1 and "AccessDenied" in printed and "`make destroy` goes on from there" in printed
+    # Terraform has no outputs any more, and data have come meanwhile.
+    s3 = site.aws.client("s3")
+    s3.put_object(Bucket=bucket, Key="raw/late", Body=b"late")
+    code, printed = site.run("destroy", "--auto-approve")
+    assert code == 1 and "holds 1 objects and old versions" in printed, printed
+    code, printed = site.run("destroy", "--auto-approve", "--delete-data", "another-bucket")
+    assert code == 1 and f"The stack's bucket is {bucket}, not another-bucket" in printed
+    assert s3.get_object(Bucket=bucket, Key="raw/late")["Body"].read() == b"late"
+
     code, printed = site.run("destroy", "--auto-approve", "--delete-data", bucket)
     assert code == 0, printed
     assert site.aws.client("s3").list_buckets()["Buckets"] == []

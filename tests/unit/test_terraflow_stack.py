@@ -134,10 +134,20 @@ def test_the_profile_tells_nothing_of_an_account() -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"existing_network": None, "network": "private", "zones": 2}, "about $58 a month for 8 interface endpoints"),
-        ({"existing_network": None, "network": "private", "zones": 3}, "about $88 a month for 12 interface endpoints"),
-        ({"existing_network": None, "network": "public", "zones": 3}, "nothing but"),
-        ({"existing_network": {"vpc_id": "vpc-1"}, "network": "private", "zones": 3}, "nothing but"),
+        (
+            {"existing_network": None, "head_jobs": False, "network": "private", "zones": 2},
+            "about $44 a month for 6 interface endpoints",
+        ),
+        (
+            {"existing_network": None, "head_jobs": True, "network": "private", "zones": 2},
+            "about $58 a month for 8 interface endpoints",
+        ),
+        (
+            {"existing_network": None, "head_jobs": True, "network": "private", "zones": 3},
+            "about $88 a month for 12 interface endpoints",
+        ),
+        ({"existing_network": None, "head_jobs": True, "network": "public", "zones": 3}, "nothing but"),
+        ({"existing_network": {"vpc_id": "vpc-1"}, "head_jobs": True, "network": "private", "zones": 3}, "nothing but"),
     ],
 )
 def test_what_idles_costs(variables: dict[str, object], words: str) -> None:
@@ -169,3 +179,39 @@ def test_snakemake_says_that_there_is_no_stack(tmp_path: Path) -> None:
     assert "There is no deployed stack" in done.stderr
     assert "make deploy" in done.stderr
     assert len(done.stderr.splitlines()) < 5, done.stderr
+
+
+def change(address: str, *actions: str, before: object = None, after: object = None) -> dict[str, object]:
+    """A resource's change as `terraform show -json` has it in a plan."""
+    kind = address.partition(".")[0]
+    return {"address": address, "type": kind, "change": {"actions": list(actions), "before": before, "after": after}}
+
+
+def environment(*subnets: str, vcpus: int = 4) -> dict[str, object]:
+    """A compute environment in these subnets."""
+    return {"compute_resources": [{"subnets": list(subnets), "security_group_ids": ["sg-1"], "max_vcpus": vcpus}]}
+
+
+@pytest.mark.parametrize(
+    ("planned", "held"),
+    [
+        (change("aws_subnet.this[1]", "delete"), True),
+        (change("aws_vpc.this[0]", "delete", "create"), True),
+        (change("aws_security_group.tasks", "create", "delete"), True),
+        (change('aws_batch_job_queue.this["head"]', "delete"), True),
+        (change("aws_subnet.this[2]", "create"), False),
+        (change('aws_batch_job_definition.this["report"]', "delete", "create"), True),
+        (change('aws_batch_job_definition.this["report"]', "update"), False),
+        (change("aws_cloudwatch_log_group.jobs", "update"), False),
+        (change("aws_batch_compute_environment.this", "update", before=environment("a"), after=environment("b")), True),
+        (change("aws_batch_compute_environment.this", "update", before=environment("a"), after={}), True),
+        (
+            change(
+                "aws_batch_compute_environment.this", "update", before=environment("a"), after=environment("a", vcpus=8)
+            ),
+            False,
+        ),
+    ],
+)
+def test_what_tasks_run_on_is_not_taken_away(planned: dict[str, object], held: bool) -> None:
+    assert deploy.taken_away([planned]) == ([planned["address"]] if held else [])

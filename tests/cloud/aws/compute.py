@@ -5,6 +5,7 @@ from typing import Any
 from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend
 from moto.iam.exceptions import NotFoundException
+from moto.iam.models import SERVICE_NAME_CONVERSION
 
 from aws.state import STATE
 
@@ -33,7 +34,8 @@ def service_role(backend: BatchBackend) -> str:
 
 
 def patch() -> None:
-    """What moto refuses or forgets of compute environments and queues."""
+    """What moto refuses or forgets of compute environments and queues, and AWS's names of their roles."""
+    SERVICE_NAME_CONVERSION.update(batch="Batch", ecs="ECS")
     create, update = BatchBackend.create_compute_environment, BatchBackend.update_compute_environment
     describe = BatchBackend.describe_compute_environments
 

@@ -1,0 +1,96 @@
+"""Takes everything out of a bucket or an image repository, also what comes while it is taken out."""
+
+from typing import TYPE_CHECKING
+
+from terraflow.errors import UserError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr.client import ECRClient
+    from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+# S3 and ECR: at most so many objects, and images, in one call.
+OBJECTS, IMAGES = 1000, 100
+# Errors of single objects that pass, and how often in a row nothing at all may be deleted because of them.
+PASSING = ("InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")
+FRUITLESS = 10
+REFERENCED = "ImageReferencedByManifestList"
+
+
+def empty_bucket(s3: "S3Client", bucket: str) -> int:
+    """Deletes all versions, delete markers and unfinished uploads; how many. A bucket that is gone is empty.
+
+    Lists from the start until nothing is there. Raises UserError with the first object that can't be deleted.
+    """
+    gone = fruitless = 0
+    try:
+        while True:
+            (objects, deleted), (uploads, aborted) = _delete_page(s3, bucket), _abort_uploads(s3, bucket)
+            if not objects + uploads:
+                return gone
+            gone += deleted + aborted
+            fruitless = 0 if deleted + aborted else fruitless + 1
+            if fruitless == FRUITLESS:
+                raise UserError(f"S3 deletes nothing of {bucket} for now: try again later.")
+    except s3.exceptions.NoSuchBucket:
+        return gone
+
+
+def _delete_page(s3: "S3Client", bucket: str) -> tuple[int, int]:
+    """How many versions and markers the first page has, and how many of them were deleted."""
+    page = s3.list_object_versions(Bucket=bucket, MaxKeys=OBJECTS)
+    found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+    there: list[ObjectIdentifierTypeDef] = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+    if not there:
+        return 0, 0
+    errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": there, "Quiet": True}).get("Errors", [])
+    for error in errors:
+        if error.get("Code") not in PASSING:
+            raise UserError(
+                f"s3://{bucket}/{error.get('Key')} can't be deleted ({error.get('Code')}: {error.get('Message')}), and "
+                f"perhaps others neither. What was deleted by then is gone; nothing else of the stack was removed."
+            )
+    return len(there), len(there) - len(errors)
+
+
+def _abort_uploads(s3: "S3Client", bucket: str) -> tuple[int, int]:
+    """How many unfinished uploads the first page has, and how many of them were ended."""
+    uploads = s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    aborted = 0
+    for upload in uploads:
+        try:
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        except s3.exceptions.NoSuchUpload:
+            continue
+        aborted += 1
+    return len(uploads), aborted
+
+
+def empty_repository(ecr: "ECRClient", name: str) -> int:
+    """Deletes all images; how many. Images are no data: `make deploy` builds them anew.
+
+    An index holds the images that it lists until it is gone itself, so that deleting takes more than one round.
+    Raises UserError with ECR's reason when a round deletes nothing.
+    """
+    gone = 0
+    while digests := _digests(ecr, name):
+        failures, done = [], 0
+        for first in range(0, len(digests), IMAGES):
+            ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one} for one in digests[first : first + IMAGES]]
+            answer = ecr.batch_delete_image(repositoryName=name, imageIds=ids)
+            failures += answer.get("failures", [])
+            done += len({image.get("imageDigest") for image in answer.get("imageIds", [])})
+        gone += done
+        if not done:
+            one = failures[0] if failures else {}
+            raise UserError(
+                f"{len(digests)} images of repository {name} can't be deleted: {one.get('failureCode')}, "
+                f"{one.get('failureReason')} ({one.get('imageId', {}).get('imageDigest')}). Nothing else was removed."
+            )
+    return gone
+
+
+def _digests(ecr: "ECRClient", name: str) -> list[str]:
+    pages = ecr.get_paginator("list_images").paginate(repositoryName=name)
+    return list(dict.fromkeys(image["imageDigest"] for page in pages for image in page["imageIds"]))
