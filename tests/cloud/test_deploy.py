@@ -201,9 +201,9 @@ def test_it_goes_on_and_everything_is_there(site: Site) -> None:
     tag, roles = content_tag(site.root), service_roles(site)
     assert roles.keys() == {"AWSServiceRoleForBatch", "AWSServiceRoleForECS"}
     site.writes()
-    # As in an account whose roles are a few seconds old.
+    # As in an account whose roles are a few seconds old; environments stand by now, so another call says it.
     words = "Unable to assume the service linked role. Please verify that the ECS service linked role exists"
-    fault = {"call": "error", "service": "batch", "operation": "CreateComputeEnvironment", "times": 3}
+    fault = {"call": "error", "service": "batch", "operation": "RegisterJobDefinition"}
     site.aws.fault(**fault, status=400, code="ClientException", message=words)
     code, printed = site.run("deploy", "--auto-approve")
     assert code == 0, printed
