@@ -83,6 +83,9 @@ def test_every_job_definition_is_active_and_every_queue_open(first: Deployed, aw
         assert [definition["platformCapabilities"] for definition in found] == [["FARGATE"]]
     queues = batch.describe_job_queues(jobQueues=list(outputs["queues"].values()))["jobQueues"]
     assert [(queue["state"], queue["status"]) for queue in queues] == [("ENABLED", "VALID")] * 3
+    limits = [{(one["reason"], one["maxTimeSeconds"]) for one in queue["jobStateTimeLimitActions"]} for queue in queues]
+    stuck = ("COMPUTE_ENVIRONMENT_MAX_RESOURCE", "JOB_RESOURCE_REQUIREMENT")
+    assert limits == [{(f"MISCONFIGURATION:{reason}", 1800) for reason in stuck}] * 3
     kinds = {
         environment["computeEnvironmentArn"]: environment["computeResources"]["type"]
         for environment in batch.describe_compute_environments()["computeEnvironments"]
@@ -104,7 +107,7 @@ def test_the_bucket_is_as_it_should_be(first: Deployed, aws: Aws) -> None:
     [owner] = s3.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]["Rules"]
     assert owner["ObjectOwnership"] == "BucketOwnerEnforced"
     rules = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]}
-    assert rules["aborted-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert rules["aborted-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
     expiring = rules["intermediates"]["Filter"]["And"]
     assert (expiring["Prefix"], expiring["Tags"]) == (
         "runs/",
