@@ -71,24 +71,25 @@ def empty_repository(ecr: "ECRClient", name: str) -> int:
     """Deletes all images; how many. Images are no data: `make deploy` builds them anew.
 
     An index holds the images that it lists until it is gone itself, so that deleting takes more than one round.
-    Raises UserError with ECR's reason when a round deletes nothing.
+    Raises UserError with ECR's reason when a round deletes nothing that was not deleted before.
     """
-    gone = 0
+    gone: set[str] = set()
     while digests := _digests(ecr, name):
-        failures, done = [], 0
+        failures, before = [], len(gone)
         for first in range(0, len(digests), IMAGES):
             ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one} for one in digests[first : first + IMAGES]]
             answer = ecr.batch_delete_image(repositoryName=name, imageIds=ids)
             failures += answer.get("failures", [])
-            done += len({image.get("imageDigest") for image in answer.get("imageIds", [])})
-        gone += done
-        if not done:
+            gone |= {image["imageDigest"] for image in answer.get("imageIds", [])}
+        if len(gone) == before:
             one = failures[0] if failures else {}
             raise UserError(
                 f"{len(digests)} images of repository {name} can't be deleted: {one.get('failureCode')}, "
-                f"{one.get('failureReason')} ({one.get('imageId', {}).get('imageDigest')}). Nothing else was removed."
+                f"{one.get('failureReason')} ({one.get('imageId', {}).get('imageDigest')}). Terraform has removed nothing yet."
+                if failures
+                else f"{len(digests)} images of repository {name} come back when they are deleted: who pushes them?"
             )
-    return gone
+    return len(gone)
 
 
 def _digests(ecr: "ECRClient", name: str) -> list[str]:

@@ -122,6 +122,15 @@ def test_an_image_that_stays_is_told() -> None:
         emptying.empty_repository(ecr, "lab")  # type: ignore[arg-type]
 
 
+def test_images_that_come_back_are_told() -> None:
+    class Pushed(Ecr):
+        def batch_delete_image(self, **request: Any) -> Any:
+            return {"imageIds": request["imageIds"], "failures": []}
+
+    with pytest.raises(UserError, match="1 images of repository lab come back"):
+        emptying.empty_repository(Pushed({"sha256:000": []}), "lab")  # type: ignore[arg-type]
+
+
 def resource(kind: str, **values: Any) -> dict[str, Any]:
     """A resource as `terraform show -json` has it."""
     return {"mode": "managed", "type": kind, "values": values}

@@ -7,6 +7,7 @@ deletes images that an index lists.
 import base64
 import contextlib
 import datetime
+import hashlib
 import json
 import urllib.error
 import urllib.request
@@ -27,9 +28,9 @@ def token() -> str:
     return base64.b64encode(f"AWS:{STATE.setting('registry_password')}".encode()).decode()
 
 
-def _ask_registry(path: str) -> bytes:
+def _ask_registry(path: str, method: str = "GET") -> bytes:
     headers = {"Authorization": f"Basic {token()}", "Accept": MANIFEST}
-    request = urllib.request.Request(f"http://{STATE.setting('registry')}/v2/{path}", headers=headers)
+    request = urllib.request.Request(f"http://{STATE.setting('registry')}/v2/{path}", headers=headers, method=method)
     with urllib.request.urlopen(request, timeout=10) as response:
         return bytes(response.read())
 
@@ -71,6 +72,17 @@ def fetch(backend: ECRBackend, name: str) -> None:
         if tag not in known:
             with contextlib.suppress(ImageAlreadyExistsException):
                 backend.put_image(name, manifest, tag)
+
+
+def _delete_in_registry(backend: ECRBackend, name: str, ids: list[dict[str, str]]) -> None:
+    """Deletes in the registry what an order to ECR means, by the tags that moto knows it by."""
+    digests = {image.get("imageDigest") for image in ids}
+    for image in backend.repositories[name].images if name in backend.repositories else []:
+        tags = image.image_tags if image.get_image_digest() in digests else []
+        for tag in {*tags, *(one["imageTag"] for one in ids if one.get("imageTag") in image.image_tags)}:
+            with contextlib.suppress(urllib.error.HTTPError):
+                digest = hashlib.sha256(_ask_registry(f"{name}/manifests/{tag}")).hexdigest()
+                _ask_registry(f"{name}/manifests/sha256:{digest}", "DELETE")
 
 
 def _held(backend: ECRBackend, name: str) -> set[str]:
@@ -122,6 +134,8 @@ def patch() -> None:
                 )
             else:
                 free.append(image)
+        if STATE.setting("registry"):
+            _delete_in_registry(self, repository_name, free)
         done = delete(self, repository_name, registry_id, free) if free else {"imageIds": [], "failures": []}
         return done | {"failures": done["failures"] + failures}
 
