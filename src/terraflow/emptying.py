@@ -85,7 +85,7 @@ def empty_repository(ecr: "ECRClient", name: str) -> int:
             one = failures[0] if failures else {}
             raise UserError(
                 f"{len(digests)} images of repository {name} can't be deleted: {one.get('failureCode')}, "
-                f"{one.get('failureReason')} ({one.get('imageId', {}).get('imageDigest')}). Terraform has removed nothing yet."
+                f"{one.get('failureReason')} ({one.get('imageId', {}).get('imageDigest')}). Terraform removed nothing."
                 if failures
                 else f"{len(digests)} images of repository {name} come back when they are deleted: who pushes them?"
             )
