@@ -39,6 +39,8 @@ class FakeBatch:
     calls: list[tuple[float, str, dict[str, Any]]] = field(default_factory=list)
     # Called with operation and arguments: an HTTP status and an error code make the call fail.
     fault: Callable[[str, dict[str, Any]], Fault | None] = lambda operation, body: None
+    # Says of a job why TerminateJobs does not end it, in an answer of 200.
+    refuses_to_end: Callable[[str], str | None] | None = None
     # Called in a thread with each job that was submitted.
     engine: Callable[[dict[str, Any]], None] | None = None
     threads: list[threading.Thread] = field(default_factory=list)
@@ -144,6 +146,17 @@ class FakeBatch:
         job["terminations"] = [*job.get("terminations", []), job["status"]]
         self.end(job, "FAILED", 143, body["reason"], isTerminated=True)
         return {}
+
+    def _terminatejobs(self, body: dict[str, Any]) -> dict[str, Any]:
+        assert len(body["jobs"]) <= 50
+        errors = []
+        for job_id in body["jobs"]:
+            if self.refuses_to_end and (why := self.refuses_to_end(job_id)):
+                errors.append({"job": job_id, "code": why, "message": f"{why} for {job_id}"})
+            elif self.jobs[job_id]["status"] not in ("SUCCEEDED", "FAILED"):
+                self._terminatejob({"jobId": job_id, "reason": body["reason"]})
+        refused = {error["job"] for error in errors}
+        return {"successful": [job for job in body["jobs"] if job not in refused], "errors": errors}
 
     def _describejobqueues(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"jobQueues": [self.queues[name] for name in body["jobQueues"] if name in self.queues]}

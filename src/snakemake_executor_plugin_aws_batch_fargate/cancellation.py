@@ -9,7 +9,9 @@ from .failures import ENDED_BY_US
 from .outside import Client
 
 AT_ONCE = 32
-IDS_PER_CALL = 100
+# AWS: ids in one DescribeJobs, and in one TerminateJobs.
+IDS_PER_LOOK = 100
+IDS_PER_END = 50
 # Seconds for all of it, and between two tries of calls that failed.
 DEADLINE = 20.0
 PAUSE = 0.5
@@ -37,14 +39,11 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
                 due = [job for job in left if job in seen]
             else:
                 due = list(left)
-            calls = {pool.submit(client.terminate_job, jobId=job, reason=ENDED_BY_US): job for job in due}
+            batches = _batches(due, IDS_PER_END)
+            calls = {pool.submit(client.terminate_jobs, jobs=batch, reason=ENDED_BY_US): batch for batch in batches}
             done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()))
             for call in done:
-                error = call.exception()
-                if error is None:
-                    del left[calls[call]]
-                else:
-                    left[calls[call]] = str(error)
+                left = {job: why for job, why in left.items() if job not in calls[call]} | _refused(call, calls[call])
             if left:
                 time.sleep(min(PAUSE, max(0.0, until - time.monotonic())))
         return left
@@ -55,7 +54,7 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
 
 def _look(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: float) -> dict[str, str]:
     """Status of jobs, "" of those that Batch does not know; without those that it could not be asked about."""
-    batches = [list(ids[start : start + IDS_PER_CALL]) for start in range(0, len(ids), IDS_PER_CALL)]
+    batches = _batches(ids, IDS_PER_LOOK)
     calls: dict[Future[Any], list[str]] = {pool.submit(client.describe_jobs, jobs=batch): batch for batch in batches}
     done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()) / 2)
     seen: dict[str, str] = {}
@@ -63,3 +62,14 @@ def _look(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: f
         if call.exception() is None:
             seen |= dict.fromkeys(calls[call], "") | {job["jobId"]: job["status"] for job in call.result()["jobs"]}
     return seen
+
+
+def _refused(call: "Future[Any]", ids: Sequence[str]) -> dict[str, str]:
+    """Jobs that a TerminateJobs did not end, and why: an answer of 200 may hold errors of single jobs."""
+    if error := call.exception():
+        return dict.fromkeys(ids, str(error))
+    return {one["job"]: f"{one.get('code')}: {one.get('message')}" for one in call.result().get("errors") or []}
+
+
+def _batches(ids: Sequence[str], size: int) -> list[list[str]]:
+    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]

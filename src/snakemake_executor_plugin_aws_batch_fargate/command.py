@@ -18,8 +18,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from .outside import Client
 
-# AWS Batch: containerOverrides may have this many characters of JSON.
-LONGEST_OVERRIDES = 8192
+# ECS takes overrides of 8,192 characters of JSON, counted after Batch has taken the job and added variables of its own
+# (AWS_BATCH_JOB_ID and the like, with the names of queue and compute environment): a job with more fails.
+LONGEST_OVERRIDES = 7168
 # Variables that would give a job other credentials, or another AWS, than its role does: those of AWS's tools, and
 # what Snakemake's storage plugins take as credentials.
 NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PASSWORD|AUTH)")
@@ -28,7 +29,7 @@ NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PAS
 def overrides(
     command: str, requirements: list[dict[str, str]], environment: Mapping[str, str], through: "Sender | None"
 ) -> dict[str, Any]:
-    """`containerOverrides` of a submission, at most 8,192 characters of JSON.
+    """`containerOverrides` of a submission, at most 7,168 characters of JSON.
 
     Raises WorkflowError if they are longer without the command already, or if there is no bucket to send it through.
     """

@@ -9,7 +9,9 @@ from typing import Any
 OUT_OF_MEMORY = "out of memory"
 OUT_OF_DISK = "no disk space"
 # What Batch says when it ends a job for its time limit, and ECS when someone stops a task.
-EXCEEDED = r"exceeded timeout|timeout expired"
+EXCEEDED = r"attempt duration exceeded timeout"
+# What Batch says when a queue's state time limit ends a job that can never run.
+MISCONFIGURED = r"MISCONFIGURATION:"
 STOPPED_BY = r"Task stopped by|stopped by user|UserInitiated"
 # SIGKILL: the container's own process was killed.
 KILLED = 137
@@ -91,6 +93,26 @@ CAUSES = (
         "An input was replaced by another one after the run was planned.",
         "Start the run again in the same way: it is planned anew, with what is there then.",
         log=r"another object than the one that the run was planned with",
+    ),
+    Cause(
+        "overrides too long",
+        "Its command and variables are longer than ECS takes.",
+        "Give it fewer or shorter environment variables (`envvars` of the workflow, settings of storages), or large "
+        "values as files.",
+        reason=r"Container Overrides length",
+    ),
+    Cause(
+        "too many tags",
+        "It and its job definition have more tags than AWS takes (50).",
+        "Give fewer tags in the settings or in the job definition.",
+        reason=r"\btags? (?:can ?not be|must be|exceed)|(?:too many|number of|limit on) tags",
+    ),
+    Cause(
+        "misconfigured",
+        "AWS Batch ended it while it waited: no compute environment of its queue can ever run it.",
+        "Its size is more than the compute environment's maximum of vCPUs, or than any size that it offers: ask for "
+        "less (threads, mem_mb), or raise that maximum.",
+        reason=MISCONFIGURED,
     ),
     Cause(
         "image architecture",
@@ -240,7 +262,7 @@ def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
     failure = Failure(TOOL, code, reasons, max(1, len(attempts)))
     text, log = "\n".join(reasons), "\n".join(lines)
     stopped = description.get("isTerminated") or description.get("isCancelled") or re.search(STOPPED_BY, text)
-    if stopped and not re.search(EXCEEDED, text, re.IGNORECASE):
+    if stopped and not re.search(f"{EXCEEDED}|{MISCONFIGURED}", text, re.IGNORECASE):
         return replace(failure, cause=ENDED)
     # A row that AWS's own words speak for goes before any that a log or an exit code speaks for; but what was killed
     # with its container had no last word.

@@ -85,21 +85,22 @@ def tail(
     groups = _groups(description, group)
     if stream is None:
         return Log([], groups[0], None, region, "it wrote no log: its container did not start")
-    trouble = "it wrote nothing"
     until = time.monotonic() + patience
     while True:
+        troubles: dict[str, str] = {}
         for candidate in groups:
             try:
                 lines = _last_lines(client, candidate, stream)
             except Exception as error:
-                trouble = f"its log can't be read: {error}"
+                troubles[candidate] = f"its log can't be read: {error}"
                 if isinstance(error, OUT_OF_REACH):
-                    return Log([], groups[0], stream, region, trouble)
+                    return Log([], groups[0], stream, region, troubles[candidate])
                 continue
             if lines:
                 return Log(lines[-LINES:], candidate, stream, region)
         if time.monotonic() >= until:
-            return Log([], groups[0], stream, region, trouble)
+            # The first group is the job's own; what is wrong with those that were tried besides helps nobody.
+            return Log([], groups[0], stream, region, troubles.get(groups[0], "it wrote nothing"))
         time.sleep(min(1.0, patience))
 
 

@@ -92,10 +92,10 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         metadata={"type": str, "help": "CloudWatch log group of the jobs. Default: what the job definition says."},
     )
     poll_seconds: float = field(
-        default=5,
+        default=2,
         metadata={
             "type": float,
-            "help": "Seconds between two looks at the jobs. While nothing changes they grow to six times that.",
+            "help": "Seconds between two looks at the jobs. While nothing changes they grow to three, if it is less.",
         },
     )
 

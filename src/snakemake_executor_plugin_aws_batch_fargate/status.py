@@ -18,9 +18,10 @@ IDS_PER_CALL = 100
 CALLS_AT_ONCE = 8
 # So many looks in a row in which Batch does not know a job make it lost.
 MISSING_LOOKS = 5
-# What the time between two looks grows by while nothing changes, and at most to how many times the setting.
+# What the time between two looks grows by while nothing changes, and its limit in seconds: a job is submitted when the
+# end of the one before is seen.
 GROWTH = 1.5
-LONGEST = 6
+LONGEST = 3.0
 CALLS_PER_SECOND = 10
 # Seconds between two looks, whatever the setting.
 SHORTEST_POLL = 0.1
@@ -74,7 +75,7 @@ class Watch:
 
     def plan(self, changed: bool, active: int) -> float:
         """Seconds until the next look: the setting's after a change, then growing."""
-        self.interval = self._poll if changed else min(self.interval * GROWTH, self._poll * LONGEST)
+        self.interval = self._poll if changed else max(self._poll, min(self.interval * GROWTH, LONGEST))
         return max(self.interval, active / IDS_PER_CALL / CALLS_PER_SECOND)
 
     def _describe(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]] | Exception:

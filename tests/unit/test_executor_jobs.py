@@ -553,12 +553,16 @@ def test_interruption_ends_all_that_runs_and_nothing_that_has_ended(make: Make, 
     tries: dict[str, int] = {}
 
     def half(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
-        if operation != "terminatejob" or not failing:
+        if operation != "terminatejobs" or not failing:
             return None
-        tries[body["jobId"]] = tries.get(body["jobId"], 0) + 1
-        return (500, "ServerException") if int(body["jobId"][-1]) % 2 and tries[body["jobId"]] < 3 else None
+        tries["calls"] = tries.get("calls", 0) + 1
+        return (500, "ServerException") if tries["calls"] < 3 else None
 
-    aws.batch.fault = half
+    def odd(job_id: str) -> str | None:
+        tries[job_id] = tries.get(job_id, 0) + 1
+        return "ServerException" if failing and int(job_id[-1]) % 2 and tries[job_id] < 3 else None
+
+    aws.batch.fault, aws.batch.refuses_to_end = half, odd
     start = time.monotonic()
     one.cancel()
     took = time.monotonic() - start

@@ -46,7 +46,6 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common.patience import EXPIRED, UNREACHABLE, Trouble, patience
 from snakemake_executor_plugin_aws_batch_fargate import (
-    cancellation,
     command,
     failures,
     logs,
@@ -910,52 +909,6 @@ def test_a_service_out_of_reach_costs_seconds(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_region() -> None:
     assert "No AWS region is set" in Everything().check(region=None).text()
-
-
-# Ending jobs
-
-
-def test_hanging_calls_do_not_hold_up_ctrl_c() -> None:
-    def hang(**_: object) -> dict[str, Any]:
-        time.sleep(3)
-        return {"jobs": []}
-
-    start = time.monotonic()
-    left = cancellation.terminate(SimpleNamespace(describe_jobs=hang, terminate_job=hang), ["a", "b"], deadline=0.6)
-    assert time.monotonic() - start < 1.5
-    assert set(left) == {"a", "b"}
-
-
-def test_what_has_succeeded_is_not_ended_when_calls_fail() -> None:
-    """Every second look and every second end fails, and jobs succeed between two rounds."""
-    calls, status_of = {"look": 0, "end": 0}, {"done": "SUCCEEDED", "soon": "RUNNING", "long": "RUNNING"}
-    ended: list[str] = []
-
-    def describe_jobs(jobs: list[str]) -> dict[str, Any]:
-        calls["look"] += 1
-        if calls["look"] % 2:
-            raise RuntimeError("500")
-        return {"jobs": [{"jobId": job, "status": status_of[job]} for job in jobs]}
-
-    def terminate_job(jobId: str, reason: str) -> None:
-        calls["end"] += 1
-        if calls["end"] <= 2:
-            status_of["soon"] = "SUCCEEDED"
-            raise RuntimeError("500")
-        assert status_of[jobId] == "RUNNING"
-        ended.append(jobId)
-
-    batch = SimpleNamespace(describe_jobs=describe_jobs, terminate_job=terminate_job)
-    assert cancellation.terminate(batch, list(status_of), deadline=10) == {}
-    assert ended == ["long"]
-
-
-def test_what_is_refused_is_told() -> None:
-    def refuse(**_: object) -> None:
-        raise RuntimeError("AccessDenied")
-
-    batch = SimpleNamespace(describe_jobs=lambda jobs: {"jobs": []}, terminate_job=refuse)
-    assert cancellation.terminate(batch, ["a"], deadline=0.2) == {"a": "AccessDenied"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

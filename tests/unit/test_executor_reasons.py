@@ -1,0 +1,100 @@
+"""What AWS says of jobs that did not end well in a real account, and what is made of it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from snakemake_executor_plugin_aws_batch_fargate import failures, logs
+from snakemake_executor_plugin_aws_batch_fargate.failures import Again
+from snakemake_executor_plugin_aws_batch_fargate.status import Watch
+
+EXITED = {"statusReason": "Essential container in task exited"}
+# Reason, exit code, cause, and what is done about it.
+REASONS = [
+    (
+        "Rate limit exceeded while preparing network interface to be attached to instance",
+        None,
+        "start-up",
+        Again.SNAKEMAKE,
+    ),
+    ("Network interface provision complete error timeout expired", None, "start-up", Again.SNAKEMAKE),
+    ("Timeout waiting for network interface provisioning to complete.", None, "start-up", Again.SNAKEMAKE),
+    ("Timeout waiting for EphemeralStorage provisioning to complete.", None, "start-up", Again.SNAKEMAKE),
+    ("Capacity is unavailable at this time. Please try again later", None, "start-up", Again.SNAKEMAKE),
+    ("ResourceInitializationError: failed to validate logger args", None, "start-up", Again.SNAKEMAKE),
+    (
+        "TaskFailedToStart: Unexpected EC2 error while attempting to Create Network Interface",
+        None,
+        "start-up",
+        Again.SNAKEMAKE,
+    ),
+    ("CannotPullContainerError: ref pull has been retried 5 time(s)", None, "image pull", Again.NO),
+    ("Your Spot Task was interrupted.", 137, "Spot reclaim", Again.ON_DEMAND),
+    ("OutOfMemoryError: container killed due to memory usage", 1, "out of memory", Again.SNAKEMAKE),
+    ("OutOfMemoryError: container killed due to memory usage", 137, "out of memory", Again.SNAKEMAKE),
+    ("Container Overrides length must be at most 8192", None, "overrides too long", Again.NO),
+    ("Tags can not be more than 50", None, "too many tags", Again.NO),
+    ("Too many tags: the limit is 50", None, "too many tags", Again.NO),
+    ("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", None, "misconfigured", Again.NO),
+    ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", None, "misconfigured", Again.NO),
+    ("ECS words that nobody has seen", None, "stopped", Again.SNAKEMAKE),
+]
+
+
+@pytest.mark.parametrize(("reason", "code", "cause", "again"), REASONS)
+@pytest.mark.parametrize("where", ["job", "container"])
+def test_reasons(reason: str, code: int | None, cause: str, again: Again, where: str) -> None:
+    """AWS says it of the job, or of its container beside a status reason that says nothing."""
+    said = {"container": {"reason": reason}} | (EXITED if code is not None else {})
+    description: dict[str, Any] = {"statusReason": reason} if where == "job" else said
+    description = {
+        **description,
+        "container": {**description.get("container", {}), **({"exitCode": code} if code else {})},
+    }
+    failure = failures.explain(description, [])
+    assert (failure.cause.name, failure.cause.again) == (cause, again)
+
+
+def test_what_batch_ends_while_it_waits_is_no_person_s_doing() -> None:
+    """A queue that cancels misconfigured jobs leaves them cancelled, with the reason."""
+    description = {"statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "isCancelled": True, "container": {}}
+    assert failures.explain(description, []).cause.name == "misconfigured"
+    assert failures.explain({**description, "statusReason": "not needed"}, []).cause.name == "ended"
+
+
+class Refused(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (Refused("AccessDenied on /stack"), "its log can't be read: AccessDenied on /stack"),
+        ([], "it wrote nothing"),
+    ],
+)
+def test_the_stack_s_own_log_group_says_why_there_is_no_log(own: object, words: str) -> None:
+    """Batch's default group, which is tried besides, most often is not there: that is not the reason."""
+
+    def get_log_events(logGroupName: str, **_: object) -> dict[str, Any]:
+        found = own if logGroupName == "/stack" else Refused("ResourceNotFoundException on /aws/batch/job")
+        if isinstance(found, Exception):
+            raise found
+        return {"events": found}
+
+    description = {"container": {"logStreamName": "worker/default/1"}}
+    client = SimpleNamespace(get_log_events=get_log_events)
+    log = logs.tail(client, description, "us-east-1", "/stack", patience=0)
+    assert (log.lines, log.group, log.trouble) == ([], "/stack", words)
+
+
+@pytest.mark.parametrize(("poll", "waits"), [(0.5, [0.75, 1.125]), (2.0, [3.0, 3.0]), (10.0, [10.0, 10.0])])
+def test_a_job_s_end_is_seen_within_seconds(poll: float, waits: list[float]) -> None:
+    """What waits for it is submitted then; a setting that is longer holds."""
+    watch = Watch(SimpleNamespace(), poll, print)
+    assert [watch.plan(changed=False, active=10) for _ in waits] == waits
+    for _ in range(100):
+        last = watch.plan(changed=False, active=10)
+    assert last == max(poll, 3.0)
+    assert watch.plan(changed=True, active=10) == poll
