@@ -218,7 +218,8 @@ def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
     one = make()
     good, bad = FakeJob(name="good"), FakeJob(name="bad")
     one.run_jobs([good, bad])
-    aws.batch.end(*aws.batch.submitted("good"), "SUCCEEDED", 0)
+    # A job that was interrupted and ended well all the same keeps the reason.
+    aws.batch.end(*aws.batch.submitted("good"), "SUCCEEDED", 0, "Your Spot Task was interrupted.")
     aws.batch.end(*aws.batch.submitted("bad"), "FAILED", 1, "Essential container in task exited")
     until(lambda: len(ended(one)) == 2)
     time.sleep(0.5)
@@ -229,8 +230,7 @@ def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
 def test_polling_backs_off_while_nothing_changes_and_a_pause_ends_with_the_run(make: Make, aws: FakeAws) -> None:
     one = make(poll_seconds=0.2)
     one.run_jobs([FakeJob()])
-    until(lambda: one._pause >= 1.19)
-    assert one._pause == pytest.approx(1.2)
+    until(lambda: one._pause >= 1.5)
     looks = aws.batch.count("describejobs")
     assert looks < 10
     start = time.monotonic()
