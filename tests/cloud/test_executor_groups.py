@@ -62,6 +62,7 @@ rule gather:
 """
 # A head looks for unfinished outputs first, and only then at what there is: an output that was stored in between.
 LATE = """
+import snakemake.cli  # loads Snakemake in an order that works
 from snakemake.dag import DAG
 
 
@@ -70,6 +71,7 @@ async def sees_nothing(self):
 
 
 DAG.check_incomplete = sees_nothing
+open("late", "w").close()
 """
 
 
@@ -123,5 +125,6 @@ def test_heads_that_are_killed_when_members_of_a_group_end(site: Site, late: boo
     assert head.wait(60) == 0, log.read_text()
     assert [job["tags"]["terraflow:rule"] for job in site.batch.submitted()] == ["lane", "gather"]
     assert site.batch.count("terminatejob") == 0
+    assert (site.folder / "late").exists() is late
     site.env.pop("PYTHONPATH", None)
     assert "Nothing to be done" in site.run()
