@@ -67,6 +67,9 @@ def source(path):
     return storage(path) if is_remote(path) else path
 
 
+UNKNOWN = "-"
+
+
 @functools.cache
 def remote_fingerprint(path):
     """What an input in a storage is, by its plugin's `fingerprint()`, else by size and time; empty if it is missing."""
@@ -82,16 +85,18 @@ def remote_fingerprint(path):
 def fingerprints(*paths):
     """What files of the user are. As a parameter that doesn't depend on `input`, it is recorded and compared by Snakemake.
 
-    Jobs that fetch their inputs ask for nothing: what has to be compared with what was planned is the storage's affair.
+    UNKNOWN, a word that a shell passes on, for what can't be looked at. Jobs that fetch their inputs ask for nothing: what
+    has to be compared with what was planned is the storage's affair.
     """
     if not SHARED_DISK and not workflow.is_main_process:
-        return ["" for _ in paths]
+        return [UNKNOWN for _ in paths]
     return [
         (
             remote_fingerprint(path)
             if is_remote(path)
-            else fingerprint(path) if SHARED_DISK else ""
+            else fingerprint(path) if SHARED_DISK else UNKNOWN
         )
+        or UNKNOWN
         for path in paths
     ]
 
