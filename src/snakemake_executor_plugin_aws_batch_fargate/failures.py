@@ -11,7 +11,7 @@ OUT_OF_DISK = "no disk space"
 # What Batch says when it ends a job for its time limit, and ECS when someone stops a task.
 EXCEEDED = r"attempt duration exceeded timeout"
 # What Batch says when a queue's state time limit ends a job that can never run.
-MISCONFIGURED = r"MISCONFIGURATION:"
+MISCONFIGURED = r"MISCONFIGURATION:|JobStateTimeLimit"
 STOPPED_BY = r"Task stopped by|stopped by user|UserInitiated"
 # SIGKILL: the container's own process was killed.
 KILLED = 137

@@ -58,7 +58,8 @@ def test_reasons(reason: str, code: int | None, cause: str, again: Again, where:
 
 def test_what_batch_ends_while_it_waits_is_no_person_s_doing() -> None:
     """A queue that cancels misconfigured jobs leaves them cancelled, with the reason."""
-    description = {"statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT", "isCancelled": True, "container": {}}
+    why = "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    description = {"statusReason": why, "isCancelled": True, "isTerminated": True, "container": {}}
     assert failures.explain(description, []).cause.name == "misconfigured"
     assert failures.explain({**description, "statusReason": "not needed"}, []).cause.name == "ended"
 
