@@ -4,8 +4,6 @@
 
 set -Eeuo pipefail
 
-PYTHON=$1 SCRIPTS=$2
-
 # Tools see what is named here, and nothing else of where the run was started: settings of other installations, other
 # languages and other programs change results or end jobs. Credentials stay with Snakemake, which fetches what jobs read.
 for name in $(compgen -e); do
@@ -19,6 +17,9 @@ for name in $(compgen -e); do
     *) unset -v "$name" ;;
   esac
 done
+
+# After the loop: it takes away variables of these names that the caller has.
+PYTHON=$1 SCRIPTS=$2
 
 # samtools and bcftools are those of the project, whatever else stands on PATH: other versions find other genotypes.
 if [[ ! -x $SCRIPTS/bin/samtools || ! -x $SCRIPTS/bin/bcftools ]]; then
