@@ -30,7 +30,7 @@ from shared import ROOT
 from terraflow.image import TARGETS, content_tag
 
 PASSWORD = "correct-horse-battery"
-PROJECT = ("src", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore")
+PROJECT = ("src", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore", "workflow")
 LEFT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf", "__pycache__")
 # Calls that only look, as their names begin.
 READING = ("Get", "List", "Describe", "Head", "Batch")
