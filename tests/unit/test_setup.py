@@ -380,8 +380,14 @@ def test_runs_take_the_projects_samtools_and_not_the_one_on_path(box: Box) -> No
     assert box.setup().returncode == 0
     run = str(box.root / "tools" / "run.sh")
     assert box.run(run, "samtools", "--version").stdout.startswith(f"samtools {hts.RELEASE} (pysam)\n")
-    own = box.run(run, "samtools", "--version", TERRAFLOW_SAMTOOLS=f"{box.bin}/samtools")
-    assert own.stdout == "samtools 1.16.1\n"
+    for asked in (f"{box.bin}/samtools", "samtools"):
+        own = box.run(run, "samtools", "--version", TERRAFLOW_SAMTOOLS=asked)
+        assert own.stdout == "samtools 1.16.1\n"
+    launcher = str(box.root / "workflow" / "scripts" / "bin" / "samtools")
+    for nothing in (launcher, f"{box.bin}/missing", "missing"):
+        refused = box.run(run, "samtools", "--version", TERRAFLOW_SAMTOOLS=nothing)
+        assert refused.returncode == 127
+        assert f"TERRAFLOW_SAMTOOLS is {nothing}: no program of the user's own" in refused.stderr
 
 
 def test_unknown_option_is_refused(box: Box) -> None:

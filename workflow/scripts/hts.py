@@ -46,6 +46,26 @@ def variable(program: str) -> str:
     return f"TERRAFLOW_{program.upper()}"
 
 
+def own(program: str) -> str:
+    """The path of the program that the user asks for, "" for none; if it is not found, the process ends.
+
+    A launcher is passed over: it would ask for the same program again, for ever.
+    """
+    asked = os.environ.get(variable(program), "")
+    if not asked:
+        return ""
+    for folder in [""] if "/" in asked else os.get_exec_path():
+        found = Path(folder, asked)
+        if (
+            os.access(found, os.X_OK)
+            and found.is_file()
+            and not (found.resolve().parent.parent / Path(__file__).name).exists()
+        ):
+            return str(found)
+    where = "there" if "/" in asked else f"on PATH, which is {os.environ.get('PATH', '')}"
+    fail(program, f"{variable(program)} is {asked}: no program of the user's own {where}; give its full path.", 127)
+
+
 def load(program: str) -> ctypes.CDLL:
     """The program, in the version that is wanted; its standard streams are those of the C library."""
     code = ctypes.CDLL(str(library(program)))
@@ -102,6 +122,9 @@ def main() -> NoReturn:
     """Command line: the program, and its arguments."""
     if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
         fail("hts.py", f"the first argument has to be one of: {', '.join(PROGRAMS)}", 2)
+    if path := own(sys.argv[1]):
+        as_programs_expect()
+        os.execv(path, [path, *sys.argv[2:]])
     # Without Python's own clean-up: threads of the program may still be there, as when a program returns from main.
     os._exit(run(sys.argv[1], sys.argv[2:]))
 
