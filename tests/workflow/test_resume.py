@@ -89,7 +89,8 @@ CHANGES: dict[str, tuple[Change, set[str], set[str]]] = {
         LANES_OF_A,
     ),
     "FASTQ": (replace_fastq, FROM_CALLING | sample("A") | lane("A L2") | {"fastqc A L2"}, LANES_OF_A),
-    "time of a FASTQ": (touch_fastq, set(), set()),
+    # What reads a file of the user records its time: another file may have been put in its place.
+    "time of a FASTQ": (touch_fastq, FROM_CALLING | sample("A") | lane("A L2") | {"fastqc A L2"}, LANES_OF_A),
     "new sample": (add_sample, FROM_CALLING | sample("C") | lane("C L1") | {"fastqc_single C L1", "filters"}, set()),
 }
 

@@ -33,6 +33,7 @@ def other(tmp_path_factory: pytest.TempPathFactory, kept: Project) -> Project:
         "annotation": {"gff": ""},
     }
     shutil.copytree(kept["reads"], project["reads"])
+    shutil.copy2(kept["reference.fa.gz"], project.folder)
     project.run().succeeded()
     return project
 
