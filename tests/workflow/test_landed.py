@@ -1,0 +1,64 @@
+"""A run that version 0.1 finished, continued by this one."""
+
+from pathlib import Path
+
+import landed
+import pytest
+from runs import Outcome, Project
+from shared import ROOT
+
+DONE = "Nothing to be done"
+RESULT = "results/variants/all.vcf.gz"
+
+
+class Landed(Project):
+    """The folder of that run, with the configuration it had."""
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        command = super().command(*arguments, cores=cores)
+        return [landed.CONFIG if part == str(self["config.yaml"]) else part for part in command]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Landed:
+    """The run as that version left it."""
+    landed.unpack(tmp_path)
+    return Landed(tmp_path)
+
+
+def results(run: Project) -> dict[str, bytes]:
+    """Contents of all results by path."""
+    return {str(path): path.read_bytes() for path in run["results"].rglob("*") if path.is_file()}
+
+
+def nothing_to_do(outcome: Outcome) -> bool:
+    return DONE in outcome.text and not outcome.jobs
+
+
+def test_without_a_word_it_is_made_again(run: Landed) -> None:
+    assert {"reference", "decompress", "bwa_mem", "variants", "multiqc"} <= run.plan().rules
+
+
+def test_touched_once_it_stays_finished(run: Landed) -> None:
+    before = results(run)
+    run.run(landed.TOUCH).succeeded()
+    assert results(run) == before
+    assert nothing_to_do(run.run().succeeded())
+    assert results(run) == before
+
+
+def test_what_changes_later_is_seen(run: Landed) -> None:
+    run.run(landed.TOUCH).succeeded()
+    # Another filter: calls stay, variants are written anew.
+    again = run.plan("--config", "filters={'LowQual': 'QUAL < 30'}")
+    assert "variants" in again.rules and "bcftools_call" not in again.rules
+    # An input in whose place an older one is put.
+    reads = run["config/example/reads/sampleB_L1.fastq.gz"]
+    reads.write_bytes((ROOT / "config/example/reads/sampleA_L1_R1.fastq.gz").read_bytes())
+    assert "bwa_mem sampleB L1 1" in run.plan().jobs
+
+
+def test_the_changelog_names_the_command() -> None:
+    upgrading = (ROOT / "CHANGELOG.md").read_text().partition("### Upgrading")[2].partition("###")[0]
+    assert f"snakemake {landed.TOUCH}" in " ".join(upgrading.split())
+    assert "--rerun-triggers" not in upgrading
