@@ -5,7 +5,7 @@ from pathlib import Path
 
 CONFIG = "config/example/config.yaml"
 TOUCH = "--touch"
-"""What CHANGELOG.md says to give once, so that such a run stays finished."""
+"""What CHANGELOG.md says to give once, so that such a run on a disk stays finished."""
 
 
 def unpack(folder: Path) -> None:

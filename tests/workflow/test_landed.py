@@ -47,6 +47,10 @@ def test_touched_once_it_stays_finished(run: Landed) -> None:
     assert results(run) == before
 
 
+def test_what_aws_needs_at_each_start_leaves_it_as_well(run: Landed) -> None:
+    assert nothing_to_do(run.plan("--rerun-triggers", "mtime"))
+
+
 def test_what_changes_later_is_seen(run: Landed) -> None:
     run.run(landed.TOUCH).succeeded()
     # Another filter: calls stay, variants are written anew.
@@ -61,4 +65,4 @@ def test_what_changes_later_is_seen(run: Landed) -> None:
 def test_the_changelog_names_the_command() -> None:
     upgrading = (ROOT / "CHANGELOG.md").read_text().partition("### Upgrading")[2].partition("###")[0]
     assert f"snakemake {landed.TOUCH}" in " ".join(upgrading.split())
-    assert "--rerun-triggers" not in upgrading
+    assert upgrading.count("--rerun-triggers") == upgrading.count("--rerun-triggers mtime`") == 1
