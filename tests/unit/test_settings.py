@@ -127,6 +127,18 @@ def test_text_becomes_the_number_or_truth_that_is_wanted() -> None:
     assert other == {"calling": {"ploidy": "p: [", "windows": True}}
 
 
+def test_a_power_of_ten_is_a_number_where_one_is_wanted() -> None:
+    config = yaml.safe_load(f"{LEAST}\ncalling: {{prior: 1e-3, ploidy: 1e0}}\nfilters: {{Mine: 1e-3}}")
+    tidy(config)
+    assert config["calling"] == {"prior": 0.001, "ploidy": "1e0"}
+    assert config["filters"] == {"Mine": "1e-3"}
+    too_large = yaml.safe_load(f"{LEAST}\ncalling: {{prior: 1e3}}")
+    tidy(too_large)
+    assert problems_of_config(too_large) == [
+        "calling.prior: found 1000.0; expected a number above 0 and below 1, such as 0.005"
+    ]
+
+
 def test_a_needed_key_with_nothing_behind_it_is_missing() -> None:
     assert problems("samples:\nreference: {fasta: null}") == [
         "samples: is missing; expected the path of a tab-separated sample sheet, such as config/samples.tsv",

@@ -16,6 +16,8 @@ from jsonschema.validators import extend
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
+# YAML 1.1 takes numbers such as 1e-3, without a dot or a sign of the power, for text.
+POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 ADDRESSES = ("s3://", "https://", "http://")
 
 # JSON Schema takes 2.0 for an integer, Python doesn't.
@@ -49,6 +51,8 @@ def tidy(config: dict[str, Any], schema: dict[str, Any] | None = None) -> None:
             del config[key]
         elif isinstance(value, dict):
             tidy(value, part)
+        elif isinstance(value, str) and part.get("type") == "number" and POWER_OF_TEN.fullmatch(value):
+            config[key] = float(value)
         elif isinstance(value, str) and ("anyOf" in part or part.get("type") in ("integer", "number", "boolean")):
             config[key] = _number_or_truth(value)
 
