@@ -70,8 +70,12 @@ def brief() -> Config:
 
 
 def gate(client: Client, check: Callable[[], None], event: str) -> None:
-    """Have `check` called before each request of these events of botocore that may change something."""
-    client.meta.events.register_first(f"before-send.{event}", partial(_checked, check))
+    """Have `check` called before each request of these events of botocore that may change something.
+
+    Before it is signed, since AWS refuses a signature that has waited for a quarter of an hour, and before it is sent.
+    """
+    for moment in ("before-sign", "before-send"):
+        client.meta.events.register_first(f"{moment}.{event}", partial(_checked, check))
 
 
 def _checked(check: Callable[[], None], request: Any, **_: object) -> None:  # noqa: ANN401

@@ -173,7 +173,8 @@ class Lease:
                         f"Another head holds {self._folder}. If it does not renew its lock within {seen.left:.0f} s, "
                         f"it is dead, and this one takes its place.\n{seen}"
                     )
-                rest(min(seen.left, max(0.2, seen.holder.seconds / RENEWALS / 3)), self._stop)
+                if rest(min(seen.left, max(0.2, seen.holder.seconds / RENEWALS / 3)), self._stop):
+                    raise HeldError(self._refusal(seen))
                 taken = False
             if taken:
                 threading.Thread(target=self._keep, name="lock of the run", daemon=True).start()
@@ -223,6 +224,8 @@ class Lease:
                 self.renew()
             except LostError:
                 return
+            except Exception as error:  # such as a program for credentials that is not there for a moment
+                self._trouble = error
 
     def renew(self) -> bool:
         """Ask S3 for another lease. False if S3 did not answer. Raises LostError if another head has the run."""

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
+from botocore.exceptions import BotoCoreError, ClientError
+from snakemake_interface_common.exceptions import WorkflowError
+
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import Lease, LostError
 from snakemake_aws_common.patience import Patience
@@ -67,15 +70,22 @@ def take(workflow: Workflow, given: settings.ExecutorSettings, region: str | Non
         return Lock(None)
     signals.leave_at_sighup(partial(head.release_all, LEAVING))
     hint = given.run_hint or f"{settings.PREFIX}run-name and --default-storage-prefix"
-    lock = Lock(
-        head.hold(
-            prefix,
-            say,
-            seconds=given.lock_seconds,
-            advice=f"For a run of its own, give it another name: {hint}.",
-            client_of=partial(client.client_of, "s3", region),
+    try:
+        lock = Lock(
+            head.hold(
+                prefix,
+                say,
+                seconds=given.lock_seconds,
+                advice=f"For a run of its own, give it another name: {hint}.",
+                client_of=partial(client.client_of, "s3", region),
+            )
         )
-    )
-    s3 = lock.gated_s3(client.client_of("s3", region))
-    Patience(say)(lambda: claim.claim(workflow, s3, given))
+        s3 = lock.gated_s3(client.client_of("s3", region))
+        Patience(say)(lambda: claim.claim(workflow, s3, given))
+    except (ClientError, BotoCoreError) as error:
+        raise WorkflowError(
+            f"The lock of the run and the record of its data below {prefix} can't be read or written: {error}. "
+            "Nothing was submitted. Check the bucket's name; whoever starts runs needs s3:ListBucket on the bucket, "
+            "and s3:GetObject, s3:PutObject and s3:DeleteObject on these objects."
+        ) from error
     return lock
