@@ -68,7 +68,7 @@ def identity(
         ]
         for member in jobs
     ]
-    part = "" if len(own) == len(jobs) else _hash(_named(own))[:4]
+    part = "" if len(own) == len(jobs) else _hash(_named(own))[:8]
     return Identity(_hash([run, *named])[:12], _hash(content)[:6], part)
 
 
@@ -134,7 +134,7 @@ def job_name(run: str, job: Job, identity: Identity) -> str:
 
 def identity_in(name: str) -> Identity | None:
     """The identity that `job_name` put into a name; None for other names."""
-    found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})(?:-([0-9a-f]{4}))?$", name)
+    found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})(?:-([0-9a-f]{8}))?$", name)
     return Identity(found[1], found[2], found[3] or "") if found else None
 
 

@@ -88,8 +88,9 @@ class Wants:
 
         async def finish() -> None:
             for job, ids in marked.items():
-                if is_made(job, ids):
-                    await self._finish(job)
+                with HARMLESS:
+                    if is_made(job, ids):
+                        await self._finish(job)
 
         self._workflow.async_run(finish())
 

@@ -3,6 +3,7 @@
 Names that the landed releases gave (fixed here as they made them) are found, too.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any
 import boto3
 import pytest
 from executor_fakes import REGION, FakeAws, FakeGroup, FakeJob, serving
+from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 
 from snakemake_executor_plugin_aws_batch_fargate import names
 from snakemake_executor_plugin_aws_batch_fargate.plan import Plan
-from snakemake_executor_plugin_aws_batch_fargate.resume import Earlier
+from snakemake_executor_plugin_aws_batch_fargate.resume import Earlier, Found
 from snakemake_executor_plugin_aws_batch_fargate.wanted import Wants
 
 LONG_AGO = 1_000_000_000.0
@@ -135,6 +137,12 @@ def test_which_job_a_group_is_does_not_depend_on_what_is_done() -> None:
         assert names.identity_in(name) == identity and len(name) <= 128
 
 
+def test_parts_of_a_large_group_have_names_of_their_own() -> None:
+    """Where what they share was made before, thousands of jobs may be what is left of one group."""
+    shared, *rest = (FakeJob(name="look", group="all", output=[f"{number}.html"]) for number in range(2000))
+    assert len({names.identity("main", one, [shared, one]).part for one in rest}) == len(rest)
+
+
 @pytest.fixture(scope="module")
 def server() -> Any:
     with serving() as aws:
@@ -248,3 +256,35 @@ def test_a_job_that_does_a_part_of_a_group(
     (wanted,) = record.of(earlier, [group(*rest)], ())
     assert (earlier.take(wanted()) is not None) is taken
     assert (server.batch.jobs[job_id]["status"] == "FAILED") is ended
+
+
+class There(str):
+    """An output that lies where it should."""
+
+    async def exists(self) -> bool:
+        return True
+
+
+def test_an_input_that_went_meanwhile_keeps_no_mark_of_others() -> None:
+    """What is looked up when all is done must not let the run fail, and one job is none of another's business."""
+
+    def gone() -> str:
+        raise FileOrDirectoryNotFoundError("raw/A.fq", "s3://lab/A")
+
+    lost, kept = (FakeJob(name=name, input=[Stored(f"s3://lab/{name}", "1")], output=[There(name)]) for name in "AB")
+    dag = Dag(lost, kept, done=[lost, kept])
+    described = {}
+    for number, job in enumerate(dag.jobs):
+        name = names.job_name("main", job, Plan(dag).identity("main", job))
+        described[str(number)] = Found(str(number), name, "SUCCEEDED")
+    lost.input[0].storage_object.fingerprint = gone  # type: ignore[attr-defined]
+    finished: list[FakeJob] = []
+
+    async def finish(job: FakeJob) -> None:
+        finished.append(job)
+
+    record = SimpleNamespace(external_jobids=lambda job: "0" if job is lost else "1", finished=finish)
+    earlier: Any = SimpleNamespace(describe=lambda ids: described)
+    flow = SimpleNamespace(dag=dag, persistence=record, async_run=asyncio.run)
+    Wants(flow, Plan(dag), "main").settle_all(earlier, ())
+    assert finished == [kept]
