@@ -47,6 +47,9 @@ class Inputs:
         Raises WorkflowError, naming object, plan and finding, if the run was planned with another one.
         """
         if not self._is_input(query, location):
+            with self._lock:
+                # It may have been read while the run was planned, before its job made it anew.
+                self._read.pop(location, None)
             return None
         planned = (self._planned or {}).get(query, seen.fingerprint)
         if planned != seen.fingerprint:

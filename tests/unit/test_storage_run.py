@@ -11,6 +11,8 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import LostError
 from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings
+from snakemake_storage_plugin_s3_inventory.location import Location
+from snakemake_storage_plugin_s3_inventory.memory import Seen
 
 PREFIX = "s3://data/runs/main"
 
@@ -122,3 +124,28 @@ def test_a_result_is_not_stored_by_who_lost_the_run(lease: Lease, tmp_path: Path
     result.set_local_path(tmp_path / "all.txt")
     with pytest.raises(WorkflowError, match="another head works"):
         result.store_object()
+
+
+def test_what_a_plan_read_before_a_job_made_it_anew_was_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that a Snakefile opens may be an output of the run as well."""
+    one = provider(tmp_path)
+    one.workflow = workflow()
+    read, result = Location("data", "table.txt"), Location("data", "result.txt")
+    now = Seen(1, 1.0, etag="old")
+    maker: object = None
+    job = SimpleNamespace(input=[SimpleNamespace(storage_object=SimpleNamespace(location=read))])
+    for name, answer in {
+        "maker": lambda _: maker,
+        "maker_of_output": lambda _: job,
+        "is_own": lambda _: True,
+        "ask_now": lambda _: {read: now},
+    }.items():
+        monkeypatch.setattr(one, name, answer)
+    assert one.inputs.expected(read.query, read, now) == now
+    now = Seen(1, 2.0, etag="new")
+    assert "ETag new" in str(one.inputs.replaced_since(result)), "somebody has replaced it"
+    maker = object()
+    assert one.inputs.expected(read.query, read, now) is None
+    assert one.inputs.replaced_since(result) is None
