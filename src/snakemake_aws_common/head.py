@@ -65,7 +65,7 @@ def release_all(within: float) -> None:
 
 
 def brief() -> Config:
-    """For calls that are repeated here, and of which the next lease depends: given up after seconds."""
+    """Settings for calls that renew a lease: each is given up after seconds and made again."""
     return Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
 
 

@@ -87,7 +87,7 @@ def _read(s3: Client, place: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _examples(found: Data) -> list[str]:
-    """Of the rule that reads most."""
+    """A few files of the rule that reads most."""
     return sorted(max(found.values(), key=lambda queries: len(set(queries))))[:EXAMPLES]
 
 
