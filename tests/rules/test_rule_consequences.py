@@ -39,14 +39,19 @@ CHANGES: list[tuple[Site, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_annotation_of_the_references_contigs_is_taken_as_it_is(copy: Copy, packed: bool) -> None:
+def test_annotation_of_the_references_contigs_is_taken_and_the_others_are_named(copy: Copy, packed: bool) -> None:
     project = copy("reference")
     text = gff() + "other\ttest\tgene\t1\t9\t.\t+\t.\tID=gene:G2;biotype=protein_coding\n"
     project.write("genes.gff3", gzip.compress(text.encode()) if packed else text)
 
     project.rule("annotation", ANNOTATION).succeeded()
 
-    assert gzip.decompress(project[ANNOTATION].read_bytes()).decode() == gff()
+    text = gzip.decompress(project[ANNOTATION].read_bytes()).decode()
+    assert text.startswith(gff())
+    rows = [line.split("\t") for line in text.removeprefix(gff()).splitlines()]
+    assert [(row[0], row[2], row[4]) for row in rows] == [
+        (contig, "region", str(length)) for contig, length in LENGTHS.items() if contig != "chr1"
+    ]
     assert "other" in project.log("annotation")
 
 

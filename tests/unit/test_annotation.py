@@ -15,6 +15,8 @@ MRNA = "c\tx\tmRNA\t31\t48\t.\t+\t.\tID=transcript:T1;Parent=gene:G1;biotype=pro
 EXON = "c\tx\texon\t31\t48\t.\t+\t.\tParent=transcript:T1\n"
 CDS = "c\tx\tCDS\t31\t48\t.\t+\t0\tID=CDS:T1;Parent=transcript:T1\n"
 GOOD = HEAD + GENE + MRNA + EXON + CDS
+# What names the contig that has no gene.
+OTHER = "d\tterraflow\tregion\t1\t50\t.\t.\t.\tID=terraflow:contig2\n"
 
 
 def passed(text: str, contigs: dict[str, int] = CONTIGS) -> str:
@@ -30,16 +32,16 @@ def error_of(text: str, contigs: dict[str, int] = CONTIGS) -> str:
 
 def test_lines_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     text = GOOD.replace(EXON, EXON + "\n# a comment\n###\n")
-    assert passed(text) == text
-    assert passed(GOOD.replace("\n", "\r\n")) == GOOD
-    assert passed(GOOD.removesuffix("\n")) == GOOD
-    assert passed(GOOD + "##FASTA\n>c\nACGT\n") == GOOD
+    assert passed(text) == text + OTHER
+    assert passed(GOOD.replace("\n", "\r\n")) == GOOD + OTHER
+    assert passed(GOOD.removesuffix("\n")) == GOOD + OTHER
+    assert passed(GOOD + "##FASTA\n>c\nACGT\n") == GOOD + OTHER
     assert capsys.readouterr().err == ""
 
 
 def test_contigs_that_the_reference_lacks_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     extra = "".join(f"u{number}\tx\tgene\t1\t5\t.\t+\t.\tID=gene:U\n" * 2 for number in range(7))
-    assert passed(extra + GOOD) == GOOD
+    assert passed(extra + GOOD) == GOOD + OTHER
     assert capsys.readouterr().err == "a.gff: not in the reference, and so not used: u0, u1, u2, u3, u4, … 7 in all\n"
 
 

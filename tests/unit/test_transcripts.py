@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+import csq
 import pytest
 from annotation import AnnotationError, checked
 from csq import COLUMNS, HEADER, TrialError, command, tried
@@ -66,6 +67,12 @@ BESIDE = {
 
 
 def passed(text: str) -> str:
+    """What is left of a GFF3 beside the lines of contigs without coding sequences."""
+    lines = taken(text).splitlines(keepends=True)
+    return "".join(line for line in lines if "\tterraflow\tregion\t" not in line)
+
+
+def taken(text: str) -> str:
     lines = text.encode().splitlines(keepends=True)
     return b"".join(checked(lambda: lines, {"c": LENGTH, "d": 5}, "a.gff")).decode()
 
@@ -239,6 +246,39 @@ def test_transcripts_of_which_csq_says_nothing_are_counted(
 def test_an_annotation_of_which_csq_reads_nothing_is_refused(genome: Path, tmp_path: Path) -> None:
     with pytest.raises(TrialError, match=r"a\.gff: bcftools csq "):
         silent(UNREAD["unknown biotype"], genome, tmp_path)
+
+
+# What stands in a GFF3 of a contig that has no coding sequence, or none that csq can use.
+NO_GENES = {
+    "nothing": "",
+    "a region": "d\tx\tregion\t1\t5\t.\t+\t.\tID=d\n",
+    "a region without ID": "d\tx\tbiological_region\t1\t5\t.\t+\t.\tlogic_name=x\n",
+    "wrong phases": gene("bad", [(1, 2, "0"), (4, 5, "0")], contig="d"),
+}
+
+
+@pytest.mark.parametrize("name", NO_GENES)
+def test_variants_on_a_contig_without_genes_pass_as_they_are(name: str, genome: Path, tmp_path: Path) -> None:
+    with genome.open("a") as file:
+        file.write(">d\nACGTA\n")
+    with Path(f"{genome}.fai").open("a") as index:
+        index.write(f"d\t5\t{LENGTH + 7}\t5\t6\n")
+    gff = tmp_path / "a.gff"
+    gff.write_text(taken(GOOD + NO_GENES[name]))
+    calls = csq.vcf({("c", 5, "C"), ("d", 2, "C")}, {"c": LENGTH, "d": 5})
+    for tag in csq.TAGS:
+        line = command(tag, str(genome), str(gff), "v")
+        calls = subprocess.run(line, input=calls, capture_output=True, text=True, check=True).stdout
+    rows = [row.split("\t") for row in calls.splitlines() if not row.startswith("#")]
+    assert [(row[0], "LCSQ=missense|Ggood|good|" in row[7]) for row in rows] == [("c", True), ("d", False)]
+    assert rows[1][7] == "."
+
+
+def test_bases_other_than_the_references_are_refused(genome: Path, tmp_path: Path) -> None:
+    gff = tmp_path / "a.gff"
+    gff.write_text(taken(GOOD))
+    with pytest.raises(TrialError, match="does not match the VCF REF allele at c:5 "):
+        csq.run(csq.vcf({("c", 5, "T")}, {"c": LENGTH}), genome, gff)
 
 
 # csq stops at a wrong phase, and crashes at a coding sequence that is shorter than its phase.

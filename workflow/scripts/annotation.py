@@ -34,7 +34,7 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
 
     `read` gives the file's lines, from the start each time it is called. Contigs that the reference lacks and
     transcripts that csq can't use are left out, transcripts across the origin of a circular contig (`Is_circular`) are
-    cut in two; both are named on stderr.
+    cut in two; both are named on stderr. Contigs of the reference without coding sequences get a line at the end.
 
     Raises AnnotationError for another feature behind the end of its contig, and when no contig is one of the
     reference's, or no coding transcript is left.
@@ -64,6 +64,7 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
     if not survey.coding.keys() - without:
         what = "no coding transcript is left" if left_out else "has no transcript as bcftools csq knows them"
         raise AnnotationError(f"{name}: {what}; {ENSEMBL}")
+    with_genes = {coding.contig for transcript, coding in survey.coding.items() if transcript not in without}
     for _, line, feature in _features(read(), name):
         if feature is None:
             yield line + b"\n"
@@ -71,6 +72,18 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
         for piece in origins.cut(feature):
             if not without & {piece.id, *piece.parents}:
                 yield line_of(line.split(b"\t"), piece, feature) + b"\n"
+    yield from _regions(contigs, with_genes)
+
+
+def _regions(contigs: dict[str, int], with_genes: set[bytes]) -> Iterator[bytes]:
+    """A line for each contig without coding sequences.
+
+    csq refuses a variant on a contig that its annotation does not name. Its `--force` would accept that, but also
+    wrong phases and bases other than the reference's (bcftools 1.24, csq.c and gff.c).
+    """
+    for number, (contig, length) in enumerate(contigs.items(), start=1):
+        if contig.encode() not in with_genes:
+            yield f"{contig}\tterraflow\tregion\t1\t{length}\t.\t.\t.\tID=terraflow:contig{number}\n".encode()
 
 
 def _origins(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> tuple[Origins, dict[str, None]]:

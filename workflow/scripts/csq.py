@@ -31,13 +31,8 @@ class TrialError(Exception):
 
 
 def command(tag: str, genome: str, gff: str, form: str = "u") -> list[str]:
-    """The command that writes the consequences `tag` into a VCF on stdin; `form` is what `bcftools -O` takes.
-
-    `--force`, since csq refuses variants on contigs that have no gene. What else it would refuse is checked before:
-    phases by `transcripts`, contigs and their lengths by `annotation`, REF by `bcftools norm`.
-    """
-    inputs = ["-f", genome, "-g", gff]
-    return ["bcftools", "csq", "--force", f"-O{form}", *inputs, *TAGS[tag], "--ncsq", "256", "-c", tag, "-"]
+    """The command that writes the consequences `tag` into a VCF on stdin; `form` is what `bcftools -O` takes."""
+    return ["bcftools", "csq", f"-O{form}", "-f", genome, "-g", gff, *TAGS[tag], "--ncsq", "256", "-c", tag, "-"]
 
 
 def stages(genome: str, gff: str) -> str:
