@@ -51,6 +51,15 @@ def test_what_aws_needs_at_each_start_leaves_it_as_well(run: Landed) -> None:
     assert nothing_to_do(run.plan("--rerun-triggers", "mtime"))
 
 
+def test_a_report_without_what_that_version_did_not_make(run: Landed) -> None:
+    """Its results are whole, so the run that makes the last of them again ends well, and says what the report lacks."""
+    run["results/qc/coverage/coverage.svg"].unlink()
+    again = run.run("--rerun-triggers", "mtime").succeeded()
+    assert again.finished == {"coverage_plot", "all"}
+    assert "The report lacks results/qc/calling_reads.tsv" in again.text
+    assert run["results/report.html"].stat().st_size > 100_000
+
+
 def test_what_changes_later_is_seen(run: Landed) -> None:
     run.run(landed.TOUCH).succeeded()
     # Another filter: calls stay, variants are written anew.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def write_report(workflow: "Workflow", path: Path) -> None:
     """Writes the report to `path`, whole or not at all, and to where the other results are, if that is a storage.
 
-    Raises WorkflowError when a result of the report is missing.
+    A result that is not there is left out, with a warning: an earlier version may have finished the run without it.
     """
     # Imported here, since only the end of a run needs them, and every worker parses the workflow.
     from snakemake.report import auto_report
@@ -21,6 +21,7 @@ def write_report(workflow: "Workflow", path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part.html")
     settings = plugin.settings_cls(path=part)
+    workflow.async_run(_leave_out_missing(workflow))
     try:
         workflow.async_run(auto_report(workflow.dag, plugin, settings, GlobalReportSettings()))
         storage = workflow.storage_registry.default_storage_provider
@@ -31,3 +32,14 @@ def write_report(workflow: "Workflow", path: Path) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+async def _leave_out_missing(workflow: "Workflow") -> None:
+    """Snakemake writes no report at all when a result of it is missing."""
+    from snakemake.logging import logger
+
+    for job in workflow.dag.jobs:
+        for file in job.output:
+            if file.flags.get("report") and not await file.exists():
+                logger.warning(f"The report lacks {file}, which is not there: `snakemake {file}` makes it.")
+                del file.flags["report"]
