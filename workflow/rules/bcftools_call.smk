@@ -88,7 +88,7 @@ rule bcftools_call:
     resources:
         mem_mb=growing(2000, 0.2),
         disk_mb=growing(1000, 1.2),
-        runtime=minutes(60, 0.02),
+        runtime=minutes(60, 0.06),
     params:
         # Where there is an index of all alignments, reads are looked up; slices are read from end to end.
         regions="-R" if SHARED_DISK else "-T",
