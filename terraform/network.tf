@@ -200,6 +200,7 @@ resource "aws_vpc_endpoint" "interface" {
 
 # Only with credentials of this account: what a task reads can't leave through someone else's.
 data "aws_iam_policy_document" "endpoint" {
+  #checkov:skip=CKV_AWS_283:The condition names this account unless endpoints_check_account is false; a policy of an endpoint only narrows
   for_each = local.private ? local.endpoint_actions : {}
 
   statement {

@@ -79,7 +79,9 @@ def lab(aws: Aws, tmp_path: Path, request: pytest.FixtureRequest) -> Lab:
     keep = tmp_path / "stack.json"
     keep.write_text(json.dumps(stack_outputs(bucket)))
     aws.requests(forget=True)
-    return Lab(tmp_path, bucket, aws.env | {"TERRAFLOW_STACK": str(keep), "COLUMNS": "200"}, aws)
+    return Lab(
+        tmp_path, bucket, aws.env | {"TERRAFLOW_STACK": str(keep), "COLUMNS": "200", "PATH": "/usr/bin:/bin"}, aws
+    )
 
 
 def stack_outputs(bucket: str) -> dict[str, Any]:
