@@ -52,7 +52,7 @@ SPELLINGS = {
     "R": Spelling("@r{n}_R{m}"),
     "slash-digit": Spelling("@s{n}/3"),
     "slash-digit-R": Spelling("@s{n}/3_R{m}"),
-    "stars": Spelling("@*"),
+    "stars": Spelling("@*{n}"),
     "long-names": Spelling("@" + "n" * 250 + "{n:04}"),
     "casava-filtered": Spelling("@A:1:F:1:1101:{n}:7 {m}:Y:0:ACGT"),
     "tile-of-letters": Spelling("@A:1:F:1:none:{n}:7 {m}:N:0:ACGT"),

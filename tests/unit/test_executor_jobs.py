@@ -224,7 +224,7 @@ def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
     until(lambda: len(ended(one)) == 2)
     time.sleep(0.5)
     assert sorted(ended(one), key=lambda end: end[1]) == [(bad, False), (good, True)]
-    assert aws.batch.count("terminatejob") == 0
+    assert aws.batch.count("terminatejob") + aws.batch.count("terminatejobs") == 0
 
 
 def test_polling_backs_off_while_nothing_changes_and_a_pause_ends_with_the_run(make: Make, aws: FakeAws) -> None:
