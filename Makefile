@@ -15,7 +15,7 @@ ARGS ?=
 PYTEST_PROCESSES ?= logical
 
 # Folders with Python of ours; some of them may not be there.
-python_dirs = $(foreach d,workflow/scripts demo benchmarks src,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
+python_dirs = $(foreach d,workflow/scripts demo benchmarks $(filter-out packages/strict-aws/src,$(wildcard packages/*/src)),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
 help: ## list the targets (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,7 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) snakefmt --check workflow
 	$(RUN) snakemake --lint --configfile config/example/config.yaml
 	$(RUN) python tools/terraform_tables.py --check
-	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests workflow -name '*.sh' -not -path 'demo/run/*')
+	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests packages workflow -name '*.sh' -not -path 'demo/run/*')
 
 accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
 	@test -n "$(TRUTH)" || { echo 'Say where the truth set lies: make accuracy TRUTH=<dir>' >&2; exit 2; }

@@ -26,7 +26,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests" / "cloud"
 sys.path.append(str(TESTS))
-running = importlib.import_module("aws.process").running
+running = importlib.import_module("strict_aws.process").running
 # The server of the tests, which stand outside the paths of type checks.
 Aws = Any
 

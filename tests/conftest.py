@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from shared import ROOT, Run
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from shared import ROOT, Run
 
 # Tests call the samtools and bcftools that the workflow calls.
 os.environ["PATH"] = f"{ROOT / 'workflow' / 'scripts' / 'bin'}:{os.environ['PATH']}"

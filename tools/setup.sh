@@ -241,7 +241,7 @@ get_uv() {
 # The stamp is written last, so a .venv without it is half-made; it names the folder, since a .venv that
 # was moved has scripts that point to the old place.
 stamp() {
-  printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "$root/uv.lock" | cksum)"
+  printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "$root"/packages/*/pyproject.toml "$root/uv.lock" | cksum)"
 }
 
 venv_runs() {
@@ -292,12 +292,13 @@ uv_here() {
 
 # The lock names PyPI's files by address. Behind a mirror the same versions and hashes are taken from there.
 sync_from_mirror() {
-  local uv=$1 python=$2 index=$3
-  uv_here "$uv" export --frozen --no-emit-project --output-file "$state/requirements.txt" || return 1
+  local uv=$1 python=$2 index=$3 package editable=()
+  uv_here "$uv" export --frozen --no-emit-workspace --output-file "$state/requirements.txt" || return 1
   [[ -x $venv/bin/python ]] || uv_here "$uv" venv --python "$python" "$venv" || return 1
   UV_DEFAULT_INDEX=$index uv_here "$uv" pip sync --python "$venv/bin/python" --require-hashes \
     --index-strategy unsafe-best-match "$state/requirements.txt" || return 1
-  UV_DEFAULT_INDEX=$index uv_here "$uv" pip install --python "$venv/bin/python" --no-deps --editable "$root"
+  for package in "$root"/packages/*/; do editable+=(--editable "$package"); done
+  UV_DEFAULT_INDEX=$index uv_here "$uv" pip install --python "$venv/bin/python" --no-deps "${editable[@]}"
 }
 
 sync_venv() {

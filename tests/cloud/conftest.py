@@ -11,9 +11,10 @@ from typing import Any
 
 import needs
 import pytest
-from aws.process import Aws, running
-from executor_fakes import FakeAws
 from heads import serving_heads
+
+from executor_fakes import FakeAws
+from strict_aws.process import Aws, running
 
 IMAGE_TAG = "3f9c0a1b2c4d"
 

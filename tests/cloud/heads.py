@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+
 from executor_fakes import REGION, FakeAws, FakeBatch, serving
 
 SNAKEFILE = """

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import needs
-from shared import ROOT
 
+from shared import ROOT
 from terraflow.image import build, content_tag
 
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import images
 import yaml
-from aws.process import Aws
+
 from conftest import Deployed
 from shared import ROOT
+from strict_aws.process import Aws
 
 # What an archive of the project holds of what a run needs: no tests, no sources of packages, no history.
 PROJECT = ("workflow", "config", "envs", "profiles", "aws")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
 from shared import ROOT
 
 TERRAFORM = ROOT / "terraform"

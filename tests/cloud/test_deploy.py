@@ -22,15 +22,15 @@ from typing import Any
 import needs
 import pytest
 import registry as loopback
-from aws.process import Aws, running
-from conftest import terraform_environment
 from registry import Registry
-from shared import ROOT
 
+from conftest import terraform_environment
+from shared import ROOT
+from strict_aws.process import Aws, running
 from terraflow.image import TARGETS, content_tag
 
 PASSWORD = "correct-horse-battery"
-PROJECT = ("src", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore", "workflow")
+PROJECT = ("packages", "terraform", "profiles", "envs", "pyproject.toml", "uv.lock", ".dockerignore", "workflow")
 LEFT = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf", "__pycache__")
 # Calls that only look, as their names begin.
 READING = ("Get", "List", "Describe", "Head", "Batch")
@@ -116,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running(folder / "aws.log") as aws, loopback.running(folder / "registry", PASSWORD) as registry:
         aws.set(registry=registry.host, registry_password=PASSWORD, containers=0, service_roles_at_once=False)
         env = {name: value for name, value in terraform_environment(aws).items() if name not in ("CI", "YES")}
-        env |= {"PYTHONPATH": str(root / "src"), "HOME": str(folder / "home"), "COLUMNS": "200"}
+        env |= {"PYTHONPATH": str(root / "packages/terraflow/src"), "HOME": str(folder / "home"), "COLUMNS": "200"}
         for name in ("XDG_CONFIG_HOME", "TERRAFLOW_STACK", "DOCKER_CONFIG"):
             env.pop(name, None)
         yield Site(root, env, aws, registry)
@@ -257,7 +257,7 @@ def test_credentials_of_another_account_are_refused(site: Site, command: str) ->
 
 def test_definitions_change_only_when_their_images_are_there(site: Site) -> None:
     before = site.images_in_use()
-    with (site.root / "src" / "terraflow" / "__init__.py").open("a") as file:
+    with (site.root / "packages/terraflow/src/terraflow/__init__.py").open("a") as file:
         file.write("# Another content.\n")
     tag = site.make_images()
     site.aws.set(registry_password="changed")

@@ -14,11 +14,11 @@ from typing import Any
 
 import needs
 import pytest
-from aws.process import REGION, Aws, running
-from executor_fakes import FakeJob, without_sources, workflow
 from snakemake_interface_common.exceptions import WorkflowError
 
+from executor_fakes import FakeJob, without_sources, workflow
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings
+from strict_aws.process import REGION, Aws, running
 
 IMAGE = "terraflow-executor-tests"
 PYTHON = """#!/bin/bash

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executor_fakes import FakeAws
 from heads import BUCKET, Site, new_site
 from replacing import replacing
+
+from executor_fakes import FakeAws
 
 SNAKEFILE = """
 rule all:

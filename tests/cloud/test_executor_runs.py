@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from executor_fakes import FakeAws
 from heads import BUCKET, Site, new_site
+
+from executor_fakes import FakeAws
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fargate
 import pytest
-from aws.process import Aws
+
 from conftest import Deployed, Stack
+from strict_aws import fargate
+from strict_aws.process import Aws
 
 Plan = dict[str, Any]
 Request = dict[str, Any]

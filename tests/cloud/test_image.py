@@ -11,6 +11,7 @@ import tomllib
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ import pytest
 import yaml
 from images import output_of, run_in, run_on_folder
 from PIL import Image
-from shared import ROOT
 
-from terraflow.image import TARGETS, build
+from shared import ROOT
+from terraflow.image import PACKAGES, TARGETS, build
 
 # MB, unpacked. The worker's is a requirement: Fargate pulls and unpacks the image for every job.
 LIMITS = {"worker": 450, "report": 850}
@@ -104,7 +105,8 @@ def test_snakemake_knows_its_plugins(image: str) -> None:
 
 
 def test_botocore_knows_every_service_that_the_project_calls(image: str) -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    files = chain.from_iterable((ROOT / "packages" / package / "src").rglob("*.py") for package in PACKAGES)
+    sources = "".join(path.read_text() for path in files)
     called = set(re.findall(r"(?:client|resource|client_of)\(\s*[\"']([a-z0-9-]+)[\"']", sources))
     assert {"batch", "logs", "s3"} <= called
     printed = output_of(image, "python", "-c", "import boto3; print(*boto3.Session().get_available_services())")

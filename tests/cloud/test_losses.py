@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from aws.process import Aws
 from shared import ROOT
+from strict_aws.process import Aws
 
 TABLE = "results/qc/calling_reads.tsv"
 

@@ -4,11 +4,12 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-import policies
 import pytest
-from aws.process import Aws
+
 from conftest import Deployed
-from policies import Verdict, judge
+from strict_aws import policies
+from strict_aws.policies import Verdict, judge
+from strict_aws.process import Aws
 
 ACCOUNT = "123456789012"
 BATCH = f"arn:aws:batch:us-east-1:{ACCOUNT}"

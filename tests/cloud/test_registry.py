@@ -21,9 +21,9 @@ import psutil
 import pytest
 import registry as loopback
 import requests
-from aws.process import Aws
 from registry import PASSWORD, USER, Registry
 
+from strict_aws.process import Aws
 from terraflow import registry
 from terraflow.errors import UserError
 from terraflow.registry import Authorisation

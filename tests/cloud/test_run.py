@@ -18,10 +18,11 @@ from typing import Any
 
 import needs
 import pytest
-from aws.process import Aws
-from conftest import Deployed
 from laboratory import Laboratory
+
+from conftest import Deployed
 from shared import ROOT
+from strict_aws.process import Aws
 
 TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {

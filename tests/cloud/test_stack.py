@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws.process import Aws
+
 from conftest import Deployed, Stack, as_arguments
+from strict_aws.process import Aws
 
 SECOND = {"stack": "second", "network": "public"}
 

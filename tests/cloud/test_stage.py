@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 import yaml
-from aws.process import Aws
 from boto3.s3.transfer import TransferConfig
-from shared import ROOT
 
+from shared import ROOT
+from strict_aws.process import Aws
 from terraflow.cli import main
 from terraflow.errors import UserError
 from terraflow.staging import Item

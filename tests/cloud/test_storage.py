@@ -15,7 +15,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws.process import Aws
 from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an order that works)
 from snakemake.io import glob_wildcards
 from snakemake.storage import flag_with_storage_object
@@ -24,6 +23,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_aws_common import patience
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings, transfer
 from snakemake_storage_plugin_s3_inventory.checksums import of_file
+from strict_aws.process import Aws
 
 NUMBERS = itertools.count()
 KEYS = [

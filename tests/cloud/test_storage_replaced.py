@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aws.process import Aws
 from replacing import replacing
 from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an order that works)
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings
+from strict_aws.process import Aws
 
 NUMBERS = itertools.count()
 ANOTHER = "another object than the one that the run was planned with"

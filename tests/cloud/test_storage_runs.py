@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws.process import Aws
+
+from strict_aws.process import Aws
 
 HERE = Path(__file__).resolve().parent
 SOURCES = re.compile(r"\S+ -m snakemake --deploy-sources .*? && ")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import needs
 import pytest
+
 from shared import ROOT
 
 CHECKOV = ROOT / "tools/checkov.sh"

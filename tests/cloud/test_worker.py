@@ -8,6 +8,7 @@ from pathlib import Path
 
 import images
 import pytest
+
 import start
 from start import Place, command_of, place
 

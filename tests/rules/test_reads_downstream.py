@@ -5,11 +5,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import decompress
-import fastq
 import pytest
 from test_rule_fastqc import fastqc_data
 from tiny import GENOME, PLAIN, Project, alignments, fasta, fragments
+
+import decompress
+import fastq
 
 PAIRS = fragments(PLAIN)[:30]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import OUTPUTS
 from tiny import ROOT, Project
+
+from places import OUTPUTS
 
 WORKFLOW = ROOT / "workflow"
 GROWING = ("mem_mb", "disk_mb", "runtime")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shared import ROOT
 
+from shared import ROOT
 from snakemake_executor_plugin_aws_batch_fargate.shapes import fit
 
 GB = 10**9

@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import pytest
 import snakemake
-from shared import ROOT
 from tiny import (
     LENGTHS,
     NASTY,
@@ -28,6 +27,8 @@ from tiny import (
     table,
     units_of,
 )
+
+from shared import ROOT
 
 GENOME_FA = "results/reference/genome.fa"
 VCF = "results/variants/all.vcf.gz"

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 import yaml
+
 from shared import ROOT, Outcome, bgzip, programs_of
 
 # Two samples; the first has a name that everything that guesses from names would cut.

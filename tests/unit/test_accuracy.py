@@ -6,9 +6,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import accuracy
 import pytest
 import yaml
+
+import accuracy
 
 SEQUENCE = "".join(Random(11).choices("ACGT", k=2000))
 GENOME = {"c": SEQUENCE}

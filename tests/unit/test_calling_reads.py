@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from calling_reads import Counts, read_counts, reason_of, row_of, warnings, write_table
 from shared import Run
 

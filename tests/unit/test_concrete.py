@@ -1,6 +1,7 @@
 """Ambiguity codes become the first base, by the alphabet, that they stand for; nothing else changes."""
 
 import pytest
+
 from concrete import concrete_alleles, concrete_bases
 from shared import Run
 

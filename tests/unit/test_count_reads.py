@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from count_reads import difference, reads_in_alignment
 from shared import Run
 

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
 from coverage_plot import MANY, Window, draw, read_windows
 from shared import Run
 

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import decompress
-import fastq
 import pytest
 from backports import zstd
-from fastq_stream import FastqError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import decompress
+import fastq
+from fastq_stream import FastqError
 from shared import bgzip
 
 SCRIPT = Path(decompress.__file__)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from environment import forget_shell_settings
 from shared import ROOT
 

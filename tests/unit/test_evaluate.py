@@ -3,8 +3,9 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-import evaluate
 import pytest
+
+import evaluate
 
 SEQUENCE = "".join(Random(7).choices("ACGT", k=1000))
 DEEP, SHALLOW = 30, 5  # reads over the first and the second half of the contig

@@ -14,13 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import dnaio
-import fastq
 import pytest
 from backports import zstd
-from fastq import FastqFile, batches
-from fastq_stream import FOREIGN, FastqError, Format, Source, detect, show
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import fastq
+from fastq import FastqFile, batches
+from fastq_stream import FOREIGN, FastqError, Format, Source, detect, show
 from shared import bgzip
 
 SCRIPT = Path(fastq.__file__)

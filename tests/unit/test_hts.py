@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hts
 import pytest
+
+import hts
 from shared import ROOT
 
 BIN = ROOT / "workflow" / "scripts" / "bin"

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-import mates
 import pytest
-from fastq import FastqFile, batches
-from fastq_stream import FastqError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import mates
+from fastq import FastqFile, batches
+from fastq_stream import FastqError
 from mates import MateError, pair_headers
 
 

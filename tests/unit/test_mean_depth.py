@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from windows import windows
 
 AWKS = [awk for awk in ("awk", "mawk", "gawk", "busybox") if shutil.which(awk)]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from multiqc_input import label, lay_out
 
 LABELS = {

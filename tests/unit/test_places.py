@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from places import OUTPUTS, problems_of_places
 
 PREFIX = "s3://bucket/runs/one"

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-import decompress
 import pytest
+
+import decompress
 from fastq_stream import FastqError
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from samples import SheetError, Unit, problems_of_fastqs, read_sheet
 
 HEADER = "sample\tunit\tfq1\tfq2\n"

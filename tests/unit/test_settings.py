@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake.utils import validate
+
 from settings import (
     load_schema,
     problem_of_file,
@@ -14,7 +16,6 @@ from settings import (
     problems_of_files,
     tidy,
 )
-from snakemake.utils import validate
 
 LEAST = "samples: s.tsv\nreference: {fasta: g.fa}\n"
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hts
 import pytest
+
+import hts
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_PROGRAMS = ["bash", "sh", "env", "cat", "echo", "sed", "grep", "head", "tail", "sort", "xargs", "cut"]
@@ -60,6 +61,10 @@ class Box:
         shutil.copy(ROOT / "workflow" / "scripts" / "hts.py", scripts)
         for name in ("pyproject.toml", "uv.lock"):
             shutil.copy(ROOT / name, self.root)
+        for path in ROOT.glob("packages/*/pyproject.toml"):
+            member = self.root / path.relative_to(ROOT)
+            member.parent.mkdir(parents=True)
+            shutil.copy(path, member)
         for name in SMALL_PROGRAMS:
             path = shutil.which(name)
             if path:

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
 import simulate
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hcl2
 import pytest
+
 from shared import ROOT
 
 TOOL = ROOT / "tools/terraform_tables.py"

@@ -6,8 +6,9 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-import csq
 import pytest
+
+import csq
 from annotation import AnnotationError, checked
 from csq import COLUMNS, HEADER, TrialError, command, tried
 from shared import Run

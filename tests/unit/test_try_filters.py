@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from shared import Run
 from try_filters import call, problem
 

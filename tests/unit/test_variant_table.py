@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from diploid import doubled
 from shared import Run
 from variant_table import COLUMNS, rows_of_filters, rows_of_samples

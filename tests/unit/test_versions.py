@@ -6,11 +6,13 @@ import re
 import subprocess
 import tomllib
 from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
-import hts
 import pytest
 import yaml
+
+import hts
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "workflow" / "scripts"
@@ -167,9 +169,18 @@ def imported(file: Path) -> set[str]:
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = [*project["project"]["dependencies"], *project["dependency-groups"]["report"]]
-    everything = [*runtime, *project["dependency-groups"]["dev"]]
+    members = [tomllib.loads(path.read_text())["project"] for path in ROOT.glob("packages/*/pyproject.toml")]
+    needed = {f"packages/{member['name']}/src": [member["name"], *member["dependencies"]] for member in members}
+    everything = [*chain.from_iterable(needed.values()), *runtime, *project["dependency-groups"]["dev"]]
+    tests = {f"packages/{member['name']}/tests": everything for member in members}
     installed = packages_distributions()
-    for folder, lines in {"src": runtime, "workflow": runtime, "tests": everything, "benchmarks": everything}.items():
+    for folder, lines in {
+        **needed,
+        **tests,
+        "workflow": [*runtime, "snakemake", "pyyaml"],
+        "tests": everything,
+        "benchmarks": everything,
+    }.items():
         declared = {normal(re.split(r"[^\w.-]", line)[0]) for line in lines}
         for module in set().union(*map(imported, (ROOT / folder).rglob("*.py"))):
             # Types of AWS's services are extras of boto3-stubs.

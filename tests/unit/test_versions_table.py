@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from shared import Run
 from versions import of_alignment, of_fastqc, of_stats, table
 

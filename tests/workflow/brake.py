@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runs import Outcome, Project
+
 from shared import ROOT, programs_of
 
 PATIENCE = 120  # seconds

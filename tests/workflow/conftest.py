@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from runs import Outcome, Project, cohort
+
 from shared import ROOT
 
 DATA = ("reads", "reference.fa", "genes.gff3", "samples.tsv", "config.yaml")

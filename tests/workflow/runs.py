@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import shared
 import yaml
+
+import shared
 from shared import ROOT
 
 EXAMPLE = ROOT / "config" / "example"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from runs import Project, output_of
+
 from shared import ROOT
 
 RESULTS = (

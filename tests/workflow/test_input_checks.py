@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from shared import ROOT
 
 HEADER = "sample\tunit\tfq1\tfq2\n"

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import landed
 import pytest
 from runs import Outcome, Project
+
+import landed
 from shared import ROOT
 
 DONE = "Nothing to be done"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from runs import EXAMPLE, Project, lanes_of_example, output_of
+
 from shared import ROOT
 
 VCF = "results/variants/all.vcf.gz"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from runs import EXAMPLE, Project
+
 from shared import ROOT
 
 SAMPLES = 1000

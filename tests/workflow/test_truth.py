@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from runs import Project
+
 from shared import ROOT
 
 FOLDER = os.environ.get("TERRAFLOW_TRUTH_DATA", "")

@@ -1,0 +1,180 @@
+"""One attempt's container on the Docker engine: its limits, its log, its end."""
+
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import docker
+import psutil
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from strict_aws.reasons import EXITED, MEMORY, NO_IMAGE, RECLAIMED, TIMED_OUT, Ended
+from strict_aws.state import STATE
+
+if TYPE_CHECKING:
+    from strict_aws.jobs import FargateJob
+
+# Its value is the server's host and process.
+LABEL = "terraflow.tests.aws"
+OWNER = f"{socket.gethostname()}:{os.getpid()}"
+
+
+def engine() -> docker.DockerClient:
+    """The engine, or an error that says there is none."""
+    return docker.from_env(timeout=120)
+
+
+def remove_all() -> None:
+    """Removes every container of this server."""
+    with contextlib.suppress(DockerException):
+        for container in engine().containers.list(all=True, filters={"label": f"{LABEL}={OWNER}"}):
+            _remove(container)
+
+
+def remove_orphans() -> None:
+    """Removes the containers of servers of this host that were killed."""
+    with contextlib.suppress(DockerException):
+        for container in engine().containers.list(all=True, filters={"label": LABEL}):
+            host, _, process = container.labels[LABEL].rpartition(":")
+            if host == socket.gethostname() and not psutil.pid_exists(int(process)):
+                _remove(container)
+
+
+def _remove(container: Any) -> None:
+    """With the volumes that its image has made for it."""
+    with contextlib.suppress(APIError):
+        container.remove(force=True, v=True)
+
+
+class Container:
+    """A container from its start to its removal; `watch` waits for its end and raises how it ended."""
+
+    def __init__(self, job: "FargateJob", variables: dict[str, str], group: str, stream: str) -> None:
+        self.job, self.variables, self.group, self.stream = job, variables, group, stream
+        attempt = f"{job.job_name[:60]}-{job.job_id[:8]}-{len(job.attempts) + 1}"
+        self.name = re.sub(r"[^A-Za-z0-9_.-]", "-", attempt)
+        self.container: Any = None
+        self.reader: threading.Thread | None = None
+
+    def __enter__(self) -> "Container":
+        properties, client = self.job.properties, engine()
+        self._need_image(client, properties["image"])
+        try:
+            self.container = client.containers.run(
+                properties["image"],
+                self.job._add_parameters_to_command(properties.get("command") or []) or None,
+                name=self.name,
+                detach=True,
+                environment=self.variables,
+                labels={LABEL: OWNER},
+                network_mode="host",
+                mem_limit=f"{self.job.memory_mib}m",
+                memswap_limit=f"{self.job.memory_mib}m",
+                init=bool((properties.get("linuxParameters") or {}).get("initProcessEnabled")),
+                read_only=bool(properties.get("readonlyRootFilesystem")),
+                # With the owner of the image's folder if that is a VOLUME there, and root's otherwise, as on Fargate.
+                volumes=[mount["containerPath"] for mount in properties.get("mountPoints") or []],
+                user=properties.get("user"),
+            )
+        except ImageNotFound:
+            raise Ended(NO_IMAGE.format(properties["image"])) from None
+        except APIError as error:
+            self._remove_unstarted(client)
+            raise Ended(f"CannotStartContainerError: {error.explanation}", exit_code=None) from None
+        self.reader = threading.Thread(target=self._read_log, daemon=True)
+        self.reader.start()
+        return self
+
+    def _need_image(self, client: docker.DockerClient, image: str) -> None:
+        """The engine's own image of that name, or the registry's on loopback."""
+        try:
+            client.images.get(image)
+        except ImageNotFound:
+            if not (STATE.setting("registry") and image.startswith(STATE.setting("registry"))):
+                raise Ended(NO_IMAGE.format(image)) from None
+            login = {"username": "AWS", "password": STATE.setting("registry_password")}
+            try:
+                client.images.pull(image, auth_config=login)
+            except DockerException:
+                raise Ended(NO_IMAGE.format(image)) from None
+
+    def _remove_unstarted(self, client: docker.DockerClient) -> None:
+        with contextlib.suppress(DockerException):
+            _remove(client.containers.get(self.name))
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        # The last of the log comes after the container's end, and goes with the container.
+        if self.reader is not None:
+            self.reader.join(10)
+        if self.container is not None:
+            _remove(self.container)
+
+    def watch(self, fault: dict[str, Any] | None) -> None:
+        """Waits for the end, or brings it about: by order, by the time limit, or by a fault."""
+        started = time.monotonic()
+        limit = (self.job.timeout or {}).get("attemptDurationSeconds")
+        while self._running():
+            lasted = time.monotonic() - started
+            if self.job.stop:
+                raise Ended(self.job.job_stopped_reason or "stopped", exit_code=self._stop())
+            if limit and lasted > limit * STATE.setting("job_second"):
+                raise Ended(TIMED_OUT, exit_code=self._stop())
+            if fault and lasted >= fault.get("seconds", 0) and self._runs(fault.get("process", "")):
+                if fault["job"] == "out_of_memory":
+                    self.container.kill()
+                    raise Ended(EXITED, MEMORY, fault.get("code", self._exit_code()))
+                if fault["job"] == "lose_running":
+                    self.job.lost = True
+                    raise Ended("lost", exit_code=self._stop())
+                raise Ended(RECLAIMED, exit_code=self._stop())
+            time.sleep(0.1)
+        out_of_memory = self.container.attrs["State"]["OOMKilled"]
+        raise Ended(EXITED, MEMORY if out_of_memory else None, self._exit_code())
+
+    def _running(self) -> bool:
+        try:
+            self.container.reload()
+        except NotFound:
+            return False
+        return bool(self.container.status in ("created", "running"))
+
+    def _runs(self, words: str) -> bool:
+        """Whether a process with these words in its command line is there."""
+        try:
+            return not words or any(words in " ".join(row) for row in self.container.top()["Processes"])
+        except APIError:
+            return False
+
+    def _exit_code(self) -> int:
+        self.container.wait()
+        with contextlib.suppress(NotFound):
+            self.container.reload()
+        return int(self.container.attrs["State"]["ExitCode"])
+
+    def _stop(self) -> int:
+        """SIGTERM, and SIGKILL if that was not heard."""
+        self.container.stop(timeout=STATE.setting("stop_seconds"))
+        return self._exit_code()
+
+    def _read_log(self) -> None:
+        """Passes what the container prints on to CloudWatch Logs, while it runs."""
+        backend = self.job._log_backend
+        with contextlib.suppress(DockerException, OSError):
+            rest = b""
+            for part in self.container.logs(stream=True, follow=True):
+                *lines, rest = (rest + part).split(b"\n")
+                self._put(backend, lines)
+            self._put(backend, [rest] if rest else [])
+
+    def _put(self, backend: Any, lines: list[bytes]) -> None:
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line.decode(errors="replace").rstrip("\r")} for line in lines]
+        # CloudWatch takes no empty message.
+        events = [event for event in events if event["message"]]
+        if events:
+            backend.put_log_events(self.group, self.stream, events)

@@ -1,0 +1,301 @@
+"""Jobs on Fargate: each attempt is a container on the Docker engine, reported as AWS reports it.
+
+Faults of jobs (`faults.py`): `reclaim` (Spot takes the task back; only in a Spot environment), `out_of_memory` (its
+container is killed; with `code`, a process in it is, and the tool ends with that code), `pull` (the image can't be
+pulled), `network`, `interface`, `capacity` (why the task can't start), `lose` (Batch no longer knows the job).
+"""
+
+import datetime
+import logging
+import secrets
+import threading
+import time
+import uuid
+from fnmatch import fnmatchcase
+from typing import Any
+
+from moto.batch.models import BatchBackend, Job, JobDefinition, JobQueue
+from moto.batch.utils import JobStatus
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.settings import moto_server_port
+
+from strict_aws.capacity import CAPACITY
+from strict_aws.container import Container, remove_all
+from strict_aws.faults import take
+from strict_aws.reasons import (
+    NO_CAPACITY,
+    NO_IMAGE,
+    NO_INTERFACE,
+    NO_LOGS,
+    NO_NETWORK,
+    TIMED_OUT,
+    Ended,
+    refused,
+    retried,
+)
+from strict_aws.state import ADMIN, STATE
+
+log = logging.getLogger("aws.jobs")
+
+ROLES: dict[str, dict[str, str]] = {}
+# What a task that can't start tells, by fault.
+UNSTARTED = {"pull": NO_IMAGE, "network": NO_NETWORK, "interface": NO_INTERFACE, "capacity": NO_CAPACITY}
+
+
+def role_credentials(token: str) -> dict[str, str]:
+    """What AWS's credential endpoint inside a task answers; it takes no signature, only the address of the task."""
+    expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=6)
+    return ROLES[token] | {"Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def role_of(access_key: str) -> str | None:
+    """ARN of the role that an access key was made for, if it was."""
+    return next((role["RoleArn"] for role in ROLES.values() if role["AccessKeyId"] == access_key), None)
+
+
+def new_role(arn: str) -> str:
+    """Credentials for a task; gives the token that their address ends with."""
+    token = uuid.uuid4().hex
+    ROLES[token] = {
+        "RoleArn": arn,
+        "AccessKeyId": "ASIA" + secrets.token_hex(8).upper(),
+        "SecretAccessKey": secrets.token_hex(20),
+        "Token": secrets.token_hex(40),
+    }
+    return token
+
+
+def now() -> int:
+    """Milliseconds, as AWS counts."""
+    return int(time.time() * 1000)
+
+
+class FargateJob(Job):
+    """A job of moto's whose container, attempts and description are Fargate's."""
+
+    def __init__(
+        self, request: dict[str, Any], definition: JobDefinition, queue: JobQueue, backend: BatchBackend
+    ) -> None:
+        super().__init__(
+            request["jobName"],
+            definition,
+            queue,
+            backend,
+            log_backend=backend.logs_backend,
+            container_overrides=request.get("containerOverrides"),
+            eks_properties_override=None,
+            depends_on=request.get("dependsOn"),
+            parameters=request.get("parameters"),
+            all_jobs=backend._jobs,
+            timeout=request.get("timeout") or definition.timeout,
+            array_properties={},
+            tags=request.get("tags"),
+        )
+        self.request = request
+        self.lost = False
+        self.properties = self._merged(definition.container_properties or {}, request.get("containerOverrides") or {})
+        self.retry_strategy = request.get("retryStrategy") or definition.retry_strategy or {"attempts": 1}
+        self.propagate_tags = request.get("propagateTags", definition.propagate_tags or False)
+        resources = {entry["type"]: entry["value"] for entry in self.properties["resourceRequirements"]}
+        self.vcpus, self.memory_mib = float(resources["VCPU"]), int(resources["MEMORY"])
+        self.task: dict[str, Any] = {}
+        self.ended: Ended | None = None
+        self.milliseconds: dict[str, int] = {"createdAt": now()}
+        self.status = JobStatus.SUBMITTED
+
+    @staticmethod
+    def _merged(own: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+        """The definition's container with a submission's overrides: lists of named things by name, the rest whole."""
+        merged = dict(own)
+        for key, name in (("environment", "name"), ("resourceRequirements", "type")):
+            entries = {entry[name]: entry for entry in own.get(key) or []}
+            entries |= {entry[name]: entry for entry in overrides.get(key) or []}
+            merged[key] = list(entries.values())
+        if "command" in overrides:
+            merged["command"] = overrides["command"]
+        return merged
+
+    # What AWS tells of a job.
+
+    def describe_short(self) -> dict[str, Any]:
+        """A job as ListJobs has it."""
+        short = {
+            "jobId": self.job_id,
+            "jobArn": self.arn,
+            "jobName": self.job_name,
+            "jobDefinition": self.job_definition.arn,
+            "status": str(getattr(self._status, "value", self._status)),
+            **self.milliseconds,
+        }
+        if self.job_stopped_reason is not None:
+            short["statusReason"] = self.job_stopped_reason
+        container = self._exit()
+        return short | ({"container": container} if container else {})
+
+    def _exit(self) -> dict[str, Any]:
+        ended = self.ended
+        told = {"exitCode": ended.exit_code, "reason": ended.reason} if ended else {}
+        return {name: value for name, value in told.items() if value is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """A job as DescribeJobs has it."""
+        command = self._add_parameters_to_command(self.properties.get("command") or [])
+        container = {
+            **self.properties,
+            **self.task,
+            **self._exit(),
+            "command": command,
+            "networkInterfaces": [],
+        }
+        described = self.describe_short() | {
+            "jobQueue": self.job_queue.arn,
+            "attempts": self.attempts,
+            "retryStrategy": {"evaluateOnExit": [], **self.retry_strategy},
+            "dependsOn": self.depends_on or [],
+            "parameters": self.parameters,
+            "container": container,
+            "platformCapabilities": self.job_definition.platform_capabilities,
+            "propagateTags": self.propagate_tags,
+            "tags": self.backend.list_tags_for_resource(self.arn),
+            "isCancelled": False,
+            "isTerminated": self.stop,
+        }
+        return described | ({"timeout": self.timeout} if self.timeout else {})
+
+    # A job's life.
+
+    def run(self) -> None:
+        """All attempts, one after the other."""
+        try:
+            self._live()
+        except Exception:
+            log.exception("job %s", self.job_name)
+            self._end(Ended("the AWS for tests broke, see its log"))
+
+    def _live(self) -> None:
+        self._status = JobStatus.PENDING
+        if self.depends_on and not self._wait_for_dependencies():
+            return
+        if self._strikes("lose"):
+            self.lost = True
+            return
+        if refusal := self._refusal():
+            return self._end(Ended(refusal))
+        while True:
+            self._status = JobStatus.RUNNABLE
+            environment = CAPACITY.enter(self)
+            if environment is None:
+                return self._end(Ended(self.job_stopped_reason or "stopped"))
+            try:
+                ended = self._attempt(environment)
+            finally:
+                CAPACITY.leave(environment, self.vcpus)
+            if self.lost:
+                return None
+            attempts = self.retry_strategy.get("attempts") or 1
+            done = ended.exit_code == 0 or self.stop or ended.status_reason == TIMED_OUT
+            if done or len(self.attempts) >= attempts or not retried(self.retry_strategy, ended):
+                return self._end(ended)
+
+    def _end(self, ended: Ended) -> None:
+        self.ended = ended
+        self.job_stopped_reason = self.job_stopped_reason if self.stop else ended.status_reason
+        self.milliseconds["stoppedAt"] = now()
+        succeeded = ended.exit_code == 0 and not self.stop
+        self.job_stopped = True
+        self._status = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
+
+    def terminate(self, reason: str) -> None:
+        """TerminateJob and CancelJob; a job that has ended stays as it is."""
+        if not self.job_stopped and not self.stop:
+            self.job_stopped_reason = reason
+            self.stop = True
+
+    @property
+    def invisible(self) -> bool:
+        """Whether Batch tells nothing of the job: it has lost it, or took it too short a time ago."""
+        young = now() - self.milliseconds["createdAt"] < 1000 * STATE.setting("invisible_seconds")
+        return self.lost or young
+
+    def _refusal(self) -> str | None:
+        """Why ECS refuses to start what Batch has taken."""
+        longest = max((environment.name for environment in self.job_queue.environments), key=len)
+        tags = [len(self.backend.list_tags_for_resource(arn)) for arn in (self.arn, self.job_definition.arn)]
+        return refused(self.request.get("containerOverrides") or {}, self._batch_s_own(longest), sum(tags))
+
+    def _batch_s_own(self, environment: str) -> dict[str, str]:
+        """The variables that Batch adds to a task's."""
+        return {
+            "AWS_BATCH_JOB_ID": self.job_id,
+            "AWS_BATCH_JOB_ATTEMPT": str(len(self.attempts) + 1),
+            "AWS_BATCH_JQ_NAME": self.job_queue.name,
+            "AWS_BATCH_CE_NAME": environment,
+        }
+
+    def _strikes(self, *kinds: str) -> dict[str, Any] | None:
+        """A fault that a test has waiting for this job."""
+        return take("job", lambda f: f["job"] in kinds and fnmatchcase(self.job_name, f.get("name", "*")))
+
+    def _attempt(self, environment: Any) -> Ended:
+        """One attempt, from the task's start to its end."""
+        self._status = JobStatus.STARTING
+        started, task = now(), uuid.uuid4().hex
+        arn = f"arn:aws:ecs:{self.backend.region_name}:{self.backend.account_id}"
+        self.task = {"taskArn": f"{arn}:task/{environment.ecs_name}/{task}"}
+        spot = environment.compute_resources["type"] == "FARGATE_SPOT"
+        try:
+            fault = self._strikes(*UNSTARTED)
+            if fault:
+                raise Ended(UNSTARTED[fault["job"]].format(self.properties["image"]))
+            group, stream = self._log_stream(task)
+            self.task["logStreamName"] = stream
+            with Container(self, self._environment(environment), group, stream) as container:
+                self._status, started = JobStatus.RUNNING, now()
+                self.milliseconds["startedAt"] = started
+                container.watch(self._strikes("out_of_memory", *(["reclaim"] if spot else []), "lose_running"))
+        except Ended as ended:
+            told = {"exitCode": ended.exit_code, "reason": ended.reason}
+            container_told = self.task | {name: value for name, value in told.items() if value is not None}
+            attempt = {"container": container_told | {"networkInterfaces": []}, "startedAt": started}
+            self.attempts.append(attempt | {"stoppedAt": now(), "statusReason": ended.status_reason})
+            return ended
+        raise AssertionError("a container ends with Ended")
+
+    def _log_stream(self, task: str) -> tuple[str, str]:
+        """Group and stream as Fargate names them. A group that is missing keeps the task from starting."""
+        options = (self.properties.get("logConfiguration") or {}).get("options") or {}
+        group = options.get("awslogs-group", "/aws/batch/job")
+        stream = f"{options.get('awslogs-stream-prefix', self.job_definition.name)}/default/{task}"
+        if group not in self._log_backend.groups:
+            if group != "/aws/batch/job" and options.get("awslogs-create-group") != "true":
+                raise Ended(NO_LOGS.format(group))
+            self._log_backend.create_log_group(group, {})
+        try:
+            self._log_backend.create_log_stream(group, stream)
+        except ResourceNotFoundException:
+            raise Ended(NO_LOGS.format(group)) from None
+        return group, stream
+
+    def _environment(self, environment: Any) -> dict[str, str]:
+        """Variables in the container: the job's own, Batch's, and where Fargate has the role's credentials."""
+        endpoint = f"http://127.0.0.1:{moto_server_port()}"
+        variables = {entry["name"]: entry["value"] for entry in self.properties["environment"]}
+        variables |= self._batch_s_own(environment.name) | {
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+            "AWS_REGION": self.backend.region_name,
+            "AWS_DEFAULT_REGION": self.backend.region_name,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # Not Fargate's: leads the SDKs to the AWS for tests.
+            "AWS_ENDPOINT_URL": endpoint,
+        }
+        if role := self.properties.get("jobRoleArn"):
+            # Fargate gives a relative address on 169.254.170.2, which a test's machine does not have.
+            variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{endpoint}{ADMIN}credentials/{new_role(role)}"
+        return variables
+
+
+def stop_all() -> None:
+    """Ends all jobs and removes their containers, also those that a broken thread has left."""
+    for job in [thread for thread in threading.enumerate() if isinstance(thread, FargateJob)]:
+        job.stop = True
+    remove_all()

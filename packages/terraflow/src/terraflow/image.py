@@ -1,0 +1,137 @@
+"""The images of the cloud's jobs: the tag that their content gives them, and how they are built."""
+
+import argparse
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from terraflow.errors import UserError
+
+TARGETS = ("worker", "report")
+# Everything that `docker build` is sent (.dockerignore) and what tells it what to do with it.
+PACKAGES = (
+    "snakemake-aws-common",
+    "snakemake-executor-plugin-aws-batch-fargate",
+    "snakemake-logger-plugin-brief",
+    "snakemake-storage-plugin-s3-inventory",
+    "terraflow",
+)
+CONTENT = (
+    ".dockerignore",
+    "envs/Dockerfile",
+    "pyproject.toml",
+    "uv.lock",
+    *(f"packages/{package}/{part}" for package in PACKAGES for part in ("pyproject.toml", "src")),
+    "workflow/scripts/bin",
+    "workflow/scripts/hts.py",
+)
+# Mirrors of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
+MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
+# Docker's names of what Fargate calls X86_64 and ARM64.
+ARCHITECTURES = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+
+
+class ImageError(UserError):
+    """An image can't be named or built; the message says why, and what to do."""
+
+
+def content_tag(root: Path) -> str:
+    """Twelve hex digits that stand for all that the images of the checkout `root` are made from.
+
+    Files count by their path and bytes: not by their times, order or owner. Raises ImageError when one is missing.
+    """
+    digest = hashlib.sha256()
+    for name in CONTENT:
+        if not (root / name).exists():
+            raise ImageError(f"{root} has no {name}: images are built from a checkout or an archive of the project")
+        for path in _files(root / name):
+            # Lengths keep a path apart from what the file holds, and files from each other.
+            for part in (path.relative_to(root).as_posix().encode(), path.read_bytes()):
+                digest.update(len(part).to_bytes(8))
+                digest.update(part)
+    return digest.hexdigest()[:12]
+
+
+def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str]:
+    """Builds what is not there yet, and shows what Docker says meanwhile: {target: "terraflow:<target>-<tag>"}.
+
+    `platform` is Docker's ("linux/amd64", "linux/arm64"); without it images are for the engine's own. Further
+    arguments of `docker build` (`--network host`, say) are taken from TERRAFLOW_DOCKER_BUILD_ARGS, mirrors of PyPI from
+    PIP_INDEX_URL and UV_DEFAULT_INDEX. Raises ImageError.
+    """
+    if platform is not None and platform not in ARCHITECTURES:
+        raise ImageError(f"platform is '{platform}', but has to be one of: {', '.join(ARCHITECTURES)}")
+    if shutil.which("docker") is None:
+        raise ImageError("Docker was not found: https://docs.docker.com/engine/install tells how to install it")
+    wanted = ARCHITECTURES[platform] if platform else _engine_architecture()
+    images = {target: f"terraflow:{target}-{tag}" for target in TARGETS}
+    for target, image in images.items():
+        if _architecture_of(image) == wanted:
+            continue
+        done = subprocess.run(_command(root, tag, target, image, platform), check=False)
+        if done.returncode:
+            raise ImageError(
+                f"docker build of the image '{target}' failed with exit code {done.returncode}; its last words are "
+                "above. It needs Debian's archive and PyPI. Mirrors of PyPI can be named with PIP_INDEX_URL, and "
+                'arguments of docker build with TERRAFLOW_DOCKER_BUILD_ARGS="--network host", for example.'
+            )
+    return images
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `terraflow image`."""
+    parser.add_argument("--platform", choices=ARCHITECTURES, help="Default: that of the Docker engine")
+
+
+def run(options: argparse.Namespace) -> int:
+    """`terraflow image`: builds both and prints their names."""
+    root = Path(__file__).resolve().parents[4]
+    print(*build(root, content_tag(root), platform=options.platform).values(), sep="\n")
+    return 0
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file, or all files below a folder that are sent to Docker, in an order that is the same everywhere."""
+    if path.is_file():
+        yield path
+        return
+    files = (file for file in path.rglob("*") if file.is_file())
+    for file in sorted(files, key=lambda file: file.relative_to(path).as_posix()):
+        if "__pycache__" not in file.parts and file.suffix not in (".pyc", ".pyo"):
+            yield file
+
+
+def _command(root: Path, tag: str, target: str, image: str, platform: str | None) -> list[str]:
+    command = ["docker", "build", "--file", str(root / "envs" / "Dockerfile"), "--target", target, "--tag", image]
+    command += ["--label", f"org.opencontainers.image.version={tag}"]
+    if platform:
+        command += ["--platform", platform]
+    for name in MIRRORS:
+        if os.environ.get(name):
+            # The value stays in the environment: it may hold a password, and a command line can be read by others.
+            command += ["--build-arg", name]
+    try:
+        command += shlex.split(os.environ.get("TERRAFLOW_DOCKER_BUILD_ARGS", ""))
+    except ValueError as error:
+        raise ImageError(f"TERRAFLOW_DOCKER_BUILD_ARGS can't be split into arguments: {error}") from None
+    return [*command, str(root)]
+
+
+def _engine_architecture() -> str:
+    done = subprocess.run(
+        ["docker", "version", "--format", "{{.Server.Arch}}"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ImageError(f"No Docker engine answers; is dockerd running, and may you use it?\n{done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _architecture_of(image: str) -> str | None:
+    """The architecture of a local image; None if there is no such image."""
+    done = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=False)
+    return str(json.loads(done.stdout)[0]["Architecture"]) if done.returncode == 0 else None

@@ -1,0 +1,82 @@
+"""The deployed stack: what is kept of Terraform's outputs, for Snakemake's profile and for terraflow."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+
+from terraflow.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[4]
+ELSEWHERE = "TERRAFLOW_STACK"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Outputs of the stack (terraform/outputs.tf), by their names."""
+
+    region: str
+    account_id: str
+    stack: str
+    architecture: str
+    bucket: str
+    repository_url: str
+    image_tag: str
+    images: Mapping[str, str]
+    queues: Mapping[str, str]
+    job_definitions: Mapping[str, str]
+    report_job_definition: str
+    log_group: str
+    execution_role_arn: str
+    job_role_arn: str
+    submit_policy_arn: str
+    tags: Mapping[str, str]
+    # Without head_jobs there are none.
+    head_job_definition: str | None = None
+    head_role_arn: str | None = None
+
+
+def path() -> Path:
+    """Where the deployed stack's outputs are kept; TERRAFLOW_STACK names another place."""
+    return Path(os.environ.get(ELSEWHERE) or ROOT / ".terraflow" / "stack.json")
+
+
+def deployed() -> Stack:
+    """The deployed stack. Raises UserError, naming the command that makes one, when there is none."""
+    file = path()
+    try:
+        outputs = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise UserError(f"There is no deployed stack: {file} is missing. `make deploy` makes one.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} can't be read ({error}). `make deploy` writes it anew.") from None
+    return of_outputs(outputs, f"{file} is not whole")
+
+
+def for_profile() -> Stack:
+    """The deployed stack, or the end of Snakemake with the reason alone: its own error would follow its whole usage."""
+    try:
+        return deployed()
+    except UserError as error:
+        sys.exit(f"snakemake: {error}")
+
+
+def of_outputs(outputs: object, complaint: str) -> Stack:
+    """The stack with these outputs. Raises UserError that begins with `complaint` when one is missing."""
+    known = outputs if isinstance(outputs, dict) else {}
+    lacking = [field.name for field in fields(Stack) if field.default is MISSING and field.name not in known]
+    if lacking:
+        raise UserError(f"{complaint}: it lacks {', '.join(lacking)}. `make deploy` brings it up to date.")
+    return Stack(**{field.name: known[field.name] for field in fields(Stack) if field.name in known})
+
+
+def keep(outputs: Mapping[str, object]) -> Path:
+    """Writes the outputs to where `deployed` finds them, whole or not at all."""
+    file = path()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n")
+    part.replace(file)
+    return file
