@@ -21,8 +21,8 @@ from snakemake.storage import flag_with_storage_object
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
+from snakemake_aws_common.checksums import of_file
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings, transfer
-from snakemake_storage_plugin_s3_inventory.checksums import of_file
 from strict_aws.process import Aws
 
 NUMBERS = itertools.count()

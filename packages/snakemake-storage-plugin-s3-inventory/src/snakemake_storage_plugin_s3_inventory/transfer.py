@@ -18,7 +18,8 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .checksums import crc32, is_same
+from snakemake_aws_common.checksums import crc32, is_same
+
 from .client import error_code
 from .listing import seen
 from .location import Location

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
-from snakemake_storage_plugin_s3_inventory.checksums import is_same
+from snakemake_aws_common.checksums import is_same
 from terraflow.errors import UserError
 from terraflow.staging import Item
 

@@ -1,4 +1,4 @@
-"""Whether a local file is what S3 says it holds.
+"""Compare local files with the checksums that S3 keeps of its objects.
 
 S3 keeps a checksum of the whole object, or, for an object that came in parts, perhaps only one of the parts' checksums
 (it ends in -<number of parts>). Older objects have none but their ETag, which is an MD5 sum unless KMS encrypts them.
@@ -18,33 +18,33 @@ CRC32C, CRC64NVME = anycrc.Model("CRC32-ISCSI"), anycrc.Model("CRC64-NVME")
 
 
 class Digest(Protocol):
-    """What hashlib's objects can do."""
+    """The methods of hashlib's objects."""
 
     def update(self, data: bytes, /) -> None:
-        """Takes more of the file."""
+        """Add more of the file."""
 
     def digest(self) -> bytes:
-        """The checksum of what was taken."""
+        """Return the checksum of everything added."""
 
 
 class Crc:
     """A cyclic redundancy check with hashlib's methods."""
 
     def __init__(self, function: Callable[[bytes, int], int], length: int) -> None:
-        """`function` of more data and the value so far; `length` in bytes."""
+        """Take a function of data and the value so far, and the length of the checksum in bytes."""
         self._function, self._length, self._value = function, length, 0
 
     def update(self, data: bytes, /) -> None:
-        """Takes more of the file."""
+        """Add more of the file."""
         self._value = self._function(data, self._value)
 
     def digest(self) -> bytes:
-        """Most significant byte first, as S3 has them."""
+        """Return the checksum, most significant byte first, as S3 has it."""
         return self._value.to_bytes(self._length, "big")
 
 
-# Preferred first. The AWS CLI, or else S3 itself, gives a CRC64NVME to what comes without any. For want of an xxHash,
-# objects that have nothing else are compared by ETag or size.
+# Preferred first. An object sent without a checksum gets a CRC64NVME, from the AWS CLI or from S3 itself. Objects that
+# have an xxHash alone are compared by ETag or size: nothing here computes that.
 ALGORITHMS: dict[str, Callable[[], Digest]] = {
     "ChecksumCRC32": lambda: Crc(zlib.crc32, 4),
     "ChecksumCRC64NVME": lambda: Crc(CRC64NVME.calc, 8),
@@ -66,7 +66,7 @@ class Expected(NamedTuple):
 
 
 def expected(response: Mapping[str, Any]) -> Expected | None:
-    """The best checksum in S3's answer to GetObject or HeadObject, or None if it has none of use."""
+    """Return the best checksum in S3's answer to GetObject or HeadObject, or None if it has none of use."""
     for algorithm in ALGORITHMS:
         text, _, parts = str(response.get(algorithm, "")).strip('"').partition("-")
         if algorithm == "ETag":
@@ -80,7 +80,7 @@ def expected(response: Mapping[str, Any]) -> Expected | None:
 
 
 def of_file(path: Path, algorithm: str, parts: Sequence[int] = ()) -> bytes:
-    """The checksum of a file, or that of its parts' checksums if their sizes (in bytes) are given."""
+    """Return the checksum of a file, or that of its parts' checksums if their sizes (in bytes) are given."""
     whole = ALGORITHMS[algorithm]()
     with path.open("rb") as file:
         while not parts and (chunk := file.read(CHUNK)):
@@ -95,9 +95,10 @@ def of_file(path: Path, algorithm: str, parts: Sequence[int] = ()) -> bytes:
 
 
 def is_same(path: Path, response: Mapping[str, Any], length: Callable[[int], int]) -> bool | None:
-    """Whether a file is as long as the object that S3 answered about, and has its checksum; None if S3 has none of use.
+    """Say whether a file has the length and the checksum of the object that S3 answered about.
 
-    A checksum of parts says nothing about how long they are: `length` asks S3 for that of a part, from 1 on.
+    Return None if S3 has no checksum of use. A checksum of parts does not say how long they are: `length` asks S3 for
+    the length in bytes of a part, counted from 1.
     """
     size, checksum = path.stat().st_size, expected(response)
     if size != response["ContentLength"]:
@@ -120,5 +121,5 @@ def is_same(path: Path, response: Mapping[str, Any], length: Callable[[int], int
 
 
 def crc32(path: Path) -> str:
-    """The CRC-32 of a file as S3's headers have it."""
+    """Return the CRC-32 of a file as S3's headers have it: base64."""
     return base64.b64encode(of_file(path, "ChecksumCRC32")).decode()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snakemake_storage_plugin_s3_inventory.checksums import ALGORITHMS, Expected, crc32, expected, of_file
+from snakemake_aws_common.checksums import ALGORITHMS, Expected, crc32, expected, of_file
 
 DATA = bytes(range(256)) * 40_000
 
