@@ -49,7 +49,7 @@ def test_a_request_that_waits_for_the_lock_is_signed_afterwards(service: str, mo
         sent.append(str(request.headers["X-Amz-Date"].decode()))
 
     event, call = REQUESTS[service]
-    head.gate(made, check, event)
+    head.check_before_writes(made, check, event)
     made.meta.events.register_last("before-send", send)
     with pytest.raises(EndpointConnectionError):
         call(made)
@@ -94,7 +94,7 @@ def test_who_waits_for_another_head_is_called_off(monkeypatch: pytest.MonkeyPatc
 
     one = Lease(None, "data", "lock", print)
     monkeypatch.setattr(one, "_look", look)
-    monkeypatch.setattr(lease, "rest", lambda *_: True)
+    monkeypatch.setattr(lease, "sleep_unless_cancelled", lambda *_: True)
     with pytest.raises(HeldError, match="someone@host"):
         one.acquire()
     assert len(looks) == 1

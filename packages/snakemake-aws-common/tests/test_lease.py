@@ -117,7 +117,7 @@ def passes(s3: S3, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] =
         then()
         return False
 
-    monkeypatch.setattr(lease, "rest", rest)
+    monkeypatch.setattr(lease, "sleep_unless_cancelled", rest)
 
 
 def test_a_lock_is_made_renewed_and_released(head: Callable[..., Lease]) -> None:

@@ -42,7 +42,7 @@ from hypothesis import strategies as st
 from snakemake_interface_common.exceptions import WorkflowError
 
 from executor_fakes import REGION, FakeBatch, FakeGroup, FakeJob
-from snakemake_aws_common.patience import EXPIRED, UNREACHABLE, Trouble, patience
+from snakemake_aws_common.patience import EXPIRED, UNREACHABLE, Outage, retry_seconds
 from snakemake_executor_plugin_aws_batch_fargate import (
     command,
     failures,
@@ -212,7 +212,7 @@ def test_a_long_command_waits_for_a_storage_that_is_out_of_reach(monkeypatch: py
 
     s3.put_object = fails_twice  # type: ignore[method-assign]
     submitter = submission.Submitter(SimpleNamespace(), warn=lambda _: None)
-    sender = command.Sender(s3, "s3://data/runs", functools.partial(submitter.patiently, Trouble()))
+    sender = command.Sender(s3, "s3://data/runs", functools.partial(submitter.patiently, Outage()))
     *_, address, checksum = command.overrides("x" * 9000, REQUIREMENTS, {}, sender)["command"]
     assert command.checksum(s3.objects[address].decode()) == checksum
 
@@ -220,15 +220,15 @@ def test_a_long_command_waits_for_a_storage_that_is_out_of_reach(monkeypatch: py
 def test_trouble_lasts_through_calls_that_take_minutes_and_ends_with_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    trouble = Trouble()
+    trouble = Outage()
     lasted = []
     for now in (100.0, 500.0, 900.0):  # noqa: B007  (the clock reads it)
-        lasted.append(trouble.lasts())
+        lasted.append(trouble.record_failure())
     assert lasted == [0, 400, 800]
-    trouble.is_over()
-    assert trouble.lasts() == 0
+    trouble.record_success()
+    assert trouble.record_failure() == 0
     now += 3600
-    assert trouble.lasts() == 0
+    assert trouble.record_failure() == 0
 
 
 def test_a_command_may_be_longer_than_an_argument(tmp_path: Path) -> None:
@@ -615,7 +615,7 @@ def test_a_secret_that_begins_like_another_hides_none_of_it() -> None:
     ],
 )
 def test_for_how_long_a_call_is_repeated(error: Exception, seconds: float) -> None:
-    assert patience(error) == seconds
+    assert retry_seconds(error) == seconds
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def hold(
         if prefix not in _held:
             parts = urlsplit(prefix)
             key = "/".join(filter(None, [parts.path.strip("/"), NAME]))
-            client = (client_of or _client)(brief())
+            client = (client_of or _client)(quick_config())
             lease = Lease(client, parts.netloc, key, say, seconds, advice)
             lease.acquire()
             _held[prefix] = lease
@@ -64,12 +64,12 @@ def release_all(within: float) -> None:
     thread.join(within)
 
 
-def brief() -> Config:
+def quick_config() -> Config:
     """Settings for calls that renew a lease: each is given up after seconds and made again."""
     return Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
 
 
-def gate(client: Client, check: Callable[[], None], event: str) -> None:
+def check_before_writes(client: Client, check: Callable[[], None], event: str) -> None:
     """Have `check` called before each request of these events of botocore that may change something.
 
     Before it is signed, since AWS refuses a signature that has waited for a quarter of an hour, and before it is sent.

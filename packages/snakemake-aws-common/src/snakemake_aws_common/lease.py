@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import process
-from .patience import Patience, patience, rest
+from .patience import Patience, retry_seconds, sleep_unless_cancelled
 
 # A client of S3.
 Client: TypeAlias = Any
@@ -173,7 +173,7 @@ class Lease:
                         f"Another head holds {self._folder}. If it does not renew its lock within {seen.left:.0f} s, "
                         f"it is dead, and this one takes its place.\n{seen}"
                     )
-                if rest(min(seen.left, max(0.2, seen.holder.seconds / RENEWALS / 3)), self._stop):
+                if sleep_unless_cancelled(min(seen.left, max(0.2, seen.holder.seconds / RENEWALS / 3)), self._stop):
                     raise HeldError(self._refusal(seen))
                 taken = False
             if taken:
@@ -275,8 +275,8 @@ class Lease:
         """
         start = Mark()
         while not self.is_sure():
-            over = self._trouble is not None and start.elapsed() >= patience(self._trouble)
-            if over or rest(1.0, self._stop):
+            over = self._trouble is not None and start.elapsed() >= retry_seconds(self._trouble)
+            if over or sleep_unless_cancelled(1.0, self._stop):
                 raise LostError(
                     f"The lock of the run ({self.query}) could not be renewed ({self._trouble or 'it was released'}), "
                     "so another head may have the run by now. This one submits, writes and deletes nothing any more, "

@@ -58,7 +58,7 @@ def lacks_credentials(error: Exception) -> bool:
     return isinstance(error, NO_CREDENTIALS)
 
 
-def patience(error: Exception) -> float:
+def retry_seconds(error: Exception) -> float:
     """Seconds for which a call that failed so is worth to be repeated; 0 if AWS has refused it."""
     if lacks_credentials(error):
         return EXPIRED
@@ -71,16 +71,16 @@ def patience(error: Exception) -> float:
     return UNREACHABLE if passes or code in ("RequestTimeout", "SlowDown", "500", "503") else 0
 
 
-class Trouble:
-    """For how long calls have failed, in whatever thread."""
+class Outage:
+    """A time in which calls fail, in any thread."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Begin without an outage."""
         self._since = self._latest = -math.inf
         self._lock = threading.Lock()
 
-    def lasts(self) -> float:
-        """Tells of a failure; the answer is how many seconds ago the first of them was. A long pause ends trouble."""
+    def record_failure(self) -> float:
+        """Return how many seconds ago the outage began: with this failure, if none came before it for long."""
         with self._lock:
             now = time.monotonic()
             if now - self._latest > FORGOTTEN:
@@ -88,8 +88,8 @@ class Trouble:
             self._latest = now
             return now - self._since
 
-    def is_over(self) -> None:
-        """Tells of a success."""
+    def record_success(self) -> None:
+        """End the outage."""
         with self._lock:
             self._latest = -math.inf
 
@@ -102,7 +102,7 @@ class Patience:
         self._warn = warn
         self._service = service
         self._longest = longest
-        self._trouble = Trouble()
+        self._trouble = Outage()
         self._next_word = -math.inf
         self._closed = threading.Event()
 
@@ -116,19 +116,19 @@ class Patience:
             try:
                 result = call()
             except (ClientError, BotoCoreError) as error:
-                allowed = min(patience(error), self._longest)
-                if not allowed or self._closed.is_set() or self._trouble.lasts() >= allowed:
+                allowed = min(retry_seconds(error), self._longest)
+                if not allowed or self._closed.is_set() or self._trouble.record_failure() >= allowed:
                     raise
                 self._note(error, allowed)
                 if self._wait():
                     raise
             else:
-                self._trouble.is_over()
+                self._trouble.record_success()
                 return result
 
     def _wait(self) -> bool:
         """Wait until the next try; whether none is wanted any more."""
-        return rest(PAUSE, self._closed)
+        return sleep_unless_cancelled(PAUSE, self._closed)
 
     def _note(self, error: Exception, allowed: float) -> None:
         now = time.monotonic()
@@ -141,7 +141,7 @@ class Patience:
         self._warn(f"{self._service} can't be used just now ({error}). {todo}It is tried for {allowed / 60:.0f} min.")
 
 
-def rest(seconds: float, called_off: threading.Event) -> bool:
+def sleep_unless_cancelled(seconds: float, called_off: threading.Event) -> bool:
     """Wait, unless that is called off, or what waits is cancelled; whether it was."""
     until = time.monotonic() + seconds
     cancelled = _CANCELLED.get()

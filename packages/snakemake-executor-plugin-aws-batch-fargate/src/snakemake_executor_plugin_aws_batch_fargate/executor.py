@@ -113,7 +113,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _sender(self) -> command.Sender | None:
         if not str(self._prefix or "").startswith("s3://"):
             return None
-        return command.Sender(self._s3, self._prefix, partial(self._submitter.patiently, patience.Trouble()))
+        return command.Sender(self._s3, self._prefix, partial(self._submitter.patiently, patience.Outage()))
 
     @cached_property
     def _s3(self) -> Client:
@@ -248,7 +248,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             job_id = future.result()
         except (ClientError, BotoCoreError) as error:
             request = submission.request
-            did = "could not be asked to run it" if patience.patience(error) else "refused it"
+            did = "could not be asked to run it" if patience.retry_seconds(error) else "refused it"
             reason = (
                 f"AWS Batch {did} for queue {request['jobQueue']} and job definition {request['jobDefinition']}: "
                 f"{error}"

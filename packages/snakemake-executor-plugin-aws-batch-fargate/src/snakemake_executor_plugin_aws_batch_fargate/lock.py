@@ -51,12 +51,12 @@ class Lock:
     def gated(self, batch: Client) -> Client:
         """A client of Batch that changes nothing without the lock."""
         for operation in CHANGES:
-            head.gate(batch.client, self.check, f"batch.{operation}")
+            head.check_before_writes(batch.client, self.check, f"batch.{operation}")
         return batch
 
     def gated_s3(self, s3: Client) -> Client:
         """A client of S3 that changes nothing without the lock."""
-        head.gate(s3, self.check, "s3")
+        head.check_before_writes(s3, self.check, "s3")
         return s3
 
 

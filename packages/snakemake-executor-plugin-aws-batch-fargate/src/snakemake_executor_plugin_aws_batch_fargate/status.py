@@ -92,7 +92,7 @@ class Watch:
         now = self._clock()
         if self._trouble_since is None or not all_failed:
             self._trouble_since = now
-        allowed = patience.patience(trouble) or patience.UNREACHABLE
+        allowed = patience.retry_seconds(trouble) or patience.UNREACHABLE
         expired = patience.lacks_credentials(trouble)
         if now - self._trouble_since >= allowed:
             renew = "Renew the credentials of this machine, then s" if expired else "S"

@@ -12,7 +12,7 @@ from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
-from snakemake_aws_common.patience import Trouble
+from snakemake_aws_common.patience import Outage
 
 from . import command, names, shapes
 from .outside import Client, Job, Path
@@ -144,7 +144,7 @@ class Submitter:
         self._warn = warn
         self._next_word = 0.0
         self._closed = threading.Event()
-        self._trouble = Trouble()
+        self._trouble = Outage()
         # Names of jobs, and their queues, that may have been made though no answer came.
         self._doubtful: set[tuple[str, str]] = set()
 
@@ -166,7 +166,7 @@ class Submitter:
             request = {**request, "shareIdentifier": run or "run"}
         return self.patiently(self._trouble, lambda: self._made_before(request) or self._submit(request))
 
-    def patiently(self, trouble: Trouble, call: Callable[[], T]) -> T | None:
+    def patiently(self, trouble: Outage, call: Callable[[], T]) -> T | None:
         """What the call gives, which is repeated while AWS is in trouble, no longer for many calls than for one.
 
         `trouble` is what these calls share. None after `close`. Raises what AWS says when it refuses, or is out of
@@ -176,12 +176,12 @@ class Submitter:
             try:
                 result = call()
             except (ClientError, BotoCoreError) as error:
-                allowed = patience.patience(error)
-                if (not allowed or trouble.lasts() >= allowed) and not self._closed.is_set():
+                allowed = patience.retry_seconds(error)
+                if (not allowed or trouble.record_failure() >= allowed) and not self._closed.is_set():
                     raise
                 self._note(error)
             else:
-                trouble.is_over()
+                trouble.record_success()
                 return result
             self._closed.wait(PAUSE)
         return None

@@ -12,7 +12,7 @@ from snakemake_interface_storage_plugins.io import IOCacheStorageInterface, Mtim
 from snakemake_interface_storage_plugins.storage_provider import ExampleQuery, QueryType, StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageProvider as S3Provider
 
-from snakemake_aws_common.head import gate
+from snakemake_aws_common.head import check_before_writes
 
 from .client import archived, connect, is_denied, is_missing
 from .inputs import Inputs
@@ -70,7 +70,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         with self._lock:
             if self._client is None:
                 self._client = connect(self.settings)
-                gate(self._client, self.run.check, "s3")
+                check_before_writes(self._client, self.run.check, "s3")
                 # The description of S3 is tens of thousands of objects, and Snakemake has as many by now; none of them
                 # goes away, and Python's collector need not look through them each time while the DAG grows.
                 gc.freeze()
