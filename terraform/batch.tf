@@ -1,4 +1,5 @@
-# Where jobs run: compute environments, queues, and a job definition for each disk size, for reports and for heads.
+# Where jobs run: compute environments, queues, and job definitions (one for each disk size, one for reports, one for
+# heads).
 
 locals {
   compute = merge({
@@ -19,10 +20,10 @@ locals {
   # A head waits for all its jobs: 14 days, as long as Fargate promises to keep a task.
   heads       = { for role in aws_iam_role.head : "head" => { image = local.worker_image, role = role.arn, disk_gib = 20, hours = 336 } }
   definitions = merge(local.workers, local.reports, local.heads)
-  # Known while planning, as the roles' ARNs are not.
+  # These names are known while planning; the roles' ARNs are not.
   definition_names = [for kind in concat(keys(local.workers), ["report"], var.head_jobs ? ["head"] : []) : "${var.stack}-${kind}"]
 
-  # Only the work folder can be written: a volume on the task's disk, which has the owner that the image's VOLUME has.
+  # Tasks can write to their work folder only. It is a volume on the task's disk, with the owner of the image's VOLUME.
   read_only = {
     readonlyRootFilesystem = true
     volumes                = [{ name = "work" }]
@@ -63,7 +64,8 @@ resource "aws_batch_job_queue" "this" {
     compute_environment = aws_batch_compute_environment.this[each.key].arn
   }
 
-  # Such a job never starts, and all that was submitted after it waits behind it. Of a used-up quota AWS says nothing.
+  # A job in such a state never starts, and every job submitted after it waits behind it. AWS does not report a used-up
+  # quota.
   dynamic "job_state_time_limit_action" {
     for_each = ["MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"]
 
@@ -88,13 +90,13 @@ resource "aws_batch_job_definition" "this" {
     image            = each.value.image
     executionRoleArn = aws_iam_role.execution.arn
     jobRoleArn       = each.value.role
-    # What a submission leaves unsaid.
+    # Defaults: a submission overrides them.
     resourceRequirements         = [{ type = "VCPU", value = "1" }, { type = "MEMORY", value = "2048" }]
     fargatePlatformConfiguration = { platformVersion = "LATEST" }
     runtimePlatform              = { operatingSystemFamily = "LINUX", cpuArchitecture = var.architecture }
     networkConfiguration         = { assignPublicIp = local.public_ip ? "ENABLED" : "DISABLED" }
     environment                  = [{ name = "AWS_DEFAULT_REGION", value = local.region }]
-    # Passes SIGTERM on to the tool (a reclaimed Spot task has two minutes) and reaps what it leaves behind.
+    # The init process passes SIGTERM on to the tool (a reclaimed Spot task has two minutes) and reaps its orphans.
     linuxParameters = { initProcessEnabled = true }
     logConfiguration = {
       logDriver = "awslogs"
@@ -102,15 +104,15 @@ resource "aws_batch_job_definition" "this" {
         "awslogs-group"         = aws_cloudwatch_log_group.jobs.name
         "awslogs-region"        = local.region
         "awslogs-stream-prefix" = each.key
-        # Otherwise ECS drops lines when a tool writes faster than they are sent.
+        # Otherwise ECS drops lines when a tool writes faster than ECS sends.
         "mode" = "blocking"
       }
     }
-    # 20 GiB come with every task; Fargate refuses to be asked for them.
+    # Every task has 20 GiB; Fargate refuses a request for exactly that size.
   }, { for key, value in local.read_only : key => value if var.read_only_root }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
 
-  # What fits no rule is repeated: Fargate's reasons for a task that was taken away or never started are many and change.
-  # The status reason is what is said of the task, and the reason what is said of its container.
+  # An attempt that matches no rule is repeated: Fargate's reasons for a task that was taken away or never started are
+  # many and change. The status reason describes the task, and the reason its container.
   retry_strategy {
     attempts = var.attempts
 
@@ -123,7 +125,7 @@ resource "aws_batch_job_definition" "this" {
       }
     }
 
-    # Whatever is said of the task: with the same memory it would end the same way.
+    # Whatever the status reason: with the same memory, another attempt would end the same way.
     evaluate_on_exit {
       on_reason = "OutOfMemoryError*"
       action    = "EXIT"

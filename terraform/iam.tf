@@ -19,7 +19,7 @@ locals {
 
 # ---- trust ---------------------------------------------------------------------------------------------------------
 
-# Fargate itself takes the execution role, and AWS promises the conditions below for roles of tasks only.
+# Fargate itself assumes the execution role, and AWS promises the conditions below for roles of tasks only.
 data "aws_iam_policy_document" "execution_trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -64,7 +64,7 @@ data "aws_iam_policy_document" "execution" {
     resources = [aws_ecr_repository.this.arn]
   }
 
-  # AWS offers no resource for it.
+  # AWS offers no resource for this action.
   statement {
     sid       = "LogInToRegistry"
     actions   = ["ecr:GetAuthorizationToken"]
@@ -99,8 +99,8 @@ data "aws_iam_policy_document" "data" {
     resources = [local.bucket_arn]
   }
 
-  # Without a prefix too: HeadBucket has none, and of an object that is not there S3 says so (404) only to those who
-  # may list the bucket; to others it is forbidden (403).
+  # A request without a prefix is allowed, too: HeadBucket has none, and S3 answers 404 for a missing object only to
+  # callers who may list the bucket; others get 403.
   statement {
     sid       = "ListData"
     actions   = ["s3:ListBucket"]
@@ -185,8 +185,9 @@ resource "aws_iam_role_policy" "job" {
 data "aws_iam_policy_document" "run" {
   source_policy_documents = [data.aws_iam_policy_document.data.json]
 
-  # Only with the stack's tag: costs are found by it, and nothing else may be ended below. AWS asks for TagResource on
-  # what a tagged job is submitted with; on job/* it would let people tag, and then end, other stacks' untagged jobs.
+  # Jobs have to carry the stack's tag: costs are found by it, and only jobs that carry it may be ended below. AWS
+  # requires TagResource on the queue and the definition of a tagged submission; on job/* it would let people tag, and
+  # then end, other stacks' untagged jobs.
   statement {
     sid     = "SubmitJobs"
     actions = ["batch:SubmitJob", "batch:TagResource"]
@@ -209,7 +210,7 @@ data "aws_iam_policy_document" "run" {
     }
   }
 
-  # TerminateJobs, too.
+  # TerminateJob covers TerminateJobs, too.
   statement {
     sid       = "EndJobs"
     actions   = ["batch:CancelJob", "batch:TerminateJob"]
@@ -222,7 +223,7 @@ data "aws_iam_policy_document" "run" {
     }
   }
 
-  # AWS offers no resources for these.
+  # AWS offers no resources for these actions.
   statement {
     sid = "SeeJobs"
     actions = [
@@ -293,7 +294,7 @@ resource "aws_iam_policy" "submit" {
   }
 }
 
-# Stacks that were made before head_jobs could be switched off.
+# In stacks that are older than the variable head_jobs, these resources have no index.
 moved {
   from = aws_iam_role.head
   to   = aws_iam_role.head[0]

@@ -1,4 +1,4 @@
-# What several files need to know.
+# Values that several files use.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -9,6 +9,6 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
-  # On every resource that takes tags; the user's own can't hide these two.
+  # Every resource that takes tags has these; the user's own can't override project and stack.
   tags = merge(var.tags, { project = "terraflow", stack = var.stack })
 }

@@ -8,8 +8,9 @@ locals {
   subnets   = local.own_vpc ? aws_subnet.this[*].id : var.existing_network.subnet_ids
   public_ip = local.own_vpc ? local.public : var.existing_network.assign_public_ip
 
-  # What runs a task on Fargate (pulling its image, writing its log), and what a head job calls. Credentials come
-  # from the task's own address and S3 through the gateway, so STS, Secrets Manager and KMS need none.
+  # The services that Fargate calls to run a task (it pulls the image and writes the log), and those that a head job
+  # calls. Credentials come from the task's own address, and S3 is reached through the gateway, so STS, Secrets Manager
+  # and KMS need no endpoint.
   endpoint_actions = merge({
     "ecr.api" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
     "ecr.dkr" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
@@ -28,7 +29,7 @@ data "aws_availability_zones" "usable" {
   count = local.own_vpc ? 1 : 0
 
   state = "available"
-  # Zones without Fargate, or without modern services.
+  # These zones lack Fargate or other services that the stack uses.
   exclude_zone_ids = ["apne1-az3", "use1-az3", "usw1-az2"]
 
   filter {
@@ -48,7 +49,7 @@ resource "aws_vpc" "this" {
   tags = { Name = var.stack }
 }
 
-# Nothing may use it by mistake: no rules at all.
+# The default group has no rules, so that nothing works with it by mistake.
 resource "aws_default_security_group" "closed" {
   count = local.own_vpc ? 1 : 0
 
@@ -112,7 +113,7 @@ resource "aws_route" "internet" {
 
 # ---- endpoints -----------------------------------------------------------------------------------------------------
 
-# Free, and faster than the way through an internet gateway.
+# This endpoint is free, and faster than the way through an internet gateway.
 resource "aws_vpc_endpoint" "s3" {
   count = local.own_vpc ? 1 : 0
 
@@ -125,7 +126,7 @@ resource "aws_vpc_endpoint" "s3" {
   tags = { Name = "${var.stack}-s3" }
 }
 
-# What a task of a private network reads can't leave for a bucket that is not named here.
+# Data that a task in a private network reads can't leave for a bucket that is not named here.
 data "aws_iam_policy_document" "s3_endpoint" {
   #checkov:skip=CKV_AWS_283:An endpoint's policy only narrows; the layers of images are fetched by addresses that ECR signs itself
   count = local.private ? 1 : 0
@@ -171,7 +172,7 @@ data "aws_iam_policy_document" "s3_endpoint" {
     }
   }
 
-  # ECR keeps the layers of images there, and signs their addresses itself.
+  # ECR keeps the layers of images in this bucket, and signs their addresses itself.
   statement {
     sid       = "ImageLayers"
     actions   = ["s3:GetObject"]
@@ -198,7 +199,7 @@ resource "aws_vpc_endpoint" "interface" {
   tags = { Name = "${var.stack}-${each.key}" }
 }
 
-# Only with credentials of this account: what a task reads can't leave through someone else's.
+# The endpoints serve credentials of this account only: data that a task reads can't leave through someone else's.
 data "aws_iam_policy_document" "endpoint" {
   #checkov:skip=CKV_AWS_283:The condition names this account unless endpoints_check_account is false; a policy of an endpoint only narrows
   for_each = local.private ? local.endpoint_actions : {}
@@ -238,7 +239,7 @@ resource "aws_security_group" "tasks" {
   }
 }
 
-# Where the routes lead decides what of it can be reached: AWS's endpoints only, in a private network.
+# The routes decide which of these addresses can be reached: in a private network, AWS's endpoints only.
 resource "aws_vpc_security_group_egress_rule" "tasks_https" {
   security_group_id = aws_security_group.tasks.id
   description       = "HTTPS to AWS, and where the network is public to references on the web"

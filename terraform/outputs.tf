@@ -1,4 +1,4 @@
-# What others need to know of the stack; `terraflow deploy` keeps it for Snakemake's profile.
+# Facts about the stack for other programs; `terraflow deploy` stores them for Snakemake's profile.
 
 output "region" {
   description = "Region of the stack."
@@ -31,7 +31,7 @@ output "repository_url" {
 }
 
 output "image_tag" {
-  description = "Tag of the images in use, without its worker- or report-."
+  description = "Tag of the images in use, without the prefix worker- or report-."
   value       = var.image_tag
 }
 
@@ -41,7 +41,7 @@ output "images" {
 }
 
 output "queues" {
-  description = "Names of the job queues: Spot, on demand, and for head jobs where there are any."
+  description = "Names of the job queues: spot, ondemand and, with head_jobs, head."
   value       = { for kind, queue in aws_batch_job_queue.this : kind => queue.name }
 }
 
@@ -86,6 +86,6 @@ output "submit_policy_arn" {
 }
 
 output "tags" {
-  description = "Tags of the stack; a submission gives them to its jobs, and only jobs that carry them can be ended with the submit policy."
+  description = "Tags of the stack. A submission gives them to its jobs; the submit policy lets people end only jobs that carry them."
   value       = local.tags
 }

@@ -41,7 +41,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "data" {
   bucket = aws_s3_bucket.data.id
 
   rule {
-    # One request to KMS for many objects.
+    # One request to KMS then serves many objects.
     bucket_key_enabled = var.kms_key_arn != null
 
     apply_server_side_encryption_by_default {
@@ -55,7 +55,7 @@ resource "aws_s3_bucket_policy" "data" {
   bucket = aws_s3_bucket.data.id
   policy = data.aws_iam_policy_document.bucket.json
 
-  # Both change what S3 lets a policy say; at the same time one of them fails.
+  # Both resources change the bucket's policy settings; one of them fails when they are applied at the same time.
   depends_on = [aws_s3_bucket_public_access_block.data]
 }
 
@@ -104,7 +104,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
       noncurrent_days = var.old_versions_days
     }
 
-    # The marker of a deletion, once nothing is left behind it.
+    # Delete the marker of a deletion once no version is left behind it.
     expiration {
       expired_object_delete_marker = true
     }
@@ -125,12 +125,12 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
       days = var.intermediates_days
     }
 
-    # A run deletes its own, and nobody wants them back; where rules differ, S3 takes the shorter time.
+    # A run deletes its own intermediates, and nobody wants them back; where rules differ, S3 takes the shorter time.
     noncurrent_version_expiration {
       noncurrent_days = 1
     }
   }
 
-  # Rules on old versions mean nothing before there are versions.
+  # A rule on old versions needs versioning.
   depends_on = [aws_s3_bucket_versioning.data]
 }

@@ -1,9 +1,9 @@
-# What a laboratory may choose. Set it in terraform.tfvars (see terraform.tfvars.example) or as TF_VAR_<name>.
+# Settings of a laboratory. Set them in terraform.tfvars (see terraform.tfvars.example) or as TF_VAR_<name>.
 
 # ---- the stack -----------------------------------------------------------------------------------------------------
 
 variable "region" {
-  description = "AWS region, such as eu-central-1. null: the one of the AWS environment (AWS_REGION, AWS_DEFAULT_REGION or the AWS profile)."
+  description = "AWS region, such as eu-central-1. null: the region of the AWS environment (AWS_REGION, AWS_DEFAULT_REGION or the AWS profile)."
   type        = string
   default     = null
 
@@ -25,7 +25,7 @@ variable "stack" {
 }
 
 variable "tags" {
-  description = "Your own tags, on everything besides project and stack, for cost allocation: { cost-centre = \"4711\" }."
+  description = "Your own tags for cost allocation, such as { cost-centre = \"4711\" }. Every resource carries them beside project and stack."
   type        = map(string)
   default     = {}
 
@@ -38,12 +38,12 @@ variable "tags" {
 
   validation {
     condition     = !anytrue([for key in keys(var.tags) : contains(["project", "stack", "run", "rule", "sample"], lower(key)) || startswith(lower(key), "aws:")])
-    error_message = "tags may not hold project, stack, run, rule or sample (in any case): the stack and the jobs set these; nor keys that begin with aws:."
+    error_message = "tags may not hold project, stack, run, rule or sample (in any case), which the stack and the jobs set, nor keys that begin with aws:."
   }
 
   validation {
     condition     = length(var.tags) <= 20 && length(distinct([for key in keys(var.tags) : lower(key)])) == length(var.tags)
-    error_message = "tags may hold at most 20 keys that differ in more than case: a job and its definition carry them both, and AWS fails a job of which the two have more than 50."
+    error_message = "tags may hold at most 20 keys that differ in more than case: both a job and its definition carry them, and AWS fails a job when the two together have more than 50."
   }
 }
 
@@ -61,12 +61,12 @@ variable "architecture" {
 }
 
 variable "image_tag" {
-  description = "Tag of the images that jobs use, without its worker- or report-: a hash of what they are built from. make deploy sets it."
+  description = "Tag of the images that jobs use, without the prefix worker- or report-: a hash of the images' sources. make deploy sets it."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", var.image_tag)) && var.image_tag != "latest"
-    error_message = "image_tag has to be 1 to 100 letters, digits, dots, hyphens and underscores that name one content, such as \"3f9c0a1b2c4d\"; \"latest\" does not."
+    error_message = "image_tag has to be 1 to 100 letters, digits, dots, hyphens and underscores that name one content, such as \"3f9c0a1b2c4d\"; \"latest\" names another content after each push."
   }
 }
 
@@ -77,7 +77,7 @@ variable "images_kept" {
 
   validation {
     condition     = var.images_kept >= 2 && var.images_kept <= 1000 && floor(var.images_kept) == var.images_kept
-    error_message = "images_kept has to be a whole number from 2 to 1000: the image in use and the one before it at least."
+    error_message = "images_kept has to be a whole number from 2 to 1000: the repository has to keep the image in use and the one before it."
   }
 }
 
@@ -90,7 +90,7 @@ variable "network" {
 
   validation {
     condition     = contains(["private", "public"], var.network)
-    error_message = "network has to be \"private\" or \"public\"; a network of your own is named by existing_network."
+    error_message = "network has to be \"private\" or \"public\"; name a network of your own in existing_network."
   }
 }
 
@@ -109,7 +109,7 @@ variable "vpc_cidr" {
 }
 
 variable "zones" {
-  description = "In how many availability zones jobs run: more of them find Spot capacity more often. With network = \"private\" each costs about $29 an idle month (4 endpoints; $22 without head_jobs); with \"public\" nothing."
+  description = "Number of availability zones that jobs run in; with more zones, jobs find Spot capacity more often. With network = \"private\" each zone costs about $29 an idle month (4 endpoints; $22 without head_jobs); with \"public\" nothing."
   type        = number
   default     = 2
 
@@ -120,7 +120,7 @@ variable "zones" {
 }
 
 variable "existing_network" {
-  description = "Your own VPC instead of one that the stack makes; network, vpc_cidr and zones are not used then. Its subnets need a way to S3, ECR (api and dkr), CloudWatch Logs and, for head jobs, Batch: a NAT gateway (about $33 an idle month each), endpoints, or an internet gateway with assign_public_ip. The stack adds only the tasks' security group, $0."
+  description = "Your own VPC in place of the stack's; network, vpc_cidr and zones are not used then. Its subnets need a way to S3, ECR (api and dkr), CloudWatch Logs and, for head jobs, Batch: a NAT gateway (about $33 an idle month each), endpoints, or an internet gateway with assign_public_ip. The stack adds only the tasks' security group, $0."
   type = object({
     vpc_id           = string
     subnet_ids       = list(string)
@@ -144,7 +144,7 @@ variable "existing_network" {
 }
 
 variable "endpoints_check_account" {
-  description = "With network = \"private\": whether interface endpoints serve credentials of this account only, so that what a task reads can't leave through someone else's. false only if images can't be pulled with it."
+  description = "With network = \"private\": whether interface endpoints serve credentials of this account only, so that data can't leave through someone else's. Set false only if tasks can't pull their images otherwise."
   type        = bool
   default     = true
 }
@@ -165,7 +165,7 @@ variable "bucket_name" {
 }
 
 variable "kms_key_arn" {
-  description = "Your own KMS key for the bucket and the log group ($1 a month, and its requests). Its policy has to let CloudWatch Logs of the region use it. null: S3's own keys, free."
+  description = "ARN of your own KMS key for the bucket and the log group ($1 a month, and its requests). The key's policy has to let the region's CloudWatch Logs use it. null: S3's own keys, free."
   type        = string
   default     = null
 
@@ -176,7 +176,7 @@ variable "kms_key_arn" {
 }
 
 variable "old_versions_days" {
-  description = "For how many days the bucket keeps what was overwritten or deleted (intermediates of runs: one day); these versions cost as much as any object (about $0.023 a GB and month)."
+  description = "Days that the bucket keeps overwritten and deleted objects (intermediates of runs: one day). These old versions cost as much as any object, about $0.023 a GB and month."
   type        = number
   default     = 30
 
@@ -187,7 +187,7 @@ variable "old_versions_days" {
 }
 
 variable "intermediates_days" {
-  description = "After how many days objects below runs/ that are tagged terraflow:lifetime=intermediate are deleted: a run deletes its own, an abandoned one can't."
+  description = "Days after which S3 deletes objects below runs/ with the tag terraflow:lifetime=intermediate. A run deletes its own intermediates; an abandoned run can't."
   type        = number
   default     = 14
 
@@ -198,13 +198,13 @@ variable "intermediates_days" {
 }
 
 variable "force_destroy" {
-  description = "true: terraform destroy deletes the bucket with all data in it, and the repository with all images. false: it refuses while they hold something."
+  description = "true: terraform destroy deletes the bucket with all data in it, and the repository with all images. false: terraform destroy refuses while they hold anything."
   type        = bool
   default     = false
 }
 
 variable "input_buckets" {
-  description = "Names of other buckets that jobs and the people who run them may read, such as a sequencing core's. In a private network they have to lie in the same region."
+  description = "Names of other buckets, such as a sequencing core's, that jobs and the people who run them may read. In a private network the buckets have to lie in the stack's region."
   type        = list(string)
   default     = []
 
@@ -222,7 +222,7 @@ variable "input_buckets" {
 # ---- compute -------------------------------------------------------------------------------------------------------
 
 variable "spot_max_vcpus" {
-  description = "How many Fargate Spot vCPUs may run at a time; a limit, not a reservation: $0 idle. The account's quota (Service Quotas, Fargate) holds as well."
+  description = "Fargate Spot vCPUs that jobs may use at a time: a limit, not a reservation; $0 idle. The account's quota (Service Quotas, Fargate) applies as well."
   type        = number
   default     = 256
 
@@ -233,7 +233,7 @@ variable "spot_max_vcpus" {
 }
 
 variable "ondemand_max_vcpus" {
-  description = "How many Fargate on-demand vCPUs jobs may use at a time; $0 idle. A new account's quota is 6."
+  description = "Fargate on-demand vCPUs that jobs may use at a time; $0 idle. A new account's quota is 6."
   type        = number
   default     = 64
 
@@ -244,13 +244,13 @@ variable "ondemand_max_vcpus" {
 }
 
 variable "head_jobs" {
-  description = "Whether a whole run can be a job itself: a queue, a role and a job definition for heads, and with network = \"private\" an endpoint for Batch, $14.60 an idle month in two zones. false: runs are conducted from your machine only."
+  description = "Whether a whole run can be a job itself. true: the stack has a queue, a role and a job definition for head jobs and, with network = \"private\", an endpoint for Batch ($14.60 an idle month in two zones). false: runs are conducted from your machine only."
   type        = bool
   default     = true
 }
 
 variable "head_max_vcpus" {
-  description = "How many on-demand vCPUs head jobs may use at a time, apart from ondemand_max_vcpus, so that heads never take what their own jobs wait for; $0 idle."
+  description = "On-demand vCPUs that head jobs may use at a time, beside ondemand_max_vcpus, so that head jobs never take the vCPUs that their own jobs wait for; $0 idle."
   type        = number
   default     = 4
 
@@ -261,7 +261,7 @@ variable "head_max_vcpus" {
 }
 
 variable "disk_gib" {
-  description = "Disk sizes that jobs can have, in GiB, each a job definition. The first 20 GiB of a task are free, the rest is $0.000111 a GiB-hour while it runs."
+  description = "Disk sizes that jobs can have, in GiB; each size has its job definition. The first 20 GiB of a task are free, the rest is $0.000111 a GiB-hour while the task runs."
   type        = list(number)
   default     = [20, 50, 100, 200]
 
@@ -272,7 +272,7 @@ variable "disk_gib" {
 }
 
 variable "attempts" {
-  description = "How often Batch starts a job whose task AWS has taken away or could not start; a tool that failed or ran out of memory is never repeated by Batch."
+  description = "Attempts that Batch gives a job whose task AWS has taken away or could not start. Batch never repeats a tool that failed or ran out of memory."
   type        = number
   default     = 3
 
@@ -283,24 +283,24 @@ variable "attempts" {
 }
 
 variable "stuck_seconds" {
-  description = "After how many seconds a queue ends a job of which AWS says that it can never start (larger than the queue's limit, or misconfigured). A job that waits for a quota or for Spot capacity is not ended."
+  description = "Seconds after which a queue ends a job that can never start, as AWS reports it (larger than the queue's limit, or misconfigured). A job that waits for a quota or for Spot capacity is not ended."
   type        = number
   default     = 1800
 
   validation {
     condition     = var.stuck_seconds >= 600 && var.stuck_seconds <= 86400 && floor(var.stuck_seconds) == var.stuck_seconds
-    error_message = "stuck_seconds has to be a whole number from 600 to 86400: AWS Batch takes no other."
+    error_message = "stuck_seconds has to be a whole number from 600 to 86400: AWS Batch accepts no other."
   }
 }
 
 variable "read_only_root" {
-  description = "Whether tasks can write to their work folder only, a volume of the task's disk. false only if every terraform plan shows job definitions that change though nothing has."
+  description = "Whether tasks can write to their work folder only, a volume on the task's disk. Set false only if every terraform plan shows changed job definitions although nothing has changed."
   type        = bool
   default     = true
 }
 
 variable "timeout_hours" {
-  description = "After how many hours an attempt of a job is ended, where its rule names no time of its own: what stops a hanging job from costing money for ever."
+  description = "Hours after which Batch ends an attempt of a job whose rule names no time of its own, so that a hanging job stops costing money."
   type        = number
   default     = 24
 
@@ -313,12 +313,12 @@ variable "timeout_hours" {
 # ---- logs ----------------------------------------------------------------------------------------------------------
 
 variable "log_retention_days" {
-  description = "For how many days the jobs' logs are kept ($0.50 a GB written, $0.03 a GB and month kept)."
+  description = "Days that the jobs' logs are kept ($0.50 a GB written, $0.03 a GB and month kept)."
   type        = number
   default     = 90
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days has to be one of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+    error_message = "log_retention_days has to be one of CloudWatch's numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }

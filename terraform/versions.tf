@@ -1,7 +1,7 @@
-# Which Terraform and which provider.
+# Versions of Terraform and of its provider.
 #
 # No .terraform.lock.hcl is committed: a lock made on one platform, or from a local copy of the provider, holds that
-# platform's checksum only and turns every other machine away. The constraint below is what is tested.
+# platform's checksum only and turns every other machine away. Tests use the versions below.
 
 terraform {
   required_version = ">= 1.9, < 2.0"

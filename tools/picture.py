@@ -1,7 +1,7 @@
-"""Puts the picture of the rules, as Snakemake sees them, into README.md.
+"""Write the picture of the rules, as Snakemake sees them, into README.md.
 
-Example: python tools/picture.py          writes it
-         python tools/picture.py --check  fails when README.md shows another
+Example: python tools/picture.py          writes the picture
+         python tools/picture.py --check  fails when README.md shows another picture
 """
 
 import argparse
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"(?<=<!-- rules -->\n)```mermaid\n.*?\n```\n", re.DOTALL)
 
 
 def rule_graph() -> set[tuple[str, str]]:
-    """(rule, rule that takes its output) of the example with its annotation, as `snakemake --rulegraph` gives them."""
+    """Return the example's pairs (rule, rule that reads its output), as `snakemake --rulegraph` prints them."""
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"]
     command += ["--configfile", str(ROOT / "config/example/config.yaml")]
     text = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
@@ -25,7 +25,7 @@ def rule_graph() -> set[tuple[str, str]]:
 
 
 def without_shortcuts(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges that no path of other edges stands for."""
+    """Return the edges whose ends no path of other edges connects."""
 
     def reaches(start: str, end: str, but: tuple[str, str]) -> bool:
         return any(b == end or reaches(b, end, but) for a, b in edges if a == start and (a, b) != but)
@@ -34,7 +34,7 @@ def without_shortcuts(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def picture() -> str:
-    """The graph as a Mermaid block."""
+    """Return the graph as a Mermaid block."""
     edges = sorted(without_shortcuts(rule_graph()))
     return "\n".join(["```mermaid", "flowchart LR", *(f"    {a} --> {b}" for a, b in edges), "```", ""])
 
@@ -42,14 +42,14 @@ def picture() -> str:
 def main() -> None:
     """Write or check the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing, fail when README.md is behind")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when README.md shows another picture")
     options = parser.parse_args()
     text = README.read_text()
     if not BLOCK.search(text):
-        sys.exit("README.md has no place for the picture: a line <!-- rules --> and a Mermaid block behind it")
+        sys.exit("README.md has no place for the picture: it needs a line <!-- rules --> and a Mermaid block after it")
     current = BLOCK.sub(lambda _: picture(), text)
     if options.check and current != text:
-        sys.exit("README.md shows other rules than the workflow has: run python tools/picture.py")
+        sys.exit("README.md does not show the workflow's rules: run python tools/picture.py")
     if current != text:
         README.write_text(current)
 

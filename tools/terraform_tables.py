@@ -1,10 +1,10 @@
-"""Puts the table of the stack's variables, as terraform/variables.tf has them, into a Markdown file.
+"""Write the table of the variables of terraform/variables.tf into a Markdown file.
 
-It stands between the lines <!-- variables --> and <!-- /variables -->.
+The table stands between the lines <!-- variables --> and <!-- /variables -->.
 
-Example: python tools/terraform_tables.py                       writes it into README.md
-         python tools/terraform_tables.py --check               fails when README.md shows another
-         python tools/terraform_tables.py terraform/README.md   another file
+Example: python tools/terraform_tables.py                       writes the table into README.md
+         python tools/terraform_tables.py --check               fails when README.md shows another table
+         python tools/terraform_tables.py terraform/README.md   writes it into another file
 """
 
 import argparse
@@ -22,7 +22,7 @@ BLOCK = re.compile(r"(?<=<!-- variables -->\n).*?(?=<!-- /variables -->)", re.DO
 
 
 class Variable(NamedTuple):
-    """A variable; `default` is None where one has to be given."""
+    """A variable; `default` is None where the user has to give a value."""
 
     name: str
     type: str
@@ -31,14 +31,14 @@ class Variable(NamedTuple):
 
 
 def unquoted(text: str) -> str:
-    """A string as HCL means it: the parser keeps its quotes and escapes, and wraps expressions in `${}`."""
+    """Return the string that HCL means: the parser keeps quotes and escapes, and wraps expressions in `${}`."""
     if text.startswith('"'):
         return str(json.loads(text))
     return text.removeprefix("${").removesuffix("}") if text.startswith("${") else text
 
 
 def literal(value: object) -> str:
-    """A default as one would write it."""
+    """Return a default as a user would write it in HCL."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -50,7 +50,7 @@ def literal(value: object) -> str:
 
 
 def variables(hcl: str) -> list[Variable]:
-    """The variables of an HCL text, in its order. Raises ValueError for one without type or description."""
+    """Return the variables of an HCL text, in its order. Raises ValueError for one without type or description."""
     found = []
     for block in hcl2.loads(hcl).get("variable", []):
         for quoted, body in block.items():
@@ -63,7 +63,7 @@ def variables(hcl: str) -> list[Variable]:
 
 
 def table(rows: list[Variable]) -> str:
-    """A Markdown table, with what Markdown would take for its own made harmless."""
+    """Return a Markdown table; characters that Markdown would interpret are escaped."""
 
     def cell(text: str) -> str:
         return re.sub(r"([|<*])", r"\\\1", " ".join(text.split()))
@@ -71,24 +71,24 @@ def table(rows: list[Variable]) -> str:
     def code(text: str) -> str:
         return f"`{text.replace('|', chr(92) + '|')}`"
 
-    lines = ["| variable | type | default | what |", "| --- | --- | --- | --- |"]
+    lines = ["| variable | type | default | description |", "| --- | --- | --- | --- |"]
     for row in rows:
-        default = "to be given" if row.default is None else code(row.default)
+        default = "required" if row.default is None else code(row.default)
         lines.append(f"| {code(row.name)} | {code(row.type)} | {default} | {cell(row.description)} |")
     return "\n".join(lines) + "\n"
 
 
 def filled(text: str, content: str) -> str:
-    """The text with the content between its markers. Raises ValueError when it has not exactly one such place."""
+    """Return the text with the content between its markers. Raises ValueError unless there is one such place."""
     if len(BLOCK.findall(text)) != 1:
-        raise ValueError("has no (or more than one) place for the table: <!-- variables --> and <!-- /variables -->")
+        raise ValueError("the file needs one place for the table: the lines <!-- variables --> and <!-- /variables -->")
     return BLOCK.sub(lambda _: content, text)
 
 
 def main() -> None:
     """Write or check the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing, fail when the file is behind")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when the file shows another table")
     parser.add_argument("--variables", type=Path, default=VARIABLES, help="another file of variables")
     parser.add_argument("file", type=Path, nargs="?", default=ROOT / "README.md")
     options = parser.parse_args()
@@ -100,7 +100,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"{options.file} from {options.variables}: {error}")
     if options.check and current != text:
-        sys.exit(f"{options.file} shows other variables than the stack has: run python tools/terraform_tables.py")
+        sys.exit(f"{options.file} does not show the stack's variables: run python tools/terraform_tables.py")
     if current != text:
         options.file.write_text(current)
 

@@ -50,10 +50,10 @@ variable "force" {
 }
 """
 
-TABLE = """| variable | type | default | what |
+TABLE = """| variable | type | default | description |
 | --- | --- | --- | --- |
 | `stack` | `string` | `"terraflow"` | Name, \\<stack> \\| "lab-a". |
-| `image_tag` | `string` | to be given | What to run. |
+| `image_tag` | `string` | required | What to run. |
 | `sizes` | `list(number)` | `[20, 50]` | Sizes. |
 | `network` | `object({id = string, public = optional(bool, false)})` | `null` | Yours. |
 | `tags` | `map(string)` | `{}` | Tags. |
@@ -128,7 +128,7 @@ def test_the_stack_s_own_table_can_be_made(page: Path) -> None:
     assert run(page).returncode == 0
     rows = re.findall(r"^\| `(\w+)` \| `.+` \| (.+?) \| .+ \|$", page.read_text(), re.M)
     assert {name for name, _ in rows} == set(blocks("variable"))
-    assert [name for name, default in rows if default == "to be given"] == ["image_tag"]
+    assert [name for name, default in rows if default == "required"] == ["image_tag"]
 
 
 def test_every_variable_but_a_bool_has_a_check_whose_message_names_it() -> None:
