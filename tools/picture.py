@@ -42,7 +42,7 @@ def picture() -> str:
 def main() -> None:
     """Write or check the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when README.md shows another picture")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when README.md differs")
     options = parser.parse_args()
     text = README.read_text()
     if not BLOCK.search(text):

@@ -88,7 +88,7 @@ def filled(text: str, content: str) -> str:
 def main() -> None:
     """Write or check the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail when the file shows another table")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail when the file differs")
     parser.add_argument("--variables", type=Path, default=VARIABLES, help="another file of variables")
     parser.add_argument("file", type=Path, nargs="?", default=ROOT / "README.md")
     options = parser.parse_args()
