@@ -8,6 +8,20 @@ from random import Random
 import pytest
 
 import simulate
+from simulation.files import fasta
+from simulation.genome import STOP_CODONS, Contig, Gene, make_reference
+from simulation.plan import DEMO, SAMPLES, SMALL
+from simulation.reads import (
+    DUPLICATE_RATE,
+    FRAGMENT_MEAN,
+    Haplotype,
+    Sequencer,
+    draw_fragment,
+    draw_fragments,
+    haplotype,
+)
+from simulation.sequence import overlaps, random_bases, reverse_complement
+from simulation.variants import Site, left_align, plant_variants, shift_room, stands_out
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -39,10 +53,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo() -> tuple[list[simulate.Contig], list[simulate.Gene], list[simulate.Site]]:
+def demo() -> tuple[list[Contig], list[Gene], list[Site]]:
     """Reference, genes and variants of the full plan, without its reads."""
-    contigs, genes = simulate.make_reference(Random(3), simulate.DEMO)
-    return contigs, genes, simulate.plant_variants(Random(4), simulate.DEMO, contigs, genes)
+    contigs, genes = make_reference(Random(3), DEMO)
+    return contigs, genes, plant_variants(Random(4), DEMO, contigs, genes)
 
 
 def test_same_seed_same_bytes_and_another_seed_other_reads(small: Path, tmp_path: Path) -> None:
@@ -65,7 +79,7 @@ def test_committed_example_is_what_its_command_makes(tmp_path: Path) -> None:
 
 
 def test_plan_has_the_sorts_of_lanes_that_are_promised() -> None:
-    lanes = simulate.DEMO.lanes
+    lanes = DEMO.lanes
     assert [lane.paired for lane in lanes if lane.sample == "sampleA"] == [True, True]
     assert [lane.paired for lane in lanes if lane.sample == "sampleB"] == [False]
     assert {lane.suffix for lane in lanes} == {".gz", ".bz2"}
@@ -83,15 +97,15 @@ def test_plan_has_the_sorts_of_lanes_that_are_promised() -> None:
 def test_left_align(variant: tuple[int, str, str], expected: tuple[int, str, str]) -> None:
     #           0123456789012345
     sequence = "GGTCAAAAGTGTGTCC"
-    assert simulate.left_align(sequence, *variant) == expected
+    assert left_align(sequence, *variant) == expected
 
 
 def test_shift_room_counts_the_bases_an_indel_can_slide() -> None:
     sequence = "GGTCAAAAGTGTGTCC"
-    assert simulate.shift_room(sequence, 3, "CA", "C") == 3
-    assert simulate.shift_room(sequence, 3, "C", "CA") == 4
-    assert simulate.shift_room(sequence, 7, "AGT", "A") == 4
-    assert simulate.shift_room(sequence, 5, "A", "C") == 0
+    assert shift_room(sequence, 3, "CA", "C") == 3
+    assert shift_room(sequence, 3, "C", "CA") == 4
+    assert shift_room(sequence, 7, "AGT", "A") == 4
+    assert shift_room(sequence, 5, "A", "C") == 0
 
 
 @pytest.mark.parametrize(
@@ -104,7 +118,7 @@ def test_shift_room_counts_the_bases_an_indel_can_slide() -> None:
     ],
 )
 def test_a_deletion_must_differ_from_its_flanks(sequence: str, expected: bool) -> None:
-    assert simulate.stands_out(sequence, 9, sequence[9:16], sequence[9], 0) is expected
+    assert stands_out(sequence, 9, sequence[9:16], sequence[9], 0) is expected
 
 
 def test_truth_agrees_with_the_reference_and_is_normalised(small: Path, tmp_path: Path) -> None:
@@ -114,26 +128,26 @@ def test_truth_agrees_with_the_reference_and_is_normalised(small: Path, tmp_path
     again = tool("bcftools", "norm", "-c", "e", "-m", "-any", "-f", reference, truth)
     records = [line for line in again.splitlines() if not line.startswith("#")]
     assert records == tool("bcftools", "view", "-H", truth).splitlines()
-    assert len(records) == simulate.SMALL.snps + simulate.SMALL.insertions + simulate.SMALL.deletions + 2
+    assert len(records) == SMALL.snps + SMALL.insertions + SMALL.deletions + 2
     assert tool("bcftools", "index", "--nrecords", truth).strip() == str(len(records))
 
 
 def test_haplotypes_are_those_that_the_truth_describes(small: Path, tmp_path: Path) -> None:
-    contigs, genes = simulate.make_reference(Random("5/reference"), simulate.SMALL)
-    sites = simulate.plant_variants(Random("5/variants"), simulate.SMALL, contigs, genes)
+    contigs, genes = make_reference(Random("5/reference"), SMALL)
+    sites = plant_variants(Random("5/variants"), SMALL, contigs, genes)
     reference = tmp_path / "reference.fa"
-    reference.write_text(simulate.fasta(contigs))
-    for number, sample in enumerate(simulate.SAMPLES):
+    reference.write_text(fasta(contigs))
+    for number, sample in enumerate(SAMPLES):
         for copy in (0, 1):
             made = tool(
                 "bcftools", "consensus", "-s", sample, "-H", str(copy + 1), "-f", reference, small / "truth.vcf.gz"
             )
             expected = "".join(made.splitlines()[1:])
-            assert simulate.haplotype("".join(contigs[0].bases), sites, number, copy).sequence == expected
+            assert haplotype("".join(contigs[0].bases), sites, number, copy).sequence == expected
 
 
 def test_variants_keep_their_distance_from_each_other_and_from_repeats(
-    demo: tuple[list[simulate.Contig], list[simulate.Gene], list[simulate.Site]],
+    demo: tuple[list[Contig], list[Gene], list[Site]],
 ) -> None:
     contigs, _, sites = demo
     for contig in contigs:
@@ -141,12 +155,12 @@ def test_variants_keep_their_distance_from_each_other_and_from_repeats(
         for one, other in itertools.pairwise(mine):
             assert other.pos - (one.pos + len(one.ref)) >= 50
         for site in mine:
-            assert not simulate.overlaps(site.pos, site.pos + len(site.ref), contig.ambiguous)
+            assert not overlaps(site.pos, site.pos + len(site.ref), contig.ambiguous)
             assert 300 < site.pos < len(contig.bases) - 300
 
 
 def test_every_sort_of_variant_is_planted_in_both_samples(
-    demo: tuple[list[simulate.Contig], list[simulate.Gene], list[simulate.Site]],
+    demo: tuple[list[Contig], list[Gene], list[Site]],
 ) -> None:
     sites = demo[2]
     seen = {
@@ -165,24 +179,24 @@ def test_every_sort_of_variant_is_planted_in_both_samples(
 
 
 def test_genes_hold_open_reading_frames_on_both_strands(
-    demo: tuple[list[simulate.Contig], list[simulate.Gene], list[simulate.Site]],
+    demo: tuple[list[Contig], list[Gene], list[Site]],
 ) -> None:
     contigs, genes, _ = demo
     sequences = {contig.name: "".join(contig.bases) for contig in contigs}
     assert {gene.strand for gene in genes} == {"+", "-"}
     for gene in genes:
         coding = "".join(sequences[gene.contig][start:end] for start, end in gene.cds)
-        coding = coding if gene.strand == "+" else simulate.reverse_complement(coding)
+        coding = coding if gene.strand == "+" else reverse_complement(coding)
         codons = [coding[at : at + 3] for at in range(0, len(coding), 3)]
-        assert codons[0] == "ATG" and codons[-1] in simulate.STOP_CODONS
-        assert not set(codons[:-1]) & set(simulate.STOP_CODONS)
+        assert codons[0] == "ATG" and codons[-1] in STOP_CODONS
+        assert not set(codons[:-1]) & set(STOP_CODONS)
         assert len(codons[-1]) == 3
 
 
 def test_phases_skip_to_the_first_whole_codon() -> None:
     parts = ((100, 110), (200, 220), (300, 303))
-    assert simulate.Gene("c", 1, "+", parts, parts).phases() == [0, 2, 0]
-    assert simulate.Gene("c", 1, "-", parts, parts).phases() == [1, 0, 0]
+    assert Gene("c", 1, "+", parts, parts).phases() == [0, 2, 0]
+    assert Gene("c", 1, "-", parts, parts).phases() == [1, 0, 0]
 
 
 def test_bcftools_csq_predicts_consequences_with_the_annotation(small: Path, tmp_path: Path) -> None:
@@ -196,7 +210,7 @@ def test_bcftools_csq_predicts_consequences_with_the_annotation(small: Path, tmp
 
 def test_errors_come_as_often_as_the_qualities_say() -> None:
     rng = Random(1)
-    sequencer = simulate.Sequencer(rng, 100, 14.0)
+    sequencer = Sequencer(rng, 100, 14.0)
     template = "ACGT" * 25 + "A"
     expected = observed = 0.0
     for _ in range(4000):
@@ -214,7 +228,7 @@ def test_errors_come_as_often_as_the_qualities_say() -> None:
 
 def test_qualities_fall_towards_the_end_and_n_has_the_lowest() -> None:
     rng = Random(2)
-    sequencer = simulate.Sequencer(rng, 120, 12.0)
+    sequencer = Sequencer(rng, 120, 12.0)
     reads = [sequencer.read("ACGT" * 31) for _ in range(2000)]
     means = [sum(ord(quality[at]) for _, quality in reads) / len(reads) for at in (20, 80, 119)]
     assert means[0] > means[1] > means[2]
@@ -225,27 +239,27 @@ def test_qualities_fall_towards_the_end_and_n_has_the_lowest() -> None:
 
 def test_fragments_have_the_size_the_strands_and_the_copies_that_are_asked_for() -> None:
     rng = Random(3)
-    source = simulate.random_bases(rng, 20_000)
-    haplotypes = [[simulate.Haplotype(source, []), simulate.Haplotype(source, [])]]
-    fragments = list(simulate.draw_fragments(rng, haplotypes, 100, 4000))
+    source = random_bases(rng, 20_000)
+    haplotypes = [[Haplotype(source, []), Haplotype(source, [])]]
+    fragments = list(draw_fragments(rng, haplotypes, 100, 4000))
     sizes = [len(fragment) for fragment in fragments]
-    assert sum(sizes) / len(sizes) == pytest.approx(simulate.FRAGMENT_MEAN, abs=5)
+    assert sum(sizes) / len(sizes) == pytest.approx(FRAGMENT_MEAN, abs=5)
     forward = sum(fragment in source for fragment in fragments)
     assert forward / len(fragments) == pytest.approx(0.5, abs=0.05)
     copies = len(fragments) - len(set(fragments))
-    assert copies / len(fragments) == pytest.approx(simulate.DUPLICATE_RATE, abs=0.015)
+    assert copies / len(fragments) == pytest.approx(DUPLICATE_RATE, abs=0.015)
 
 
 def test_no_read_ends_beside_a_homozygous_deletion() -> None:
     rng = Random(4)
-    sequence = simulate.random_bases(rng, 1500)
-    site = simulate.Site("c", 700, sequence[700:706], (sequence[700],), ((1, 1), (0, 1)))
-    source = simulate.haplotype(sequence, [site], 0, 0)
+    sequence = random_bases(rng, 1500)
+    site = Site("c", 700, sequence[700:706], (sequence[700],), ((1, 1), (0, 1)))
+    source = haplotype(sequence, [site], 0, 0)
     assert source.sequence == sequence[:701] + sequence[706:]
-    assert not simulate.haplotype(sequence, [site], 1, 1).fragile
+    assert not haplotype(sequence, [site], 1, 1).fragile
     ends = set()
     for _ in range(3000):
-        fragment = simulate.draw_fragment(rng, source, 100)
+        fragment = draw_fragment(rng, source, 100)
         start = source.sequence.index(fragment)
         ends |= {start, start + 100, start + len(fragment) - 100, start + len(fragment)}
     assert not ends & set(range(695, 708))
