@@ -1,24 +1,19 @@
-"""What a head's lock means for its requests: signed when it is known to be held, and words when it can't be had."""
+"""Requests that wait for the lock are signed afterwards; renewals survive trouble; a wait can be cancelled."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import botocore.auth
 import botocore.session
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, EndpointConnectionError
-from snakemake_interface_common.exceptions import WorkflowError
+from botocore.exceptions import EndpointConnectionError
 
-from snakemake_aws_common import head, lease
+from snakemake_aws_common import head, lease, lock_object
 from snakemake_aws_common.lease import HeldError, Lease, LostError
-from snakemake_executor_plugin_aws_batch_fargate import client, lock, signals
-from snakemake_executor_plugin_aws_batch_fargate.settings import ExecutorSettings
 
-PREFIX = "s3://data/runs/main"
 REQUESTS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "s3": ("s3", lambda s3: s3.put_object(Bucket="data", Key="x", Body=b"")),
     "batch": ("batch.TerminateJob", lambda batch: batch.terminate_job(jobId="1", reason="x")),
@@ -56,18 +51,6 @@ def test_a_request_that_waits_for_the_lock_is_signed_afterwards(service: str, mo
     assert not waits and sent == ["20260102T032405Z"]
 
 
-@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
-def test_a_lock_that_can_t_be_read_is_explained(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "refused"}}, "GetObject")
-
-    monkeypatch.setattr(client, "client_of", lambda *_: SimpleNamespace(get_object=refuse))
-    monkeypatch.setattr(signals, "leave_at_sighup", lambda _: None)
-    flow = SimpleNamespace(storage_settings=SimpleNamespace(default_storage_prefix=PREFIX), dag=[1])
-    with pytest.raises(WorkflowError, match=rf"{PREFIX} can't be read or written: .*{code}.* s3:ListBucket"):
-        lock.take(flow, ExecutorSettings(), "us-east-1", print)
-
-
 def test_trouble_with_a_renewal_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials may come from a program that is replaced just then, or from a file that is."""
     one = Lease(None, "data", "lock", print, seconds=0.01)
@@ -85,15 +68,15 @@ def test_trouble_with_a_renewal_does_not_end_the_others(monkeypatch: pytest.Monk
 def test_who_waits_for_another_head_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also in a thread, where Ctrl-C is heard of by no exception; S3 is asked no more."""
     looks: list[None] = []
-    holder = lease.Holder("another", "someone@host", 1, "", "", str(Path("/elsewhere")), 0.0, 100.0)
+    holder = lock_object.Holder("another", "someone@host", 1, "", "", str(Path("/elsewhere")), 0.0, 100.0)
 
-    def look() -> tuple[lease.Seen, float]:
+    def look() -> tuple[lock_object.LockState, float]:
         looks.append(None)
         assert len(looks) < 10
-        return lease.Seen(holder, '"1"', stored=1000.0, now=1001.0), 1001.0
+        return lock_object.LockState(holder, '"1"', stored=1000.0, now=1001.0), 1001.0
 
     one = Lease(None, "data", "lock", print)
-    monkeypatch.setattr(one, "_look", look)
+    monkeypatch.setattr(one._object, "read", look)
     monkeypatch.setattr(lease, "sleep_unless_cancelled", lambda *_: True)
     with pytest.raises(HeldError, match="someone@host"):
         one.acquire()

@@ -1,1 +1,1 @@
-"""What Snakemake's plugins for AWS share: the lock of a run in S3, checksums, and patience with an AWS in trouble."""
+"""What Snakemake's plugins for AWS share: the lock of a run, retries, credentials that are renewed, checksums."""

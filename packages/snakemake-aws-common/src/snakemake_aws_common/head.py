@@ -1,4 +1,4 @@
-"""The lock of the run that this process works on, whichever plugin asks for it first."""
+"""The lock of the run that this process works on: taken once, whichever plugin asks first."""
 
 import atexit
 import threading
@@ -14,7 +14,7 @@ from .lease import SECONDS, Client, Lease
 
 # Beside the run's files; no rule's output has this name.
 NAME = ".head-lock.json"
-# Methods of HTTP that change nothing.
+# HTTP methods that change nothing.
 READING = ("GET", "HEAD")
 _held: dict[str, Lease] = {}
 _lock = threading.Lock()
@@ -22,15 +22,17 @@ _lock = threading.Lock()
 
 def hold(
     prefix: str,
-    say: Callable[[str], None],
+    warn: Callable[[str], None],
     *,
     seconds: float = SECONDS,
     advice: str = "",
     client_of: Callable[[Config], Client] | None = None,
 ) -> Lease:
-    """The lease of this process on `s3://BUCKET/PREFIX`, taken if need be. Raises HeldError if another head has it.
+    """Return this process's lease on `s3://BUCKET/PREFIX`, and take it first if need be.
 
-    `client_of` makes a client of S3; without it, one of the AWS environment is made.
+    `warn` gets a line for each wait, `seconds` is the length of the lease, and `advice` ends the message that refuses
+    a second head. `client_of` makes a client of S3 from botocore's settings; the default uses the AWS environment.
+    Raise HeldError if another head has the run.
     """
     prefix = prefix.rstrip("/")
     with _lock:
@@ -38,7 +40,7 @@ def hold(
             parts = urlsplit(prefix)
             key = "/".join(filter(None, [parts.path.strip("/"), NAME]))
             client = (client_of or _client)(quick_config())
-            lease = Lease(client, parts.netloc, key, say, seconds, advice)
+            lease = Lease(client, parts.netloc, key, warn, seconds, advice)
             lease.acquire()
             _held[prefix] = lease
             atexit.register(release, prefix)
@@ -46,14 +48,14 @@ def hold(
 
 
 def release(prefix: str) -> None:
-    """Let another head have the run. Called by itself when the process ends."""
+    """Let another head have the run. Runs by itself when the process ends."""
     lease = _held.pop(prefix.rstrip("/"), None)
     if lease is not None:
         lease.release()
 
 
 def release_all(within: float) -> None:
-    """Release what this process holds, in at most so many seconds, whatever its threads are at."""
+    """Release all locks of this process within so many seconds, whatever its threads do."""
 
     def all_of_them() -> None:
         for prefix in list(_held):
@@ -65,20 +67,21 @@ def release_all(within: float) -> None:
 
 
 def quick_config() -> Config:
-    """Settings for calls that renew a lease: each is given up after seconds and made again."""
+    """Return settings for calls that renew a lease: give up each try within seconds, and try again."""
     return Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=5, read_timeout=10)
 
 
 def check_before_writes(client: Client, check: Callable[[], None], event: str) -> None:
-    """Have `check` called before each request of these events of botocore that may change something.
+    """Call `check` before each request of a client that may change something; if `check` raises, send nothing.
 
-    Before it is signed, since AWS refuses a signature that has waited for a quarter of an hour, and before it is sent.
+    `event` names the requests as botocore's events do: "s3", or "batch.SubmitJob". `check` runs before a request is
+    signed, since AWS refuses signatures older than 15 minutes, and again before it is sent.
     """
     for moment in ("before-sign", "before-send"):
-        client.meta.events.register_first(f"{moment}.{event}", partial(_checked, check))
+        client.meta.events.register_first(f"{moment}.{event}", partial(_check_write, check))
 
 
-def _checked(check: Callable[[], None], request: Any, **_: object) -> None:  # noqa: ANN401
+def _check_write(check: Callable[[], None], request: Any, **_: object) -> None:  # noqa: ANN401
     if request.method not in READING:
         check()
 

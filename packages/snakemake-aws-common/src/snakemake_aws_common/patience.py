@@ -1,4 +1,4 @@
-"""Which failures of AWS pass by themselves, and waiting for that."""
+"""Retry calls of AWS that fail for a reason that may pass: an outage, throttling, expired credentials."""
 
 import asyncio
 import math
@@ -24,17 +24,16 @@ from botocore.exceptions import (
 )
 
 T = TypeVar("T")
-# Seconds for which calls are repeated while AWS is out of reach, and while it takes no credentials: someone has to
+# Seconds for which calls are repeated while AWS is out of reach, and while it takes no credentials: a person has to
 # notice, and to log in again.
 UNREACHABLE = 1800
 EXPIRED = 1800
-# Seconds between two tries, between two words about it, and after which one who waits asks whether that is still
-# wanted.
+# Seconds between two tries, between two warnings, and between two looks at whether the wait was cancelled.
 PAUSE = 5.0
-WORD = 60.0
+REMINDER = 60.0
 TICK = 0.2
 OUT_OF_REACH = (ConnectionError, HTTPClientError)
-# What botocore raises when it has none, or renews them and can't.
+# What botocore raises when it has no credentials, or can't renew them.
 NO_CREDENTIALS = (
     CredentialRetrievalError,
     MetadataRetrievalError,
@@ -43,15 +42,15 @@ NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
-# Seconds without a failure after which the next one is the first. One call with all its tries takes less: up to ten of
-# 20 s each, and the pauses between them.
+# Seconds without a failure after which the next failure begins another outage. One call takes less with all its tries:
+# up to ten of 20 s each, and the pauses between them.
 FORGOTTEN = 900
-# Set in the context of a thread when nobody waits for it any more.
+# Set for a thread that nobody waits for any more.
 _CANCELLED: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
 
 
 def lacks_credentials(error: Exception) -> bool:
-    """Whether a call failed for want of credentials that are in force."""
+    """Return whether a call failed because there are no credentials, or they have expired."""
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         return code.startswith("ExpiredToken") or code == "TokenRefreshRequired"
@@ -59,7 +58,7 @@ def lacks_credentials(error: Exception) -> bool:
 
 
 def retry_seconds(error: Exception) -> float:
-    """Seconds for which a call that failed so is worth to be repeated; 0 if AWS has refused it."""
+    """Return the seconds for which to repeat a call that failed so; 0 if AWS has refused it."""
     if lacks_credentials(error):
         return EXPIRED
     if not isinstance(error, ClientError):
@@ -67,7 +66,7 @@ def retry_seconds(error: Exception) -> float:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     passes = status == 429 or status >= 500 or "Throttl" in code or "TooManyRequests" in code
-    # S3 calls a request whose body came too slowly by this name, with status 400; its HEAD has no code but the status.
+    # RequestTimeout, with status 400: the body came too slowly. An answer to HEAD has no code but the status.
     return UNREACHABLE if passes or code in ("RequestTimeout", "SlowDown", "500", "503") else 0
 
 
@@ -80,7 +79,7 @@ class Outage:
         self._lock = threading.Lock()
 
     def record_failure(self) -> float:
-        """Return how many seconds ago the outage began: with this failure, if none came before it for long."""
+        """Return how many seconds ago the outage began: now, if the last failure is long ago."""
         with self._lock:
             now = time.monotonic()
             if now - self._latest > FORGOTTEN:
@@ -95,23 +94,23 @@ class Outage:
 
 
 class Patience:
-    """Repeats calls that fail for a reason that may pass. Safe to use from several threads, which share one limit."""
+    """Return a call's result, retrying through outages. All callers, also in other threads, share one time limit."""
 
     def __init__(self, warn: Callable[[str], None], service: str = "S3", longest: float = math.inf) -> None:
-        """`warn` is told of trouble once a minute; `longest` bounds what `patience` allows, in seconds."""
+        """`warn` gets a line a minute during an outage; `longest` bounds the seconds that `retry_seconds` allows."""
         self._warn = warn
         self._service = service
         self._longest = longest
         self._trouble = Outage()
-        self._next_word = -math.inf
+        self._next_reminder = -math.inf
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Repeat nothing more, in whatever thread."""
+        """Repeat nothing more, in any thread."""
         self._closed.set()
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """Return the call's result. Raises what it raised last, when that is a refusal or has lasted too long."""
+        """Return the call's result. Raise its last error if that is a refusal, or if the outage has lasted too long."""
         while True:
             try:
                 result = call()
@@ -120,42 +119,39 @@ class Patience:
                 if not allowed or self._closed.is_set() or self._trouble.record_failure() >= allowed:
                     raise
                 self._note(error, allowed)
-                if self._wait():
+                if sleep_unless_cancelled(PAUSE, self._closed):
                     raise
             else:
                 self._trouble.record_success()
                 return result
 
-    def _wait(self) -> bool:
-        """Wait until the next try; whether none is wanted any more."""
-        return sleep_unless_cancelled(PAUSE, self._closed)
-
     def _note(self, error: Exception, allowed: float) -> None:
         now = time.monotonic()
-        if now < self._next_word:
+        if now < self._next_reminder:
             return
-        self._next_word = now + WORD
-        todo = "Log in again, or renew the credentials of this machine: they are used as soon as they are there. " * (
-            lacks_credentials(error)
+        self._next_reminder = now + REMINDER
+        todo = "Log in again, or renew the credentials of this machine: they are used as soon as they are there. "
+        self._warn(
+            f"{self._service} can't be used just now ({error}). {todo if lacks_credentials(error) else ''}"
+            f"The call is repeated for {allowed / 60:.0f} min."
         )
-        self._warn(f"{self._service} can't be used just now ({error}). {todo}It is tried for {allowed / 60:.0f} min.")
 
 
-def sleep_unless_cancelled(seconds: float, called_off: threading.Event) -> bool:
-    """Wait, unless that is called off, or what waits is cancelled; whether it was."""
+def sleep_unless_cancelled(seconds: float, cancel: threading.Event) -> bool:
+    """Sleep until the time is up, `cancel` is set or the caller's `in_thread` is cancelled; return whether it was."""
     until = time.monotonic() + seconds
     cancelled = _CANCELLED.get()
     with interruptible():
-        while not (called_off.is_set() or (cancelled is not None and cancelled.is_set())):
+        while not (cancel.is_set() or (cancelled is not None and cancelled.is_set())):
             left = until - time.monotonic()
             if left <= 0:
                 return False
-            called_off.wait(min(left, TICK))
+            cancel.wait(min(left, TICK))
     return True
 
 
 async def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a thread of its own. When this is cancelled, as by Ctrl-C, nothing in there rests any more."""
+    """Run a coroutine in a thread of its own. When this is cancelled, as by Ctrl-C, all waiting in the thread ends."""
     cancelled = threading.Event()
     before = _CANCELLED.set(cancelled)
     try:
@@ -169,9 +165,9 @@ async def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C ends what waits in here at once.
+    """Let Ctrl-C end the wait in this block at once.
 
-    Within asyncio's runner the first Ctrl-C only cancels a task, which takes effect when the waiting is over.
+    In asyncio's runner the first Ctrl-C only cancels a task, which would take effect after the wait.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

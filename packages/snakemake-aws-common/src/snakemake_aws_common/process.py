@@ -1,4 +1,4 @@
-"""Which process works where, and whether one that worked on this machine is provably dead."""
+"""Names of processes in a lock, and whether such a process is provably dead."""
 
 import getpass
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def user() -> str:
-    """user@host; a number stands for a user without a name."""
+    """Return user@host. A number stands for a user without a name."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError, ImportError):
@@ -18,7 +18,7 @@ def user() -> str:
 
 
 def place() -> str:
-    """Where numbers of processes mean something: this start of this machine, and in it this container."""
+    """Return what process numbers are unique in: one boot of one machine, and in it one container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -28,23 +28,26 @@ def place() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process started, as a word that differs for a later process of the same number; empty if not known."""
+    """Return when a process started, as Linux counts it, or "" if that is not known.
+
+    A later process of the same number has another start.
+    """
     fields = _status(pid)
     return fields[19] if len(fields) > 19 else ""
 
 
 def _status(pid: int) -> list[str]:
-    """What Linux says of a process, from its state on. Source: proc_pid_stat(5), fields 3 to 52."""
+    """Return fields 3 to 52 of /proc/PID/stat, from the state on. Source: proc_pid_stat(5)."""
     try:
-        # The name before them may hold spaces and brackets.
+        # The name in field 2 may hold spaces and brackets.
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
 
 
-def is_dead(where: str, pid: int, since: str) -> bool:
-    """Whether the process of that number and start in a place has ended; False if that can't be known from here."""
-    if not where or where != place() or pid <= 0:
+def is_dead(process_place: str, pid: int, start: str) -> bool:
+    """Return whether the process of that number and start in a place has ended; False if nobody can know from here."""
+    if not process_place or process_place != place() or pid <= 0:
         return False
     try:
         os.kill(pid, 0)
@@ -52,8 +55,8 @@ def is_dead(where: str, pid: int, since: str) -> bool:
         return True
     except OSError:
         return False
-    # Of a process that has ended, a number stays until its parent has looked.
+    # A process that has ended keeps its number until its parent has waited for it.
     if _status(pid)[:1] in (["Z"], ["X"]):
         return True
     now = started(pid)
-    return bool(since and now and now != since)
+    return bool(start and now and now != start)
