@@ -165,9 +165,10 @@ def header_and_records(vcf: Path) -> tuple[list[str], list[str]]:
 )
 def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
-    import accuracy
+    from truthset.folder import find_truth
+    from truthset.scores import score_sample
 
-    truth, folder = accuracy.find_truth(Path(TRUTH_DATA) / "giab_na12878"), lab.folder / "giab"
+    truth, folder = find_truth(Path(TRUTH_DATA) / "giab_na12878"), lab.folder / "giab"
     command = [sys.executable, "-B", str(ROOT / "benchmarks" / "accuracy.py"), str(Path(TRUTH_DATA) / "giab_na12878")]
     scores = folder / "scores.json"
     command += ["--workdir", str(folder), "--cores", "2", "--json", str(scores)]
@@ -182,7 +183,7 @@ def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None
     here, there = header_and_records(folder / name), header_and_records(calls)
     assert there == here
     assert len(here[1]) > 200
-    found = [score.as_dict() for score in accuracy.score_sample(truth, "NA12878", calls, truth.reference)]
+    found = [score.as_dict() for score in score_sample(truth, "NA12878", calls, truth.reference)]
     assert found == json.loads(scores.read_text())
     counted = {(score["bed"], score["type"]): (score["tp"], score["fp"], score["fn"]) for score in found}
     assert counted["confident_strict10k", "SNP"] == (45, 0, 0)

@@ -1,7 +1,6 @@
 import gzip
 import json
 import subprocess
-from argparse import Namespace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -10,13 +9,19 @@ import pytest
 import yaml
 
 import accuracy
+from truthset.alleles import Allele, copies_of, read_alleles, read_bed
+from truthset.compare import Counts, apply_alleles, clusters, compare
+from truthset.folder import find_lanes, find_truth
+from truthset.reads import Rewriting, fastq_records, prepare_lanes
+from truthset.tools import AccuracyError
+from truthset.workflow import choose_ploidy, set_key
 
 SEQUENCE = "".join(Random(11).choices("ACGT", k=2000))
 GENOME = {"c": SEQUENCE}
 READ = 50
 
 
-def snp(pos: int, shift: int = 1) -> accuracy.Allele:
+def snp(pos: int, shift: int = 1) -> Allele:
     ref = SEQUENCE[pos - 1]
     return ("c", pos, ref, "ACGT"[("ACGT".index(ref) + shift) % 4])
 
@@ -43,11 +48,7 @@ def write_pair(folder: Path, stem: str, count: int, first: int = 0) -> None:
 
 
 def names(path: Path) -> list[bytes]:
-    return [record[0].split()[0] for record in accuracy.fastq_records(path)]
-
-
-def options(**changes: Any) -> Namespace:
-    return Namespace(**{"lanes": "separate", "depth": None, "compression": "keep", "seed": 1, **changes})
+    return [record[0].split()[0] for record in fastq_records(path)]
 
 
 @pytest.fixture
@@ -69,25 +70,25 @@ def truth_folder(tmp_path: Path) -> Path:
 
 
 def test_counts_and_ratios() -> None:
-    counts = accuracy.Counts(tp=8, fp=2, fn=0, wrong_genotype=4)
+    counts = Counts(tp=8, fp=2, fn=0, wrong_genotype=4)
     assert (counts.precision, counts.recall) == (0.8, 1.0)
     assert counts.f1 == pytest.approx(16 / 18)
     strict = counts.with_genotypes()
     assert (strict.tp, strict.fp, strict.fn) == (4, 6, 4)
-    assert accuracy.Counts().f1 is None
+    assert Counts().f1 is None
 
 
 def test_compare_tells_matches_wrong_genotypes_missed_and_extra_ones_apart() -> None:
     truth = {snp(100): 1, snp(300): 2, snp(500): 1, ("c", 700, SEQUENCE[699:702], SEQUENCE[699]): 2}
     calls = {snp(100): 1, snp(300): 1, snp(900): 1, ("c", 700, SEQUENCE[699:702], SEQUENCE[699]): 2}
-    scores = accuracy.compare(truth, calls, GENOME)
-    assert scores["SNP"] == accuracy.Counts(tp=2, fp=1, fn=1, wrong_genotype=1)
-    assert scores["indel"] == accuracy.Counts(tp=1)
+    scores = compare(truth, calls, GENOME)
+    assert scores["SNP"] == Counts(tp=2, fp=1, fn=1, wrong_genotype=1)
+    assert scores["indel"] == Counts(tp=1)
 
 
 def test_another_allele_at_the_same_place_is_missed_and_extra() -> None:
-    scores = accuracy.compare({snp(100): 1}, {snp(100, 2): 1}, GENOME)
-    assert scores["SNP"] == accuracy.Counts(fp=1, fn=1)
+    scores = compare({snp(100): 1}, {snp(100, 2): 1}, GENOME)
+    assert scores["SNP"] == Counts(fp=1, fn=1)
 
 
 @pytest.mark.parametrize(("copies", "wrong"), [(2, 0), (1, 1)])
@@ -96,40 +97,40 @@ def test_alleles_that_spell_the_same_haplotype_match(copies: int, wrong: int) ->
     # TAC -> T and the base after it G -> C, or the deletion of ACG and an inserted C
     truth = {("c", 4, "TAC", "T"): 2, ("c", 7, "G", "C"): 2}
     calls = {("c", 4, "T", "TC"): copies, ("c", 5, "ACGT", "T"): copies}
-    scores = accuracy.compare(truth, calls, genome)
-    assert scores["indel"] == accuracy.Counts(tp=1, wrong_genotype=wrong)
-    assert scores["SNP"] == accuracy.Counts(tp=1, wrong_genotype=wrong)
+    scores = compare(truth, calls, genome)
+    assert scores["indel"] == Counts(tp=1, wrong_genotype=wrong)
+    assert scores["SNP"] == Counts(tp=1, wrong_genotype=wrong)
 
 
 def test_neighbours_with_another_haplotype_do_not_match() -> None:
     genome = {"c": "GGTTACGTCCAATT"}
     truth = {("c", 4, "TAC", "T"): 2, ("c", 7, "G", "C"): 2}
     calls = {("c", 4, "T", "TA"): 2, ("c", 5, "ACGT", "T"): 2}
-    scores = accuracy.compare(truth, calls, genome)
-    assert scores["indel"] == accuracy.Counts(fp=2, fn=1)
-    assert scores["SNP"] == accuracy.Counts(fn=1)
+    scores = compare(truth, calls, genome)
+    assert scores["indel"] == Counts(fp=2, fn=1)
+    assert scores["SNP"] == Counts(fn=1)
 
 
 def test_clusters_break_at_gaps_and_contigs() -> None:
     alleles = [("c", 100, "A", "C"), ("c", 150, "A", "C"), ("c", 201, "A", "C"), ("d", 210, "A", "C")]
-    assert [len(group) for group in accuracy.clusters(alleles)] == [2, 1, 1]
+    assert [len(group) for group in clusters(alleles)] == [2, 1, 1]
 
 
 def test_overlapping_alleles_make_no_haplotype() -> None:
-    assert accuracy.apply_alleles("ACGTACGT", [("c", 2, "CGT", "C"), ("c", 3, "G", "A")], 0, 8) is None
-    assert accuracy.apply_alleles("ACGTACGT", [("c", 2, "CGT", "C"), ("c", 6, "C", "CC")], 0, 8) == "ACACCGT"
+    assert apply_alleles("ACGTACGT", [("c", 2, "CGT", "C"), ("c", 3, "G", "A")], 0, 8) is None
+    assert apply_alleles("ACGTACGT", [("c", 2, "CGT", "C"), ("c", 6, "C", "CC")], 0, 8) == "ACACCGT"
 
 
 def test_bed_edges(tmp_path: Path) -> None:
     bed = tmp_path / "x.bed"
     bed.write_text("# comment\ntrack name=x\nc\t500\t600\nc\t10\t20\textra\nc\t15\t30\n\n")
-    regions = accuracy.read_bed(bed)
+    regions = read_bed(bed)
     inside = [pos for pos in range(1, 700) if regions.hold(("c", pos, "A", "C"))]
     assert inside == [*range(11, 31), *range(501, 601)]
     assert not regions.hold(("d", 15, "A", "C"))
     bed.write_text("c\tten\t20\n")
-    with pytest.raises(accuracy.AccuracyError, match="line 1"):
-        accuracy.read_bed(bed)
+    with pytest.raises(AccuracyError, match="line 1"):
+        read_bed(bed)
 
 
 def test_alleles_are_split_aligned_atomized_and_filtered(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_alleles_are_split_aligned_atomized_and_filtered(tmp_path: Path) -> None
     ]
     vcf = tmp_path / "x.vcf.gz"
     write_vcf(vcf, ["A", "B"], rows)
-    passing = accuracy.read_alleles(vcf, reference, "A", passing=True)
+    passing = read_alleles(vcf, reference, "A", passing=True)
     assert passing == {
         ("c", 2, "G", "A"): 1,
         ("c", 2, "G", "C"): 1,
@@ -155,14 +156,14 @@ def test_alleles_are_split_aligned_atomized_and_filtered(tmp_path: Path) -> None
         ("c", 20, "G", "T"): 1,
         ("c", 22, "T", "A"): 1,
     }
-    assert accuracy.read_alleles(vcf, reference, "B", passing=False) == {("c", 1, "G", "A"): 2, ("c", 4, "CA", "C"): 1}
-    with pytest.raises(accuracy.AccuracyError, match="no sample C"):
-        accuracy.read_alleles(vcf, reference, "C", passing=True)
+    assert read_alleles(vcf, reference, "B", passing=False) == {("c", 1, "G", "A"): 2, ("c", 4, "CA", "C"): 1}
+    with pytest.raises(AccuracyError, match="no sample C"):
+        read_alleles(vcf, reference, "C", passing=True)
 
 
 @pytest.mark.parametrize(("genotype", "copies"), [("1", 2), ("0", 0), (".", 0), ("0/1", 1), ("1|1", 2), ("./1", 1)])
 def test_copies_of(genotype: str, copies: int) -> None:
-    assert accuracy.copies_of(genotype) == copies
+    assert copies_of(genotype) == copies
 
 
 # --- truth folder and reads ------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def test_copies_of(genotype: str, copies: int) -> None:
 def test_lanes_of_both_layouts(truth_folder: Path) -> None:
     write_pair(truth_folder, "T", 5)
     (truth_folder / "U_R1.fq").write_text("")
-    lanes = {(lane.sample, lane.unit): len(lane.files) for lane in accuracy.find_lanes(truth_folder)}
+    lanes = {(lane.sample, lane.unit): len(lane.files) for lane in find_lanes(truth_folder)}
     assert lanes == {("S", "FC1_L1"): 2, ("S", "FC1_L2"): 2, ("T", "L1"): 2, ("U", "L1"): 1}
 
 
@@ -187,28 +188,28 @@ def test_an_incomplete_truth_folder_is_one_clear_line(
 
 
 def test_untouched_reads_are_used_where_they_are(truth_folder: Path, tmp_path: Path) -> None:
-    truth = accuracy.find_truth(truth_folder)
-    assert accuracy.prepare_lanes(truth, tmp_path / "reads", options()) == list(truth.lanes)
+    truth = find_truth(truth_folder)
+    assert prepare_lanes(truth, tmp_path / "reads", Rewriting()) == list(truth.lanes)
     assert not (tmp_path / "reads").exists()
 
 
 def test_thinning_keeps_mates_together_and_does_not_depend_on_lanes(truth_folder: Path, tmp_path: Path) -> None:
-    truth = accuracy.find_truth(truth_folder)
-    separate = accuracy.prepare_lanes(truth, tmp_path / "a", options(depth=10.0))
-    merged = accuracy.prepare_lanes(truth, tmp_path / "b", options(depth=10.0, lanes="merged", compression="none"))
+    truth = find_truth(truth_folder)
+    separate = prepare_lanes(truth, tmp_path / "a", Rewriting(depth=10.0))
+    merged = prepare_lanes(truth, tmp_path / "b", Rewriting(depth=10.0, merged=True, compression="none"))
     assert [lane.unit for lane in separate] == ["FC1_L1", "FC1_L2"]
     assert len(merged) == 1 and merged[0].files[0].suffix == ".fastq"
     kept = [name for lane in separate for name in names(lane.files[0])]
     assert kept == [name for lane in separate for name in names(lane.files[1])]
     assert kept == names(merged[0].files[0]) == names(merged[0].files[1])
     assert len(kept) * 2 * READ / len(SEQUENCE) == pytest.approx(10, rel=0.15)
-    other = accuracy.prepare_lanes(truth, tmp_path / "c", options(depth=10.0, lanes="merged", seed=2))
+    other = prepare_lanes(truth, tmp_path / "c", Rewriting(depth=10.0, merged=True, seed=2))
     assert names(other[0].files[0]) != kept
 
 
 def test_a_depth_above_what_is_there_keeps_everything(truth_folder: Path, tmp_path: Path) -> None:
-    truth = accuracy.find_truth(truth_folder)
-    lanes = accuracy.prepare_lanes(truth, tmp_path / "a", options(depth=500.0, compression="bzip2"))
+    truth = find_truth(truth_folder)
+    lanes = prepare_lanes(truth, tmp_path / "a", Rewriting(depth=500.0, compression="bzip2"))
     assert [len(names(path)) for lane in lanes for path in lane.files] == [400] * 4
     assert {path.suffix for lane in lanes for path in lane.files} == {".bz2"}
 
@@ -217,40 +218,40 @@ def test_mates_out_of_step_are_an_error(truth_folder: Path, tmp_path: Path) -> N
     path = truth_folder / "lanes/S_FC1_L1_R2.fastq.gz"
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join(lines[:-4])))
-    truth = accuracy.find_truth(truth_folder)
-    with pytest.raises(accuracy.AccuracyError, match="same number of reads"):
-        accuracy.prepare_lanes(truth, tmp_path / "a", options(lanes="merged"))
+    truth = find_truth(truth_folder)
+    with pytest.raises(AccuracyError, match="same number of reads"):
+        prepare_lanes(truth, tmp_path / "a", Rewriting(merged=True))
     path.write_bytes(gzip.compress(b"".join(lines[:-2])))
-    with pytest.raises(accuracy.AccuracyError, match="ends within a record"):
-        accuracy.prepare_lanes(truth, tmp_path / "a", options(lanes="merged"))
+    with pytest.raises(AccuracyError, match="ends within a record"):
+        prepare_lanes(truth, tmp_path / "a", Rewriting(merged=True))
 
 
 # --- workflow --------------------------------------------------------------------------------------
 
 
 def test_ploidy(truth_folder: Path) -> None:
-    truth = accuracy.find_truth(truth_folder)
-    assert accuracy.choose_ploidy(None, truth)[0] == 2
-    assert accuracy.choose_ploidy(1, truth) == (1, "as asked")
+    truth = find_truth(truth_folder)
+    assert choose_ploidy(None, truth)[0] == 2
+    assert choose_ploidy(1, truth) == (1, "as asked")
     a = snp(100)
     write_vcf(truth_folder / "truth.vcf.gz", ["S"], [(a[1], a[2], a[3], "PASS", "1")])
-    assert accuracy.choose_ploidy(None, truth) == (1, "the truth's genotypes are haploid")
+    assert choose_ploidy(None, truth) == (1, "the truth's genotypes are haploid")
     write_vcf(truth_folder / "truth.vcf.gz", ["S"], [(a[1], a[2], a[3], "PASS", "1/1")])
-    assert accuracy.choose_ploidy(None, truth)[0] == 2
+    assert choose_ploidy(None, truth)[0] == 2
     (truth_folder / "ref.fa").write_text(f">chrM x\n{SEQUENCE}\n")
-    assert accuracy.choose_ploidy(None, truth) == (1, "the reference is mitochondrial")
+    assert choose_ploidy(None, truth) == (1, "the reference is mitochondrial")
 
 
 def test_set_changes_nested_keys_and_keeps_their_types() -> None:
     config: dict[str, Any] = {"reads": {"shards": 1}, "samples": "x"}
     for assignment in ("reads.shards=5", "alignment.mark_duplicates=false", "filters.Low=QUAL < 20 = x"):
-        accuracy.set_key(config, assignment)
+        set_key(config, assignment)
     assert config["reads"]["shards"] == 5
     assert config["alignment"]["mark_duplicates"] is False
     assert config["filters"] == {"Low": "QUAL < 20 = x"}
     for wrong in ("reads.shards", "=5", "samples.deep=1", "reads.shards=[1"):
-        with pytest.raises(accuracy.AccuracyError, match="--set"):
-            accuracy.set_key(config, wrong)
+        with pytest.raises(AccuracyError, match="--set"):
+            set_key(config, wrong)
 
 
 def test_the_whole_benchmark(
