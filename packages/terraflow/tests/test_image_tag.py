@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from shared import ROOT
 from terraflow import image
 from terraflow.image import CONTENT, PACKAGES, ImageError, build, content_tag
 
@@ -79,10 +78,6 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
     return fake
 
 
-def test_tag_of_this_checkout_is_twelve_hex_digits() -> None:
-    assert re.fullmatch("[0-9a-f]{12}", content_tag(ROOT))
-
-
 def test_tag_is_the_same_in_another_place_at_another_time(checkout: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     for path in sorted((path for path in checkout.rglob("*") if path.is_file()), reverse=True):
@@ -130,14 +125,6 @@ def test_tag_leaves_out_bytecode_and_what_the_images_do_not_hold(checkout: Path)
     cache.mkdir()
     (cache / "cli.cpython-313.pyc").write_bytes(b"\0")
     assert content_tag(checkout) == before
-
-
-def test_docker_is_sent_exactly_what_the_tag_is_made_from() -> None:
-    lines = (ROOT / ".dockerignore").read_text().splitlines()
-    sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    assert lines[1] == "*"
-    # Docker reads these two itself.
-    assert sent == set(CONTENT) - {".dockerignore", "envs/Dockerfile"}
 
 
 @pytest.mark.parametrize("name", CONTENT)

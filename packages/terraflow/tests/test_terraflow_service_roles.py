@@ -1,12 +1,10 @@
 """AWS's own roles for Batch and ECS: made where they are missing, left alone where they stand."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.iam.models import SERVICE_NAME_CONVERSION
 
 from terraflow import service_roles
@@ -15,18 +13,13 @@ BOTH = ["AWSServiceRoleForBatch", "AWSServiceRoleForECS"]
 
 
 @pytest.fixture
-def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def iam(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An account without roles, and with AWS's names for them."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "tests")
-    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
     for service, name in {"batch": "Batch", "ecs": "ECS"}.items():
         monkeypatch.setitem(SERVICE_NAME_CONVERSION, service, name)
-    with mock_aws():
-        client = boto3.client("iam")
-        monkeypatch.setattr(service_roles.boto3, "client", lambda _: client)
-        yield client
+    client = boto3.client("iam")
+    monkeypatch.setattr(service_roles.boto3, "client", lambda _: client)
+    return client
 
 
 def roles(iam: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import boto3
 from rich.console import Console
 from rich.markup import escape
 
-from terraflow import checks, image, jobs, profile, registry, service_roles, stack
+from terraflow import checkout, checks, image, jobs, profile, registry, service_roles, stack
 from terraflow.approval import confirm
 from terraflow.errors import UserError
 from terraflow.terraform import Terraform
@@ -60,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
     A definition must never name an image that is not there while jobs may start. So where a repository exists, images
     go there before the definitions change; in a new account Terraform has to make the repository first.
     """
-    terraform = Terraform(stack.ROOT / "terraform")
-    snakemake = stack.ROOT / "profiles" / profile.NAME
+    terraform = Terraform(checkout.root() / "terraform")
+    snakemake = checkout.root() / "profiles" / profile.NAME
     say("Checking credentials, region, Terraform, Docker and quotas")
     ready = checks.check(terraform, snakemake / "config.yaml")
     say(f"Account {ready.account}, region {ready.region}")
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
         if repository:
             push_images(repository, tag, ready.region)
         else:
-            image.build(stack.ROOT, tag)
+            image.build(checkout.root(), tag)
         if changes:
             _apply(terraform, tag, plan)
     outputs = terraform.outputs()
@@ -114,7 +114,7 @@ Next:
 def image_tag(architecture: str) -> str:
     """Tag of the checkout's images: their content, and what processor they are for unless it is the usual one."""
     suffix = "" if architecture == "X86_64" else f"-{architecture.lower()}"
-    return image.content_tag(stack.ROOT) + suffix
+    return image.content_tag(checkout.root()) + suffix
 
 
 def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None:
@@ -186,7 +186,7 @@ def push_images(repository_url: str, tag: str, region: str) -> None:
     if not missing:
         say(f"Images {', '.join(targets)} are there already")
         return
-    local = image.build(stack.ROOT, tag)
+    local = image.build(checkout.root(), tag)
     for name in missing:
         say(f"Pushing {repository_url}:{name}")
         registry.push(local[targets[name]], repository_url, name, authorisation)

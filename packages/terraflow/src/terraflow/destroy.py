@@ -4,7 +4,7 @@ import argparse
 
 import boto3
 
-from terraflow import checks, emptying, jobs, profile, registry, stack
+from terraflow import checkout, checks, emptying, jobs, profile, registry, stack
 from terraflow.approval import confirm
 from terraflow.deploy import say
 from terraflow.errors import UserError
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     Terraform's own force_destroy stays off: a run that is interrupted leaves no bucket that can be deleted by mistake.
     What there is to check is read from Terraform's state, so that a second call after a failed one checks as much.
     """
-    terraform = Terraform(stack.ROOT / "terraform")
+    terraform = Terraform(checkout.root() / "terraform")
     problem = terraform.problem()
     if problem:
         raise UserError(problem)
@@ -87,4 +87,4 @@ def _refuse_data(there: Standing, named: str | None) -> None:
 
 def _forget() -> None:
     stack.path().unlink(missing_ok=True)
-    profile.remove(stack.ROOT / "profiles" / profile.NAME)
+    profile.remove(checkout.root() / "profiles" / profile.NAME)

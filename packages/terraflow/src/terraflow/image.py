@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from terraflow import checkout
 from terraflow.errors import UserError
 
 TARGETS = ("worker", "report")
@@ -90,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """`terraflow image`: builds both and prints their names."""
-    root = Path(__file__).resolve().parents[4]
+    root = checkout.root()
     print(*build(root, content_tag(root), platform=options.platform).values(), sep="\n")
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
+from terraflow import checkout
 from terraflow.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -40,7 +41,7 @@ class Stack:
 
 def path() -> Path:
     """Where the deployed stack's outputs are kept; TERRAFLOW_STACK names another place."""
-    return Path(os.environ.get(ELSEWHERE) or ROOT / ".terraflow" / "stack.json")
+    return Path(os.environ.get(ELSEWHERE) or checkout.root() / ".terraflow" / "stack.json")
 
 
 def deployed() -> Stack:

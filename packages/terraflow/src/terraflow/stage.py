@@ -16,7 +16,7 @@ from botocore.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from terraflow import profile, readers, stack, staging
+from terraflow import checkout, profile, readers, stack, staging
 from terraflow.errors import UserError
 from terraflow.staging import Item, Plan
 from terraflow.upload import REQUESTS, State, Uploads
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Checks as the workflow does, compares, sends, writes sheet and configuration."""
     deployed = stack.deployed()
+    project = checkout.root()
     start = Path.cwd()
     directory = _working_directory(options.sheet, options.configfile, options.directory)
     if not directory.is_dir():
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         out_config = _stage(deployed, replace=options.replace, **given)
     finally:
         os.chdir(start)
-    _say_next(directory, Path(os.path.relpath(directory / out_config)))
+    _say_next(project, directory, Path(os.path.relpath(directory / out_config)))
     return 0
 
 
@@ -150,15 +151,15 @@ def _working_directory(sheet: str, configfile: Path | None, directory: Path | No
     return beside if missing_here and not missing_beside else here
 
 
-def _say_next(directory: Path, config: Path) -> None:
+def _say_next(project: Path, directory: Path, config: Path) -> None:
     """The commands that run the workflow from this folder, whatever is on PATH."""
     beside = Path(sys.executable).with_name("snakemake")
     found = shutil.which("snakemake")
     program = "snakemake" if found and Path(found) == beside else _shown(beside)
     here = Path(profile.NAME, "config.yaml").exists() or profile.link().exists()
-    words = [program, "--profile", profile.NAME if here else _shown(stack.ROOT / "profiles" / profile.NAME)]
+    words = [program, "--profile", profile.NAME if here else _shown(project / "profiles" / profile.NAME)]
     if not Path("workflow", "Snakefile").exists():
-        words += ["--snakefile", _shown(stack.ROOT / "workflow" / "Snakefile")]
+        words += ["--snakefile", _shown(project / "workflow" / "Snakefile")]
     if directory.resolve() != Path.cwd():
         words += ["--directory", str(directory)]
     command = shlex.join([*words, "--configfile", str(config)])
