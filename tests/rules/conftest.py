@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import Copy, Project, tiny_project
+from project import Copy, Project, tiny_project
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from project import Project
+from readers import alignments
 from test_rule_fastqc import fastqc_data
-from tiny import GENOME, PLAIN, Project, alignments, fasta, fragments
+from tiny import GENOME, PLAIN, fasta, fragments
 
 import decompress
 import fastq

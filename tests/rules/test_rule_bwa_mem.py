@@ -4,22 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from tiny import (
-    COMPRESSIONS,
-    NASTY,
-    PLAIN,
-    SAMPLES,
-    Copy,
-    Project,
-    Record,
-    alignments,
-    dying,
-    fragments,
-    header,
-    singles,
-    text_of,
-    units_of,
-)
+from compressions import COMPRESSIONS
+from project import Copy, Project, dying, units_of
+from readers import Record, alignments, header
+from tiny import NASTY, PLAIN, SAMPLES, fragments, singles, text_of
 
 GENOME_FA = "results/reference/genome.fa"
 UNITS = [(sample, unit) for sample in SAMPLES for unit in units_of(sample)]

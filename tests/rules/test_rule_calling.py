@@ -7,22 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import (
-    LENGTHS,
-    NASTY,
-    NO_DISK_IN_COMMON,
-    PLAIN,
-    PLANTED,
-    SAMPLES,
-    Copy,
-    Project,
-    Site,
-    calls,
-    dying,
-    genotypes,
-    output_of,
-    planted_genotypes,
-)
+from project import NO_DISK_IN_COMMON, Copy, Project, dying
+from readers import calls, genotypes
+from tiny import LENGTHS, NASTY, PLAIN, PLANTED, SAMPLES, Site, planted_genotypes
+
+from shared import output_of
 
 VCF = "results/variants/all.vcf.gz"
 NEEDS = ("reference", "alignments")

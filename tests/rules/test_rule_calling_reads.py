@@ -5,27 +5,23 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from project import NO_DISK_IN_COMMON, Project
+from readers import alignments, calls, genotypes, read_json, table
 from tiny import (
     GENOME,
-    NO_DISK_IN_COMMON,
     PLAIN,
     Fragment,
-    Project,
     Read,
     Site,
-    alignments,
-    calls,
     fasta,
     fragments,
-    genotypes,
-    output_of,
     pair,
     planted_genotypes,
-    read_json,
     reverse_complement,
-    table,
     text_of,
 )
+
+from shared import output_of
 
 VCF = "results/variants/all.vcf.gz"
 TABLE = "results/qc/calling_reads.tsv"

@@ -5,22 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny import (
-    CDS,
-    GENOME,
-    LENGTHS,
-    NASTY,
-    PLAIN,
-    Copy,
-    Project,
-    Site,
-    calls,
-    dying,
-    fasta,
-    gff,
-    output_of,
-    table,
-)
+from project import Copy, Project, dying
+from readers import calls, table
+from tiny import CDS, GENOME, LENGTHS, NASTY, PLAIN, Site, fasta, gff
+
+from shared import output_of
 
 VCF = "results/variants/all.vcf.gz"
 TABLE = "results/variants/all.consequences.tsv"

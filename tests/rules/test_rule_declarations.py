@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import ROOT, Project
+from project import Project
 
 from places import OUTPUTS
+from shared import ROOT
 
 WORKFLOW = ROOT / "workflow"
 GROWING = ("mem_mb", "disk_mb", "runtime")

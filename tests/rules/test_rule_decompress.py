@@ -3,21 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tiny import (
-    COMPRESSIONS,
-    PLAIN,
-    Fragment,
-    Outcome,
-    Project,
-    Read,
-    fasta,
-    fragments,
-    piped,
-    read_json,
-    records_of,
-    text_of,
-    units_of,
-)
+from compressions import COMPRESSIONS, piped
+from project import Project, units_of
+from readers import read_json, records_of
+from tiny import PLAIN, Fragment, Read, fasta, fragments, text_of
+
+from shared import Outcome
 
 PAIRS = fragments(PLAIN)[:301]
 R1, R2 = (text_of(reads) for reads in zip(*PAIRS, strict=True))

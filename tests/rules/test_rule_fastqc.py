@@ -4,7 +4,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny import COMPRESSIONS, PLAIN, Outcome, Project, fasta, fragments, text_of
+from compressions import COMPRESSIONS
+from project import Project
+from tiny import PLAIN, fasta, fragments, text_of
+
+from shared import Outcome
 
 PAIRS = fragments(PLAIN)[:150]
 R1, R2 = (text_of(reads) for reads in zip(*PAIRS, strict=True))

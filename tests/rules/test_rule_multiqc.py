@@ -6,7 +6,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tiny import PLAIN, Copy, Project
+from project import Copy, Project
+from tiny import PLAIN
 
 # Samples and the units of each, paired ones without and single ones with a `single` before them. The names look like
 # mates, endings, other lanes, files of other tools, numbers, or parts of each other.

@@ -12,21 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 import snakemake
-from tiny import (
-    LENGTHS,
-    NASTY,
-    PLAIN,
-    SAMPLES,
-    Copy,
-    Project,
-    Record,
-    alignments,
-    dying,
-    header,
-    planted_genotypes,
-    table,
-    units_of,
-)
+from project import Copy, Project, dying, units_of
+from readers import Record, alignments, header, table
+from tiny import LENGTHS, NASTY, PLAIN, SAMPLES, planted_genotypes
 
 from shared import ROOT
 

@@ -13,18 +13,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tiny import (
-    COMPRESSIONS,
-    GENOME,
-    LENGTHS,
-    NO_DISK_IN_COMMON,
-    Copy,
-    Project,
-    fasta,
-    fragments,
-    output_of,
-    text_of,
-)
+from compressions import COMPRESSIONS
+from project import NO_DISK_IN_COMMON, Copy, Project
+from tiny import GENOME, LENGTHS, fasta, fragments, text_of
+
+from shared import output_of
 
 GENOME_FA = "results/reference/genome.fa"
 INDEX = [f"{GENOME_FA}{ending}" for ending in (".amb", ".ann", ".bwt", ".pac", ".sa")]

@@ -6,21 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from tiny import (
-    GENOME,
-    LENGTHS,
-    NASTY,
-    NO_DISK_IN_COMMON,
-    SAMPLES,
-    Copy,
-    Project,
-    alignments,
-    dying,
-    header,
-    output_of,
-    read_json,
-    units_of,
-)
+from project import NO_DISK_IN_COMMON, Copy, Project, dying, units_of
+from readers import alignments, header, read_json
+from tiny import GENOME, LENGTHS, NASTY, SAMPLES
+
+from shared import output_of
 
 GENOME_FA = "results/reference/genome.fa"
 NEEDS = ("reference", "reads", "bwa_mem")

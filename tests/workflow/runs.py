@@ -1,21 +1,15 @@
 """Folders in which the workflow is run: what a run printed, which jobs it did, and what it left."""
 
 import gzip
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 import shared
-from shared import ROOT
+from shared import ROOT, ended, output_of
 
 EXAMPLE = ROOT / "config" / "example"
 JOB = re.compile(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)*)", re.MULTILINE)
@@ -27,7 +21,7 @@ REPRODUCIBLE = ("reads", "bwa_mem", "reference")
 
 
 class Outcome(shared.Outcome):
-    """A Snakemake that has ended, or one that only planned, and the jobs that it told of."""
+    """A Snakemake that has ended, or one that only planned, and the jobs that it named."""
 
     def _jobs(self) -> Iterator[tuple[str, str]]:
         for rule, block in JOB.findall(self.text):
@@ -52,90 +46,46 @@ class Outcome(shared.Outcome):
         return {names[number] for number in FINISHED.findall(self.text)}
 
 
-@dataclass
-class Project:
-    """A working directory with a configuration and a sheet."""
-
-    folder: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    units: list[dict[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def __getitem__(self, name: str) -> Path:
-        return self.folder / name
-
-    def add(self, sample: str, unit: str, fq1: object, fq2: object = "", **more: str) -> None:
-        """One line of the sheet."""
-        self.units.append({"sample": sample, "unit": unit, "fq1": str(fq1), "fq2": str(fq2), **more})
-
-    def write_inputs(self) -> None:
-        """Writes sheet and configuration, if they are not as they stand there."""
-        columns = list(dict.fromkeys(key for unit in self.units for key in unit))
-        rows = [columns, *([unit.get(column, "") for column in columns] for unit in self.units)]
-        self["samples.tsv"].write_text("".join("\t".join(row) + "\n" for row in rows))
-        self["config.yaml"].write_text(yaml.safe_dump({"samples": "samples.tsv", **self.config}))
-
-    def command(self, *arguments: str, cores: int = 2) -> list[str]:
-        """Snakemake on this folder, to be started in the checkout."""
-        self.write_inputs()
-        command = [sys.executable, "-m", "snakemake", "--configfile", str(self["config.yaml"])]
-        return [*command, "--cores", str(cores), "--directory", str(self.folder), *arguments]
+class Project(shared.Project):
+    """A working directory with a configuration and a sheet, in which whole runs are made."""
 
     def run(
         self, *arguments: str, cores: int = 2, cwd: Path = ROOT, env: dict[str, str] | None = None, wait: float = 300
     ) -> Outcome:
-        """Runs Snakemake to its end."""
-        done = subprocess.run(
-            self.command(*arguments, cores=cores),
-            cwd=cwd,
-            env=os.environ | (env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=wait,
-        )
-        return Outcome(done.returncode, done.stdout)
+        """Run Snakemake to its end."""
+        return Outcome(*ended(self.command(*arguments, cores=cores), cwd, env, wait))
 
     def plan(self, *arguments: str) -> Outcome:
-        """What a run would do."""
+        """Plan a run, and do nothing."""
         return self.run("--dry-run", *arguments).succeeded()
 
     def copy(self, folder: Path) -> "Project":
-        """All of it, with the times of its files, in another place."""
+        """Copy the folder, with the times of its files, to another place."""
         shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         return Project(folder, deepcopy(self.config), deepcopy(self.units))
 
     def files(self) -> dict[str, Path]:
-        """All files of results, by their paths below it."""
+        """Return all files of results, by their paths below that folder."""
         root = self["results"]
         return {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
 
     def records(self, callset: str = "all") -> list[str]:
-        """The lines of a VCF without its header."""
+        """Return the lines of a VCF without its header."""
         return output_of("bcftools", "view", "-H", self[f"results/variants/{callset}.vcf.gz"]).splitlines()
 
     def sites(self, callset: str = "all") -> set[tuple[str, ...]]:
-        """CHROM, POS, REF and ALT of what passes all filters."""
+        """Return CHROM, POS, REF and ALT of the records that pass all filters."""
         fields = [line.split("\t") for line in self.records(callset)]
         return {(row[0], row[1], row[3], row[4]) for row in fields if row[6] == "PASS"}
 
 
-def output_of(*command: object) -> str:
-    """What a tool prints."""
-    return subprocess.run([*map(str, command)], stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 def alignments(cram: Path) -> str:
-    """The records of a CRAM of a run, as SAM."""
+    """Return the records of a CRAM of a run, as SAM."""
     return output_of("samtools", "view", "-T", cram.parents[1] / "reference" / "genome.fa", cram)
 
 
 def assert_whole(found: Project, model: Project) -> None:
-    """Whatever stands under results is what a run without trouble makes."""
+    """Assert that every file of results is one that a run without trouble makes."""
     expected = model.files()
     for name, path in found.files().items():
         assert name in expected, f"{name} is none of the workflow's results"
@@ -152,7 +102,7 @@ def assert_whole(found: Project, model: Project) -> None:
 
 
 def assert_same_results(found: Project, model: Project) -> None:
-    """Alignments and variants are there, whole and the same, and nothing temporary is left."""
+    """Assert that alignments and variants are whole and the same, and that nothing temporary is left."""
     assert_whole(found, model)
     assert {name for name in model.files() if name.startswith("alignments")} <= set(found.files())
     assert found.records() == model.records()
@@ -160,13 +110,13 @@ def assert_same_results(found: Project, model: Project) -> None:
 
 
 def example_reads(name: str) -> list[bytes]:
-    """The records of a FASTQ of the example."""
+    """Return the records of a FASTQ of the example."""
     lines = gzip.decompress((EXAMPLE / "reads" / f"{name}.fastq.gz").read_bytes()).splitlines(keepends=True)
     return [b"".join(lines[at : at + 4]) for at in range(0, len(lines), 4)]
 
 
 def lanes_of_example(folder: Path) -> dict[str, Path]:
-    """The example's reads as four lanes: A has two paired ones and a single one, B a single one."""
+    """Write the example's reads as four lanes: A has two paired ones and a single one, B a single one."""
     first, second, single = map(example_reads, ("sampleA_L1_R1", "sampleA_L1_R2", "sampleB_L1"))
     contents = {
         "A_L1_R1": first[0::3],
@@ -184,7 +134,7 @@ def lanes_of_example(folder: Path) -> dict[str, Path]:
 
 
 def cohort(folder: Path) -> Project:
-    """A project on these lanes, with an annotation; the files of the lanes lie in `folder`/reads."""
+    """Make a project on these lanes, with an annotation; the files of the lanes lie in `folder`/reads."""
     settings = {
         "reference": {"fasta": "reference.fa.gz"},
         "reads": {"shards": 2},
