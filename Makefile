@@ -40,6 +40,7 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy --strict $(python_dirs)
+	$(RUN) lint-imports --no-logo --no-cache
 	$(RUN) snakefmt --check workflow
 	$(RUN) snakemake --lint --configfile config/example/config.yaml
 	$(RUN) python tools/terraform_tables.py --check

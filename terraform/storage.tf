@@ -1,4 +1,4 @@
-# The data bucket: raw/ (reads), reference/ (genomes and indices), runs/<run>/ (results and intermediates).
+# The data bucket: raw/ and reference/ (inputs), runs/<run>/ (results and intermediates).
 
 locals {
   bucket_name = coalesce(var.bucket_name, "${var.stack}-${local.account}-${local.region}")

@@ -345,7 +345,7 @@ run "second_stack" {
     stack              = "lab-b"
     tags               = { cost-centre = "4711" }
     kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1a2b3c4d"
-    bucket_name        = "lab-b-genomes"
+    bucket_name        = "lab-b-data"
     force_destroy      = true
     disk_gib           = [30]
     old_versions_days  = 7
@@ -372,7 +372,7 @@ run "second_stack" {
     error_message = "Roles are of the whole account: their names hold the region as well."
   }
   assert {
-    condition     = aws_ecr_repository.this.name == "lab-b" && aws_ecr_repository.this.force_delete && aws_s3_bucket.data.force_destroy && aws_s3_bucket.data.bucket == "lab-b-genomes"
+    condition     = aws_ecr_repository.this.name == "lab-b" && aws_ecr_repository.this.force_delete && aws_s3_bucket.data.force_destroy && aws_s3_bucket.data.bucket == "lab-b-data"
     error_message = "Repository and bucket as named, and removable."
   }
   assert {

@@ -95,7 +95,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
         """Shown in Snakemake's plugin catalogue."""
         return [
             ExampleQuery(
-                query="s3://mybucket/raw/sample 1_R1.fastq.gz",
+                query="s3://mybucket/raw/first table.tsv.gz",
                 type=QueryType.ANY,
                 description="An object in an S3 bucket, its key as it is stored (nothing is escaped)",
             )
