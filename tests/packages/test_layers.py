@@ -1,4 +1,4 @@
-"""Who may import whom, and who may speak of what: plugins that strangers can use, and a workflow that knows no cloud."""
+"""Who may import whom, and who may speak of what: plugins for strangers, and a workflow that knows no cloud."""
 
 import os
 import re

@@ -26,7 +26,7 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
         metadata={
             "help": "Patterns of keys, separated by commas, that are stored with the object tag "
             "terraflow:lifetime=intermediate, so that a lifecycle rule of the bucket can remove what a dead run "
-            "left behind. * matches any text, also across folders. Example: 'runs/*/results/shards/*,*.unsorted.bam'",
+            "left behind. * matches any text, also across folders. Example: 'runs/*/parts/*,*.unsorted.txt'",
             "env_var": False,
             "required": False,
         },
