@@ -1,9 +1,9 @@
-"""Measures the decompression and checks of FASTQ against `gzip -dc`, and writes benchmarks/dealing.md.
+"""Measure the decompression and checks of FASTQ against `gzip -dc`, and write benchmarks/dealing.md.
 
     python benchmarks/dealing.py [--reads N] [--runs N] [--fastq R1.fastq.gz R2.fastq.gz]
 
 Every figure is CPU time (user and system) of whole processes on one core, as the median of the ratios to a run of
-`gzip -dc` just before it. Tools that are not installed are named and left out.
+`gzip -dc` just before it. A tool that is not installed is reported so, and left out.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def simulate(folder: Path, pairs: int, qualities: Callable[[random.Random], byte
     rng = random.Random(1)
     genome = bytes(rng.choices(b"ACGT", k=2_000_000))
     reverse = genome.translate(bytes.maketrans(b"ACGT", b"TGCA"))[::-1]
-    # gzip looks back 32 KB, about 90 reads: it does not see that qualities come again.
+    # gzip looks back 32 KB, about 90 reads: it does not notice that qualities repeat.
     pool = [qualities(rng) for _ in range(20_000)]
     paths = [folder / f"R{mate}.fastq.gz" for mate in (1, 2)]
     with gzip.open(paths[0], "wb", 6) as file1, gzip.open(paths[1], "wb", 6) as file2:
@@ -119,7 +119,7 @@ def commands(paths: list[Path], folder: Path) -> dict[str, list[list[str]]]:
 
 
 def glob(folder: Path, suffix: str) -> list[str]:
-    """Return the shards decompress.py has made by the time their rows are measured."""
+    """Return the shards that decompress.py has made by the time their rows are measured."""
     return [str(folder / f"shard{index}.fastq.{suffix}") for index in range(4)]
 
 

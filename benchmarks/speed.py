@@ -1,4 +1,4 @@
-"""Runs the workflow and the best plain pipeline of the same tools side by side, and says where the difference goes.
+"""Run the workflow and the best plain pipeline of the same tools in turn, and print how they differ.
 
 Example: python benchmarks/speed.py --runs 3 --cores 2
 """
@@ -29,7 +29,7 @@ COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took: wall and CPU time in seconds, peak resident memory of all its processes in MB."""
+    """The cost of one run: wall and CPU time in seconds, peak resident memory of all its processes in MB."""
 
     wall: float
     cpu: float
@@ -37,7 +37,7 @@ class Cost:
 
 
 def make_data(folder: Path, seed: int = 1) -> None:
-    """Writes a random genome and 30x of pairs from a diploid individual, in two gzip lanes; skips what is there."""
+    """Write a random genome and 30x of pairs from a diploid individual, in two gzip lanes, unless they are there."""
     if (folder / "complete").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def _gzip(path: Path) -> gzip.GzipFile:
 
 
 def _haplotypes(genome: bytes) -> list[bytes]:
-    """Two copies of the genome with a SNP in about a thousand bases, a third of them on both copies."""
+    """Return two copies of the genome with a SNP in about a thousand bases, a third of them on both copies."""
     copies = [bytearray(genome), bytearray(genome)]
     for position in range(500, GENOME - 500, 1000):
         place = position + random.randrange(900)
@@ -91,7 +91,7 @@ def _pair(haplotype: bytes) -> tuple[bytes, bytes]:
 
 
 def _with_errors(bases: bytes, quality: bytes) -> bytes:
-    """Bases with errors at the rate that a typical quality stands for, about 3 in 1,000."""
+    """Return bases with errors at the rate that a typical quality stands for, about 3 in 1,000."""
     if random.random() > 0.4:
         return bases
     changed = bytearray(bases)
@@ -100,7 +100,7 @@ def _with_errors(bases: bytes, quality: bytes) -> bytes:
 
 
 def measured(command: list[str], log: Path) -> Cost:
-    """Runs `command` and says what it took; raises RuntimeError that names its log when it fails."""
+    """Run a command and return its cost; raise RuntimeError, naming the log, when it fails."""
     peak = 0
     done = threading.Event()
     begin = time.monotonic()
@@ -111,7 +111,7 @@ def measured(command: list[str], log: Path) -> Cost:
         nonlocal peak
         while not done.wait(0.25):
             total = 0
-            # Processes end while they are looked at; the last look may find none.
+            # A process may end between two calls; at the end there may be none.
             with contextlib.suppress(psutil.NoSuchProcess):
                 for one in [process, *process.children(recursive=True)]:
                     with contextlib.suppress(psutil.NoSuchProcess):
@@ -129,7 +129,7 @@ def measured(command: list[str], log: Path) -> Cost:
 
 
 def workflow(data: Path, out: Path, cores: int) -> list[str]:
-    """The command that runs the workflow on the benchmark's data."""
+    """Return the command that runs the workflow on the benchmark's data."""
     out.mkdir(parents=True)
     lanes = [f"bench\t{lane}\t{data}/{lane}_R1.fastq.gz\t{data}/{lane}_R2.fastq.gz" for lane in ("L1", "L2")]
     (out / "samples.tsv").write_text("\n".join(["sample\tunit\tfq1\tfq2", *lanes]) + "\n")
@@ -139,19 +139,19 @@ def workflow(data: Path, out: Path, cores: int) -> list[str]:
 
 
 def plain(data: Path, out: Path) -> list[str]:
-    """The command that runs the plain pipeline, with the workflow's default filters."""
+    """Return the command that runs the plain pipeline, with the workflow's default filters."""
     filters = yaml.safe_load((ROOT / "config/config.yaml").read_text())["filters"]
     soft_filter = " | ".join(f"bcftools filter -Ou -m + -s {name} -e '{text}' -" for name, text in filters.items())
     return ["bash", str(ROOT / "benchmarks/plain.sh"), str(data), str(out), sys.executable, soft_filter]
 
 
 def records(vcf: Path) -> str:
-    """The records of a VCF without its header."""
+    """Return the records of a VCF without its header."""
     return subprocess.run(["bcftools", "view", "-H", vcf], check=True, capture_output=True, text=True).stdout
 
 
 def by_rule(out: Path) -> dict[str, tuple[int, float, float]]:
-    """Jobs, wall seconds and CPU seconds of each rule that has a benchmark."""
+    """Return number of jobs, wall seconds and CPU seconds of each rule that has a benchmark."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     folder = out / "benchmarks/runs"
     for path in folder.rglob("*.tsv"):
@@ -165,7 +165,7 @@ def by_rule(out: Path) -> dict[str, tuple[int, float, float]]:
 
 
 def report(name: str, costs: list[Cost]) -> Cost:
-    """Prints all runs and gives their median."""
+    """Print all runs and return their median."""
     median = Cost(*(statistics.median(getattr(cost, field) for cost in costs) for field in ("wall", "cpu", "memory")))
     for label, cost in [*((f"run {n}", cost) for n, cost in enumerate(costs, start=1)), ("median", median)]:
         print(f"{name:10} {label:8} {cost.wall:8.1f} s wall {cost.cpu:8.1f} s CPU {cost.memory:8.0f} MB peak")
@@ -173,7 +173,7 @@ def report(name: str, costs: list[Cost]) -> Cost:
 
 
 def main() -> None:
-    """Command line of `make bench`."""
+    """Run the program that `make bench` calls."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3, help="runs of each, in turn (default: 3)")
     parser.add_argument(
@@ -196,7 +196,7 @@ def main() -> None:
         f"ratio      {ours.wall / theirs.wall:10.2f} wall {ours.cpu / theirs.cpu:8.2f} CPU "
         f"{ours.memory / theirs.memory:8.2f} memory"
     )
-    print("\nWhere the workflow's last run went:")
+    print("\nThe workflow's last run, by rule:")
     rules = by_rule(out / "workflow")
     for rule, (jobs, wall, cpu) in sorted(rules.items(), key=lambda item: -item[1][2]):
         print(f"  {rule:16} {jobs:3} jobs {wall:8.1f} s wall {cpu:8.1f} s CPU")

@@ -1,10 +1,10 @@
-"""Measures what a worker costs before its tool starts, and writes benchmarks/start.md.
+"""Measure the CPU time of a worker before its tool starts, and write benchmarks/start.md.
 
     python benchmarks/start.py [--image IMAGE] [--runs N]
 
-A worker aligns a shard of the example in a container of the image, with all data in an S3 of moto on this machine. The
-CPU time of the whole container is read where `bwa` is started, so what runs in the container counts and nothing else.
-Needs a Docker engine whose containers can use this machine's network, and the tools of the workflow.
+A worker aligns a shard of the example in a container of the image, with all data in moto's S3 on this machine. The CPU
+time of the whole container is read when `bwa` is started, so that everything in the container counts and nothing else.
+The benchmark needs a Docker engine whose containers can use this machine's network, and the tools of the workflow.
 """
 
 import argparse
@@ -37,16 +37,16 @@ PREFIX = f"s3://{BUCKET}/runs/main"
 TARGET = "results/bwa_mem/sampleA/L1.1.cram"
 CONFIG = "config/example/config.yaml"
 
-# Nanoseconds of CPU time of the container, by version 1 or 2 of control groups.
+# A command that prints the container's CPU time in nanoseconds, by version 1 or 2 of control groups.
 CLOCK = (
     "cat /sys/fs/cgroup/cpuacct/cpuacct.usage 2>/dev/null"
     " || awk '/^usage_usec/ { print $2 \"000\" }' /sys/fs/cgroup/cpu.stat"
 )
-# Stands before the real tool on PATH.
+# This script stands before the real tool on PATH.
 TOOL = f'#!/bin/sh\n{{ {CLOCK}; }} >/work/clock\nexec /usr/bin/bwa "$@"\n'
 
-# Runs the head up to the submission of its jobs, and prints the commands that they would have: those of the executor,
-# or with --job-deploy-sources those that Snakemake makes by itself.
+# This program runs the head up to the submission of its jobs, and prints their commands: those of the executor, or with
+# --job-deploy-sources those that Snakemake makes by itself.
 HEAD = """
 import os, sys
 from snakemake import cli
@@ -67,7 +67,7 @@ Executor.run_jobs = run_jobs
 cli.main(sys.argv[1:])
 """
 
-# The worker, saying how much CPU time of its process has gone whenever a part is done.
+# This program is the worker, and prints the CPU time of its process at the end of each part.
 PARTS = """
 import subprocess, sys, time
 
@@ -108,14 +108,14 @@ class Place:
         return os.environ | self.env
 
     def s3(self) -> S3:
-        """A client of the S3."""
+        """Return a client of the S3."""
         return boto3.client(
             "s3", endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name=self.env["AWS_DEFAULT_REGION"],
             aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"], aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
         )  # fmt: skip
 
     def store(self) -> None:
-        """Puts reads and results into S3, in the order of their age, and removes the results from the folder."""
+        """Upload reads and results to S3, in the order of their age, and remove the results from the folder."""
         s3 = self.s3()
         s3.create_bucket(Bucket=BUCKET)
         parts = [self.folder / "config" / "example", self.folder / "results"]
@@ -126,17 +126,17 @@ class Place:
             shutil.rmtree(self.folder / part)
 
     def snakemake(self, *program: str) -> str:
-        """Runs a Snakemake of this machine in the folder; returns what it prints."""
+        """Run a Snakemake of this machine in the folder; return its output."""
         done = subprocess.run(
             [sys.executable, *program, "--configfile", CONFIG, "--", TARGET],
             cwd=self.folder, env=self.whole_env, text=True, capture_output=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            sys.exit(f"{done.stdout}{done.stderr}\nThe example could not be prepared; the reason is above.")
+            sys.exit(f"{done.stdout}{done.stderr}\nSnakemake could not prepare the example; its messages are above.")
         return done.stdout
 
     def worker(self, image: str, command: str) -> "Run":
-        """Runs a command in a container of the image, as the executor would."""
+        """Run a command in a container of the image, as the executor would."""
         before = f"mkdir tools; printf %s {shlex.quote(TOOL)} >tools/bwa; chmod +x tools/bwa; PATH=/work/tools:$PATH"
         script = f"{before}\n({command}) >&2 && {{ {CLOCK}; }} >end; cat clock end"
         options = [
@@ -150,13 +150,13 @@ class Place:
         try:
             tool, end = (int(line) / 1e9 for line in done.stdout.split())
         except ValueError:
-            sys.exit(f"{done.stderr}\nThe worker did not get to the end; its last words are above.")
+            sys.exit(f"{done.stderr}\nThe worker failed; its messages are above.")
         return Run(tool, end, done.stderr)
 
 
 @dataclass(frozen=True)
 class Run:
-    """CPU seconds of a container up to the first instruction of its tool, and to its end; what was printed."""
+    """CPU seconds of a container up to the first instruction of its tool, and to its end; its messages."""
 
     tool: float
     end: float
@@ -165,7 +165,7 @@ class Run:
 
 @contextmanager
 def place() -> Iterator[Place]:
-    """All that the alignment of a shard needs lies in S3, and nothing else does."""
+    """Provide an S3 that holds the inputs of one shard's alignment, and nothing else."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -177,7 +177,7 @@ def place() -> Iterator[Place]:
             here = Place(Path(name), env)
             for part in ("workflow", "config", "profiles", "envs"):
                 shutil.copytree(ROOT / part, here.folder / part, symlinks=True)
-            # Snakemake by itself sends what git knows of.
+            # Without the executor, Snakemake sends the files that git tracks.
             subprocess.run("git init --quiet && git add --all", shell=True, cwd=name, check=True)
             here.snakemake("-m", "snakemake", "--cores", "all", "--notemp")
             (here.folder / TARGET).unlink()
@@ -188,7 +188,7 @@ def place() -> Iterator[Place]:
 
 
 def command_of(here: Place, *more: str) -> str:
-    """The command of a worker, with the profile's settings; `--job-deploy-sources` gives Snakemake's own."""
+    """Return the command of a worker, with the profile's settings; with `--job-deploy-sources`, Snakemake's own."""
     printed = here.snakemake(
         "-c", HEAD, "--executor", "aws-batch-fargate", "--aws-batch-fargate-queue", "none",
         "--aws-batch-fargate-job-definitions", "20=none", "--jobs", "1", "--shared-fs-usage", "none",
@@ -200,7 +200,7 @@ def command_of(here: Place, *more: str) -> str:
 
 
 def parts_of(text: str) -> list[tuple[str, float]]:
-    """What the worker said of itself: CPU seconds of each part."""
+    """Return the CPU seconds of each part that the worker printed."""
     clock, parts = 0.0, []
     for seconds, part in re.findall(r"^PART ([\d.]+) (.*)$", text, re.MULTILINE):
         parts.append((part, float(seconds) - clock))
@@ -209,7 +209,7 @@ def parts_of(text: str) -> list[tuple[str, float]]:
 
 
 def measure(image: str, runs: int) -> str:
-    """The tables of the report."""
+    """Measure, and return the tables of the report."""
     from snakemake_executor_plugin_aws_batch_fargate.archive import WORKER
 
     with place() as here:
@@ -222,8 +222,8 @@ def measure(image: str, runs: int) -> str:
         for _ in range(runs):
             for title, command in commands.items():
                 taken[title].append(here.worker(image, command))
-        noting = ours.replace(f"-m {WORKER}", f"-c {shlex.quote(PARTS)}")
-        told = [parts_of(here.worker(image, noting).text) for _ in range(runs)]
+        printing = ours.replace(f"-m {WORKER}", f"-c {shlex.quote(PARTS)}")
+        steps = [parts_of(here.worker(image, printing).text) for _ in range(runs)]
     lines = [
         "| command | before the tool (median) | least | most | whole container |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -233,18 +233,18 @@ def measure(image: str, runs: int) -> str:
         figures = (statistics.median(tool), min(tool), max(tool), statistics.median(run.end for run in found))
         lines.append(f"| {title} | " + " | ".join(f"{figure:.2f} s" for figure in figures) + " |")
     lines += ["", "| until … | CPU time |", "| --- | ---: |"]
-    for step in zip(*told, strict=True):
+    for step in zip(*steps, strict=True):
         lines.append(f"| {step[0][0]} | {statistics.median(seconds for _, seconds in step):.2f} s |")
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Measures, and writes the report."""
+    """Measure, and write the report."""
     from terraflow.image import build, content_tag
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--image", help="image of a worker; by default that of this checkout, which is built if need be"
+        "--image", help="image of a worker (default: this checkout's image, which is built if it is missing)"
     )
     parser.add_argument("--runs", type=int, default=9)
     given = parser.parse_args()

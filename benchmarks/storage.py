@@ -1,7 +1,7 @@
-"""Counts what the storage plugin asks of S3, and times a plan on S3 against one on local files.
+"""Count the storage plugin's requests to S3, and time a plan on S3 against one on local files.
 
 plan  plans the workflow for many samples, with nothing done yet
-run   runs the workflow with jobs that only store their outputs, and counts what the head asks beside them
+run   runs the workflow with jobs that only store their outputs, and counts the head's own requests
 
 Needs the packages of the tests (moto is the S3). Examples:
     python benchmarks/storage.py plan --samples 1000
@@ -36,11 +36,11 @@ READ = gzip.compress(b"@r\nACGT\n+\nIIII\n")
 
 
 def main() -> None:
-    """Runs what the command line asks for, on a server of its own."""
+    """Run the measurement that the command line names, on a server of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["plan", "run"])
     parser.add_argument("--samples", type=int, nargs="+", default=[1000])
-    parser.add_argument("--times", type=int, default=1, help="repeat, and take the fastest")
+    parser.add_argument("--times", type=int, default=1, help="repeat a plan, and take the fastest (default: 1)")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "aws.log") as aws:
         aws.client("s3").create_bucket(Bucket=BUCKET)
@@ -58,12 +58,12 @@ def main() -> None:
 
 
 def names(samples: int) -> list[str]:
-    """Names of FASTQ files: two lanes of pairs for each sample."""
+    """Return names of FASTQ files: two lanes of pairs for each sample."""
     return [f"S{s}_{lane}_R{mate}.fastq.gz" for s in range(samples) for lane in ("L1", "L2") for mate in (1, 2)]
 
 
 def make_project(folder: Path, samples: int, reads: str) -> Path:
-    """A working directory with configuration and sheet."""
+    """Make a working directory with configuration and sheet."""
     folder.mkdir()
     reference = f"s3://{BUCKET}/reference/genome.fa.gz" if reads.startswith("s3:") else str(REFERENCE)
     settings = {"samples": "samples.tsv", "reference": {"fasta": reference}}
@@ -75,14 +75,14 @@ def make_project(folder: Path, samples: int, reads: str) -> Path:
 
 
 def write_reads(folder: Path, samples: int) -> None:
-    """A read in every file."""
+    """Write all FASTQ files, with one read in each."""
     folder.mkdir()
     for name in names(samples):
         (folder / name).write_bytes(READ)
 
 
 def upload(aws: Aws, prefix: str, samples: int) -> None:
-    """The same in S3, and the reference."""
+    """Upload the reference and all FASTQ files, with one read in each, to S3."""
     s3 = aws.client("s3")
     s3.put_object(Bucket=BUCKET, Key="reference/genome.fa.gz", Body=REFERENCE.read_bytes())
     with ThreadPoolExecutor(4) as threads:
@@ -90,7 +90,7 @@ def upload(aws: Aws, prefix: str, samples: int) -> None:
 
 
 def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, str]:
-    """Runs Snakemake, and gives wall and CPU seconds and what it printed."""
+    """Run Snakemake; return wall seconds, CPU seconds and its output."""
     command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml")]
     command += ["--directory", str(folder), *arguments]
     printed = folder / "printed.txt"
@@ -108,20 +108,20 @@ def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, st
 
 
 def requests(aws: Aws) -> Counter[str]:
-    """Operations on S3 since the last call, without those of the pretended workers."""
+    """Count the operations on S3 since the last call, without those of the pretended workers."""
     seen: list[dict[str, Any]] = aws.requests(forget=True)
     return Counter(call["operation"] for call in seen if call["service"] == "s3" and call["caller"] != "PRETEND")
 
 
 def elsewhere() -> list[str]:
-    """Options for jobs that run elsewhere, in the groups that the profile for AWS puts them."""
+    """Return options for jobs that run elsewhere, in the groups of the profile for AWS."""
     profile = yaml.safe_load((ROOT / "profiles" / "aws" / "config.yaml").read_text())
     options = ["--executor", "pretend", "--jobs", "200", "--scheduler", "greedy", "--shared-fs-usage", "none"]
     return [*options, "--groups", *profile["groups"]]
 
 
 def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, times: int) -> None:
-    """Plans both, in turn."""
+    """Plan on local files and on S3, in turn, and print both."""
     dry = ["--cores", "2", "--dry-run", "--quiet", "rules"]
     here, there = [], []
     for _ in range(times):
@@ -135,7 +135,10 @@ def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, 
 
 
 def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
-    """Runs all jobs elsewhere; what they store is not what the rules would, so nothing looks into it."""
+    """Run all jobs elsewhere, and print the head's time and requests.
+
+    The jobs store files without the rules' content, so no hook may read them.
+    """
     options = [*elsewhere(), "--cores", "4", "--no-hooks", "--seconds-between-status-checks", "1"]
     requests(aws)
     wall, cpu, text = snakemake(aws, folder, *options, *storage)

@@ -28,7 +28,7 @@ class EvaluationError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one allele in one sample: `status` is one of COLUMNS but `planted`."""
+    """The result for one allele in one sample: `status` is one of COLUMNS but `planted`."""
 
     sample: str
     allele: Allele
@@ -38,18 +38,18 @@ class Outcome:
 
     @property
     def fails(self) -> bool:
-        """Whether the demonstration failed here."""
+        """Whether the demonstration fails because of this allele."""
         covered = self.depth >= MIN_DEPTH
         return self.status == "extra" or (covered and self.status in ("missed", "wrong GT"))
 
     def describe(self) -> str:
-        """One line that names the place."""
+        """Return one line with status, allele, sample and depth."""
         chrom, pos, ref, alt = self.allele
         return f"{self.status}: {chrom} {pos} {ref} {alt} in {self.sample}, depth {self.depth}"
 
 
 def run_tool(command: list[str], text: str = "") -> str:
-    """Return what a command prints; EvaluationError when it is missing or fails."""
+    """Return the output of a command; raise EvaluationError when it is missing or fails."""
     try:
         done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
     except FileNotFoundError:
@@ -61,19 +61,19 @@ def run_tool(command: list[str], text: str = "") -> str:
 
 
 def require(path: Path, hint: str) -> Path:
-    """The path, if the file is there; EvaluationError with the hint otherwise."""
+    """Return the path if the file is there; raise EvaluationError with the hint otherwise."""
     if not path.is_file():
         raise EvaluationError(f"{path} is missing: {hint}")
     return path
 
 
 def copies_of(genotype: str) -> int:
-    """How many copies of the only alternative allele a GT field holds; missing alleles count as none."""
+    """Count the copies of the only alternative allele in a GT field; missing alleles count as none."""
     return genotype.replace("|", "/").split("/").count("1")
 
 
 def read_genotypes(vcf: Path, reference: Path) -> dict[str, Genotypes]:
-    """For each sample the copies of every alternative allele among the PASS records, normalised."""
+    """Read, for each sample, the copies of every alternative allele among the PASS records, normalised."""
     passed = run_tool(["bcftools", "view", "-f", "PASS", str(vcf)])
     split = run_tool(["bcftools", "norm", "-f", str(reference), "-m", "-any", "-"], passed)
     samples = run_tool(["bcftools", "query", "-l", str(vcf)]).split()
@@ -90,7 +90,10 @@ def read_genotypes(vcf: Path, reference: Path) -> dict[str, Genotypes]:
 
 
 def call_files(run: Path, samples: Iterable[str], mode: str | None) -> list[Path]:
-    """The VCF files with the calls of a mode; without a mode the joint file, else one for each sample."""
+    """Return the VCF files with the calls of a mode.
+
+    Without a mode: the joint file, or those of the samples where only these exist.
+    """
     folder = run / "results" / "variants"
     joint = folder / "all.vcf.gz"
     separate = [folder / f"{sample}.vcf.gz" for sample in samples]
@@ -100,29 +103,18 @@ def call_files(run: Path, samples: Iterable[str], mode: str | None) -> list[Path
 
 
 def alignment_file(run: Path, sample: str) -> Path:
-    """The alignments of a sample, as CRAM or BAM."""
+    """Return the file with a sample's alignments, CRAM or BAM."""
     folder = run / "results" / "alignments"
     bam = folder / f"{sample}.bam"
     return bam if bam.is_file() else require(folder / f"{sample}.cram", RUN_FIRST)
 
 
 def depth_at(alignments: Path, reference: Path, alleles: Iterable[Allele]) -> dict[tuple[str, int], int]:
-    """Fragments that cover each allele's position, without duplicates."""
+    """Count the fragments that cover each allele's position, without duplicates."""
     bed = "".join(f"{chrom}\t{pos - 1}\t{pos}\n" for chrom, pos, _, _ in sorted(alleles))
     if not bed:
         return {}
-    command = [
-        "samtools",
-        "depth",
-        "-a",
-        "-s",
-        "-J",
-        "--reference",
-        str(reference),
-        "-b",
-        "-",
-        str(alignments),
-    ]
+    command = ["samtools", "depth", "-a", "-s", "-J", "--reference", str(reference), "-b", "-", str(alignments)]
     depths: dict[tuple[str, int], int] = {}
     for row in run_tool(command, bed).splitlines():
         chrom, pos, depth = row.split("\t")
@@ -131,7 +123,7 @@ def depth_at(alignments: Path, reference: Path, alleles: Iterable[Allele]) -> di
 
 
 def judge(sample: str, planted: Genotypes, called: Genotypes, depths: dict[tuple[str, int], int]) -> list[Outcome]:
-    """Say of every planted or called allele of a sample what became of it."""
+    """Return the outcome of every planted or called allele of a sample."""
     outcomes: list[Outcome] = []
     for allele in sorted(planted.keys() | called.keys()):
         depth = depths.get(allele[:2], 0)
@@ -147,7 +139,7 @@ def judge(sample: str, planted: Genotypes, called: Genotypes, depths: dict[tuple
 
 
 def evaluate(run: Path, mode: str | None = None) -> tuple[list[Outcome], list[Path]]:
-    """Compare calls and truth in a run folder; also return the files that hold the results."""
+    """Compare calls and truth in a run folder; return the outcomes, and the files that hold the results."""
     hint = "make the data with demo/simulate.py first"
     reference = require(run / "reference.fa", hint)
     truth = read_genotypes(require(run / "truth.vcf.gz", hint), reference)
@@ -170,14 +162,14 @@ def evaluate(run: Path, mode: str | None = None) -> tuple[list[Outcome], list[Pa
 
 
 def kind_of(outcome: Outcome) -> tuple[str, str]:
-    """Type and zygosity of an allele."""
+    """Return type and zygosity of an allele."""
     change = len(outcome.allele[3]) - len(outcome.allele[2])
     kind = "SNP" if change == 0 else "insertion" if change > 0 else "deletion"
     return kind, "hom" if outcome.copies == 2 else "het"
 
 
 def table_row(sample: str, kind: str, zygosity: str, outcomes: list[Outcome]) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     counts = Counter(outcome.status for outcome in outcomes)
     counts["planted"] = len(outcomes) - counts["extra"]
     cells = "".join(f"{counts[column]:>{len(column) + 3}}" for column in COLUMNS)
@@ -185,7 +177,7 @@ def table_row(sample: str, kind: str, zygosity: str, outcomes: list[Outcome]) ->
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Counts for each sample and for all of them, by type and genotype."""
+    """Return a table of the counts for each sample and for all of them, by type and genotype."""
     head = f"{'sample':<10}{'type':<11}{'GT':<4}" + "".join(f"   {column}" for column in COLUMNS)
     lines = [head]
     samples = sorted({outcome.sample for outcome in outcomes})
