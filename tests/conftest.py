@@ -1,4 +1,4 @@
-"""What tests of several files share."""
+"""Fixtures and the order of tests, shared by all files."""
 
 import gc
 import os
@@ -14,27 +14,27 @@ from xdist.scheduler import LoadScopeScheduling
 
 from shared import ROOT, Run
 
-# Tests call the samtools and bcftools that the workflow calls.
+# Tests use the workflow's samtools and bcftools.
 os.environ["PATH"] = f"{ROOT / 'workflow' / 'scripts' / 'bin'}:{os.environ['PATH']}"
 os.environ["TERRAFLOW_PYTHON"] = sys.executable
 
-# How long one example takes says more about the machine than about the code.
+# The time of one example depends more on the machine than on the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-# Files whose tests share what takes long to make: an applied stack, a run of the demo, a run of the small cohort.
+# Files whose tests share a fixture that takes long: an applied stack, a run of the demo, a run of the small cohort.
 TOGETHER = {
     "stack": ("test_fargate.py", "test_policies.py", "test_stack.py"),
     "demo": ("test_demo.py", "test_faults.py", "test_report.py", "test_runs.py"),
     "cohort": ("test_killed.py", "test_resume.py"),
 }
-# What takes minutes begins first, so that no process is left with it at the end.
+# Files that take minutes begin first, so that no process is left with one of them at the end.
 FIRST = ("test_run.py", "test_stack.py", "test_deploy.py", "test_truth.py", "test_runs.py", "test_killed.py")
 
 
 class ByFile(LoadScopeScheduling):
-    """Tests of one file, or of files that belong together, run in one process: what they need is made once."""
+    """Runs the tests of one file, or of files that belong together, in one process, so that fixtures are made once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -42,7 +42,7 @@ class ByFile(LoadScopeScheduling):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first."""
+    """Put long files first."""
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
 
 @pytest.fixture(autouse=True)
 def collects_garbage_as_ever() -> Iterator[None]:
-    """A storage provider spares its run the collector's work; hundreds of them in a process would leave gigabytes."""
+    """Undo a storage provider's settings of the garbage collector: hundreds of them in a process leave gigabytes."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
@@ -63,7 +63,7 @@ def collects_garbage_as_ever() -> Iterator[None]:
 
 @pytest.fixture
 def root() -> Path:
-    """The checkout."""
+    """Return the checkout."""
     return ROOT
 
 

@@ -1,4 +1,4 @@
-"""Finished runs that tests copy, so that each needs to run one rule only."""
+"""A finished run that tests copy, so that each needs to run one rule only."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from project import Copy, Project, tiny_project
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The tiny project after a whole run, with all that is usually deleted on the way."""
+    """Return the tiny project after a whole run, with its temporary files."""
     project = tiny_project(tmp_path_factory.mktemp("finished"))
     project.snakemake().succeeded()
     return project
@@ -17,7 +17,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def copy(finished: Project, tmp_path: Path) -> Copy:
-    """Copies of the finished project: `copy("reference", "bwa_mem")` brings these folders of its results."""
+    """Return a function: `copy("reference", "bwa_mem")` copies the finished project with these folders of results."""
 
     def make(*results: str) -> Project:
         folder = tmp_path / "copy"

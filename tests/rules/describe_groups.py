@@ -1,6 +1,6 @@
-"""Prints as JSON the MiB of disk that the AWS profile's groups ask for: `describe_groups.py SNAKEFILE CONFIG FOLDER`.
+"""Print as JSON the MiB of disk that the AWS profile's groups request: `describe_groups.py SNAKEFILE CONFIG FOLDER`.
 
-Every file that lies in FOLDER counts as one in a storage; what isn't there, a job of the group makes.
+Every file in FOLDER counts as one in a storage; a job of the group makes the missing ones.
 """
 
 import json
@@ -32,7 +32,7 @@ class Stored(AnnotatedString):  # type: ignore[misc]
 
 
 def stored(path: str) -> Stored:
-    """The file of this name."""
+    """Return the file of this name."""
 
     def size() -> int:
         if not Path(path).exists():
@@ -44,7 +44,7 @@ def stored(path: str) -> Stored:
 
 
 def job(rule: Rule, wildcards: dict[str, str]) -> SimpleNamespace:
-    """What the executor reads of a job."""
+    """Return a job with the attributes that the executor reads."""
     paths = rule.expand_input(wildcards)[0]
     inputs = [stored(str(path)) for path in paths]
     disk = rule.resources["disk_mb"].evaluate(Wildcards(fromdict=wildcards), input=inputs, attempt=1).value
@@ -53,7 +53,7 @@ def job(rule: Rule, wildcards: dict[str, str]) -> SimpleNamespace:
 
 
 def main(snakefile: Path, config: Path, directory: Path) -> None:
-    """Parses the workflow as where jobs share no disk, without running anything."""
+    """Parse the workflow as if jobs shared no disk, without running anything."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),

@@ -1,4 +1,4 @@
-"""Prints as JSON what the rules of the workflow declare: `describe_rules.py SNAKEFILE CONFIG DIRECTORY`."""
+"""Print as JSON the declarations of the workflow's rules: `describe_rules.py SNAKEFILE CONFIG DIRECTORY`."""
 
 import json
 import re
@@ -17,13 +17,13 @@ GROWING = ("mem_mb", "disk_mb", "runtime")
 
 
 def inputs_of(megabytes: float) -> list[str]:
-    """Three inputs in storage, of which only their size is known."""
+    """Return three inputs in storage; only their size is known."""
     stored = SimpleNamespace(size=lambda: int(megabytes * 2**20))
     return [flag("input", "storage_object", stored) for _ in range(3)]
 
 
 def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:
-    """What a rule asks for when its three inputs have `megabytes` each, for the first unit of the sheet."""
+    """Return a rule's resources for three inputs of `megabytes` each, for the first unit of the sheet."""
     inputs = inputs_of(megabytes)
     sample, unit = next(iter(rule.workflow.globals["UNITS"]))
     wildcards = Wildcards(fromdict={"sample": sample, "unit": unit, "shard": "1"})
@@ -39,7 +39,7 @@ def resources(rule: Rule, attempt: int, megabytes: float) -> dict[str, int]:
 
 
 def describe(rule: Rule) -> dict[str, Any]:
-    """The declarations of one rule; wildcards without a constraint are `{name}` in its files."""
+    """Return the declarations of one rule; wildcards without a constraint are `{name}` in its files."""
     patterns = [str(item) for files in (rule.output, rule.log) for item in files]
     patterns += [str(rule.benchmark)] if rule.benchmark else []
     return {
@@ -57,7 +57,7 @@ def describe(rule: Rule) -> dict[str, Any]:
 
 
 def main(snakefile: Path, config: Path, directory: Path) -> None:
-    """Parses the workflow, without running anything."""
+    """Parse the workflow, without running anything."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),

@@ -19,10 +19,10 @@ PATIENCE = 120  # seconds
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for something that has to come."""
+    """Wait for a condition; fail when it does not come true within PATIENCE."""
     end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"after {PATIENCE} s still waiting for {what}"
         time.sleep(0.05)
 
 
@@ -41,10 +41,10 @@ class Brake:
 
 
 def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
-    """An environment in which bash runs `script` instead of `tool`; the tool itself is the script's function `real`."""
+    """Return an environment in which bash runs `script` in place of `tool`, its function `real` being the tool."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / tool
-    # Tools write the name they were called by into what they make.
+    # Tools write the name that they were called by into their outputs.
     real = f"unset TERRAFLOW_SAMTOOLS TERRAFLOW_BCFTOOLS; exec -a {tool} {shlex.quote(str(shutil.which(tool)))}"
     path.write_text(f'#!/bin/bash\nreal() ( {real} "$@" )\n{script}\n')
     path.chmod(0o755)
@@ -57,14 +57,14 @@ def _held(folder: Path) -> str:
 
 
 def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
-    """Holds the end of the output of `tool subcommand`, so that what reads it has most of it and can't finish."""
+    """Hold the end of the output of `tool subcommand`, so that the next program in the pipe can't finish."""
     script = f'if [[ $1 != {subcommand} ]]; then real "$@"; exit; fi\nset -o pipefail\n'
     script += f'real "$@" | {{ cat; {_held(folder)}; }}'
     return Brake(folder, stand_in(folder, tool, script))
 
 
 def on_decompress(folder: Path) -> Brake:
-    """Holds the job of rule `decompress` when its outputs are written, before they get their names."""
+    """Hold the job of rule `decompress` when its outputs are written, before they get their names."""
     script = f'if [[ "$*" == *" results/reads/"* ]]; then {_held(folder)}; fi\nreal "$@"'
     return Brake(folder, stand_in(folder, "mv", script))
 
@@ -86,15 +86,15 @@ class Started:
             )
 
     def signal(self, number: signal.Signals, *, group: bool) -> None:
-        """To the whole group, as Ctrl-C in a terminal does, or to Snakemake alone."""
+        """Send a signal to the whole group, as Ctrl-C in a terminal does, or to Snakemake alone."""
         (os.killpg if group else os.kill)(self.process.pid, number)
 
     def ended(self) -> Outcome:
-        """What it was, when Snakemake itself has ended."""
+        """Wait until Snakemake itself has ended; return its outcome."""
         return Outcome(self.process.wait(timeout=PATIENCE), self.output.read_text())
 
     def alive(self) -> bool:
-        """Whether any process of the group is left."""
+        """Tell whether any process of the group is left."""
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:
@@ -102,19 +102,19 @@ class Started:
         return True
 
     def wait_for_jobs(self) -> None:
-        """Until its last job has ended, too."""
+        """Wait until the last job has ended, too."""
         wait_until(lambda: not self.alive(), "the last process of a run")
 
 
 def limited(folder: Path, room: int) -> None:
-    """Mounts a disk, or changes the mounted one, so that there is room for this many kB more."""
+    """Mount a disk, or change the mounted one, so that there is room for this many kB more."""
     used = shutil.disk_usage(folder).used // 1024 if folder.is_mount() else 0
     options = ("remount," if folder.is_mount() else "") + f"size={used + room}k"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True)
 
 
 def why_no_mount() -> str:
-    """Why this test can't mount a disk; empty when it can."""
+    """Return why this test can't mount a disk; empty when it can."""
     if not sys.platform.startswith("linux") or shutil.which("mount") is None:
-        return "a disk of limited size is mounted with Linux's tmpfs"
+        return "a disk of limited size needs Linux's tmpfs"
     return "" if os.geteuid() == 0 else "only root may mount a disk of limited size"

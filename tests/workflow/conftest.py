@@ -15,7 +15,7 @@ DATA = ("reads", "reference.fa", "genes.gff3", "samples.tsv", "config.yaml")
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The demo's data."""
+    """Return the demo's data."""
     folder = tmp_path_factory.mktemp("demo") / "data"
     subprocess.run([sys.executable, "-B", str(ROOT / "demo" / "simulate.py"), "--out", str(folder)], check=True)
     config = yaml.safe_load((folder / "config.yaml").read_text())
@@ -25,7 +25,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="session")
 def demo(simulated: Project) -> Project:
-    """The demo's data after a whole run."""
+    """Return the demo's data after a whole run."""
     project = simulated.copy(simulated.folder.with_name("run"))
     project.run().succeeded()
     return project
@@ -33,20 +33,20 @@ def demo(simulated: Project) -> Project:
 
 @pytest.fixture(scope="session")
 def kept_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
-    """The small cohort after a whole run that kept its temporary files, and what it printed."""
+    """Return the small cohort after a whole run that kept its temporary files, and the run's outcome."""
     project = cohort(tmp_path_factory.mktemp("cohort") / "kept")
     return project, project.run("--notemp").succeeded()
 
 
 @pytest.fixture(scope="session")
 def kept(kept_run: tuple[Project, Outcome]) -> Project:
-    """The small cohort with its temporary files."""
+    """Return the small cohort after that run, with its temporary files."""
     return kept_run[0]
 
 
 @pytest.fixture(scope="session")
 def done(kept: Project) -> Project:
-    """The small cohort after a whole run."""
+    """Return the small cohort after a whole run."""
     project = kept.copy(kept.folder.with_name("done"))
     project.run("--delete-temp-output").succeeded()
     return project
@@ -54,5 +54,5 @@ def done(kept: Project) -> Project:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Project:
-    """The small cohort before any run."""
+    """Return the small cohort before any run."""
     return cohort(tmp_path / "fresh")

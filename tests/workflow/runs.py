@@ -1,4 +1,4 @@
-"""Folders in which the workflow is run: what a run printed, which jobs it did, and what it left."""
+"""Folders in which the workflow is run: the jobs that a run names and finishes, and the results that it leaves."""
 
 import gzip
 import re
@@ -31,17 +31,17 @@ class Outcome(shared.Outcome):
 
     @property
     def jobs(self) -> set[str]:
-        """The jobs that were planned or started, such as `bwa_mem A L1 2`: rule and wildcards."""
+        """Jobs that were planned or started, such as `bwa_mem A L1 2`: rule and wildcards."""
         return {name for _, name in self._jobs()}
 
     @property
     def rules(self) -> set[str]:
-        """The rules of these jobs."""
+        """Rules of these jobs."""
         return {job.split()[0] for job in self.jobs}
 
     @property
     def finished(self) -> set[str]:
-        """The jobs that ended well."""
+        """Jobs that ended well."""
         names = dict(self._jobs())
         return {names[number] for number in FINISHED.findall(self.text)}
 

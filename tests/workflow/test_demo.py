@@ -40,7 +40,7 @@ def evaluate(project: Project) -> subprocess.CompletedProcess[str]:
 
 
 def rewritten(demo: Project, folder: Path, lines: list[str]) -> Project:
-    """A copy of the demo with other calls."""
+    """Return a copy of the demo with other calls."""
     project = demo.copy(folder)
     vcf = project["results/variants/all.vcf.gz"]
     head = output_of("bcftools", "view", "-h", vcf)
@@ -115,7 +115,7 @@ def test_a_second_run_changes_nothing(demo: Project) -> None:
 
 
 def test_the_demo_of_the_makefile_asks_for_these_steps() -> None:
-    """What these tests do in their own folder is what `make demo` does."""
+    """`make demo` takes the same steps as these tests do in their own folder."""
     assert shutil.which("make"), "make is how the demo is started: install it"
     steps = output_of("make", "-n", "-C", ROOT, "demo")
     places = [steps.index(step) for step in ("demo/simulate.py", "snakemake --cores", "demo/evaluate.py")]

@@ -1,4 +1,4 @@
-"""What fails says what and where, leaves nothing that looks whole, and is put right by a second run."""
+"""A failed run names the fault and its place, leaves nothing that looks whole, and is completed by a second run."""
 
 import gzip
 import os
@@ -10,7 +10,7 @@ import pytest
 from brake import limited, stand_in, why_no_mount
 from runs import Project, assert_same_results, assert_whole, output_of
 
-# All that these runs make: alignment and calling, but no pages about them.
+# These runs make alignments and variants, but no pages about them.
 VCF = "results/variants/all.vcf.gz"
 
 
@@ -49,7 +49,7 @@ def test_a_truncated_lane_is_named_and_the_others_are_kept(fresh: Project, kept:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder to mount a disk of limited size on."""
+    """Return a folder with a mounted disk of limited size."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if reason := why_no_mount():
@@ -69,8 +69,8 @@ SHARD = "results/bwa_mem/sampleA/L1.1.cram"
 CRAM = "results/alignments/sampleA.cram"
 
 
-# The rule that the disk is too small for, what is made while there is room, and the kB that are left then. The reads
-# take 4 MB, their alignments 0.6 MB by shard and 0.4 MB by sample.
+# The rule that the disk is too small for, the files that are made while there is room, and the kB that are left then.
+# The reads take 4 MB, their alignments 0.6 MB by shard and 0.4 MB by sample.
 @pytest.mark.parametrize(
     "rule, before, room", [("decompress", [], 2500), ("bwa_mem", [LANE], 300), ("sort_index", [SHARD], 250)]
 )

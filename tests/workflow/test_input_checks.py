@@ -1,4 +1,4 @@
-"""What a user can get wrong is told before anything runs: the real workflow is started with each mistake."""
+"""A user's mistake is reported before anything runs: the real workflow is started with each mistake."""
 
 import gzip
 import re
@@ -30,11 +30,11 @@ class Folder:
         (self.path / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
     def configure(self, text: str) -> None:
-        """Adds lines to the configuration."""
+        """Add lines to the configuration."""
         self.write("c.yaml", (self.path / "c.yaml").read_text() + text)
 
     def files(self) -> dict[str, bytes | None]:
-        """All there is but what Snakemake keeps for itself, with its content."""
+        """Return all files and folders, without Snakemake's own, with their content."""
         return {
             str(path.relative_to(self.path)): path.read_bytes() if path.is_file() else None
             for path in sorted(self.path.rglob("*"))
@@ -49,7 +49,7 @@ class Folder:
         )
 
     def message(self, *arguments: str) -> list[str]:
-        """The lines of the message that the workflow stops with, having left the folder as it was."""
+        """Return the lines of the message that the workflow stops with; assert that the folder is unchanged."""
         before = self.files()
         run = self.run(*(arguments or ["--dry-run"]))
         assert run.returncode == 1, run.stdout
@@ -58,7 +58,7 @@ class Folder:
         lines = run.stdout.splitlines()
         starts = [number for number, line in enumerate(lines) if line.endswith(", nothing was run:")]
         assert len(starts) == 1, run.stdout
-        # Behind the message, Snakemake says where in the workflow it was raised.
+        # After the message, Snakemake names the place in the workflow that raised it.
         return [line for line in lines[starts[0] :] if not line.startswith('  File "')]
 
     @property
@@ -75,7 +75,7 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def test_good_input_is_taken_with_all_that_is_understood_silently(folder: Folder) -> None:
+def test_good_input_is_taken_silently_with_marks_comments_and_empty_sections(folder: Folder) -> None:
     sheet = (folder.path / "s.tsv").read_text().replace("\n", "\r\n")
     folder.write("s.tsv", "\ufeff# paired and single in one sample\r\n" + sheet + "\r\n")
     folder.configure("filters:\nannotation: {gff: null}\ncalling: {windows: null, ploidy: p.txt}\nreads:\n")
@@ -95,7 +95,7 @@ def test_an_unknown_key_stops_a_real_run(folder: Folder) -> None:
     ]
 
 
-def test_all_values_of_a_wrong_type_or_range_are_told_at_once(folder: Folder) -> None:
+def test_all_values_of_a_wrong_type_or_range_are_reported_at_once(folder: Folder) -> None:
     folder.write(
         "c.yaml",
         "samples: 5\n"
@@ -173,7 +173,7 @@ def test_wrong_and_repeated_columns(folder: Folder) -> None:
     ]
 
 
-def test_all_bad_lines_of_a_sheet_are_told_at_once(folder: Folder) -> None:
+def test_all_bad_lines_of_a_sheet_are_reported_at_once(folder: Folder) -> None:
     lines = [
         "A\tL1\ta_1.fq\ta_2.fq",
         "A\tL1\tb.fq\t",

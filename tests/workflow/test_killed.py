@@ -7,9 +7,9 @@ import pytest
 from brake import Brake, Started, on_decompress, on_tool
 from runs import Project, assert_same_results, assert_whole
 
-# All that these runs make: alignment and calling, but no pages about them.
+# These runs make alignments and variants, but no pages about them.
 VCF = "results/variants/all.vcf.gz"
-# Where runs are ended: the rule, and what of it is held.
+# Rules in which runs are ended, and the tool and subcommand that is held there; without a tool, the whole job is held.
 PLACES = {"decompress": (), "bwa_mem": ("bwa", "mem"), "sort_index": ("samtools", "merge")}
 
 
@@ -18,7 +18,7 @@ def brake_at(place: str, folder: Path) -> Brake:
 
 
 def held_run(fresh: Project, place: str, folder: Path) -> tuple[Started, Brake]:
-    """A run of which a job is held in the middle."""
+    """Start a run, and return it when a job is held in the middle."""
     brake = brake_at(place, folder)
     started = Started(fresh, brake, VCF)
     brake.wait()

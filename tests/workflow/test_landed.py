@@ -13,7 +13,7 @@ RESULT = "results/variants/all.vcf.gz"
 
 
 class Landed(Project):
-    """The folder of that run, with the configuration it had."""
+    """The folder of that run, with its configuration."""
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         command = super().command(*arguments, cores=cores)
@@ -22,13 +22,13 @@ class Landed(Project):
 
 @pytest.fixture
 def run(tmp_path: Path) -> Landed:
-    """The run as that version left it."""
+    """Return the run as that version left it."""
     landed.unpack(tmp_path)
     return Landed(tmp_path)
 
 
 def results(run: Project) -> dict[str, bytes]:
-    """Contents of all results by path."""
+    """Return the contents of all results by path."""
     return {str(path): path.read_bytes() for path in run["results"].rglob("*") if path.is_file()}
 
 
@@ -36,7 +36,7 @@ def nothing_to_do(outcome: Outcome) -> bool:
     return DONE in outcome.text and not outcome.jobs
 
 
-def test_without_a_word_it_is_made_again(run: Landed) -> None:
+def test_without_an_option_it_is_made_again(run: Landed) -> None:
     assert {"reference", "decompress", "bwa_mem", "variants", "multiqc"} <= run.plan().rules
 
 
@@ -48,12 +48,12 @@ def test_touched_once_it_stays_finished(run: Landed) -> None:
     assert results(run) == before
 
 
-def test_what_aws_needs_at_each_start_leaves_it_as_well(run: Landed) -> None:
+def test_the_option_that_aws_needs_at_each_start_leaves_it_finished_as_well(run: Landed) -> None:
     assert nothing_to_do(run.plan("--rerun-triggers", "mtime"))
 
 
-def test_a_report_without_what_that_version_did_not_make(run: Landed) -> None:
-    """Its results are whole, so the run that makes the last of them again ends well, and says what the report lacks."""
+def test_a_report_without_the_results_that_version_did_not_make(run: Landed) -> None:
+    """A run that makes one result again ends well, and names the results that the report lacks."""
     run["results/qc/coverage/coverage.svg"].unlink()
     again = run.run("--rerun-triggers", "mtime").succeeded()
     assert again.finished == {"coverage_plot", "all"}
@@ -61,12 +61,12 @@ def test_a_report_without_what_that_version_did_not_make(run: Landed) -> None:
     assert run["results/report.html"].stat().st_size > 100_000
 
 
-def test_what_changes_later_is_seen(run: Landed) -> None:
+def test_later_changes_are_noticed(run: Landed) -> None:
     run.run(landed.TOUCH).succeeded()
     # Another filter: calls stay, variants are written anew.
     again = run.plan("--config", "filters={'LowQual': 'QUAL < 30'}")
     assert "variants" in again.rules and "bcftools_call" not in again.rules
-    # An input in whose place an older one is put.
+    # An input is replaced by another file.
     reads = run["config/example/reads/sampleB_L1.fastq.gz"]
     reads.write_bytes((ROOT / "config/example/reads/sampleA_L1_R1.fastq.gz").read_bytes())
     assert "bwa_mem sampleB L1 1" in run.plan().jobs

@@ -1,4 +1,4 @@
-"""A file of the user in whose place another one is put, also an older one, or a file that changes while it is read."""
+"""A file of the user that is replaced, also by an older one, or that changes while it is read."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def older_of_other_size(path: Path) -> None:
 
 
 def link_to_another(path: Path) -> None:
-    """The link itself is no newer than the results."""
+    """Replace a file by a link that is itself no newer than the results."""
     other = path.with_name(f"other.{path.name}")
     shutil.copy2(path, other)
     older_of_same_size(other)
@@ -51,7 +51,7 @@ def replace(path: Path, data: bytes) -> None:
         (GFF, older_of_same_size, {"annotation"}),
     ],
 )
-def test_what_reads_a_replaced_file_runs_again(
+def test_jobs_that_read_a_replaced_file_run_again(
     name: str, change: Callable[[Path], None], expected: set[str], done: Project, tmp_path: Path
 ) -> None:
     project = done.copy(tmp_path / "copy")
@@ -60,12 +60,12 @@ def test_what_reads_a_replaced_file_runs_again(
     plan = project.plan()
 
     assert expected <= plan.jobs
-    # No other reads are looked at.
+    # FastQC runs on no other reads.
     assert {job for job in plan.jobs if job.startswith("fastqc")} <= expected
     assert "Params have changed since last execution" in plan.text
 
 
-def test_nothing_is_to_be_done_where_nothing_was_replaced(done: Project, tmp_path: Path) -> None:
+def test_nothing_is_done_where_nothing_was_replaced(done: Project, tmp_path: Path) -> None:
     assert "Nothing to be done" in done.copy(tmp_path / "copy").plan().text
 
 
@@ -85,7 +85,7 @@ def test_a_lane_that_is_replaced_while_it_is_read_is_named_and_read_again(
 
 
 @pytest.mark.parametrize("name", [READS, REFERENCE, GFF])
-def test_a_time_in_the_future_is_told_before_anything_runs(name: str, fresh: Project) -> None:
+def test_a_time_in_the_future_is_reported_before_anything_runs(name: str, fresh: Project) -> None:
     soon = time.time() + A_WEEK
     os.utime(fresh[name], (soon, soon))
 

@@ -1,4 +1,4 @@
-"""results/report.html shows what the run found, and needs nothing from the network."""
+"""results/report.html shows the run's findings, and needs nothing from the network."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from runs import Project
 
-# What the report shows: category, and words of the caption.
+# Files that the report shows: category, and words of the caption.
 SHOWN = {
     "results/variants/all.consequences.tsv": ("Variants", "Changes in coding sequence"),
     "results/qc/variants/all.tsv": ("Variants", "Variants of each sample that pass all filters"),
@@ -29,7 +29,7 @@ def report(demo: Project) -> str:
 
 
 def embedded(report: str, name: str) -> dict[str, Any]:
-    """The data that Snakemake has put into the page under a name."""
+    """Return the data that Snakemake has put into the page under a name."""
     start = re.search(rf'<script id="{name}">\s*var \w+ = ', report)
     assert start, f"the report has no {name}"
     found: dict[str, Any] = json.JSONDecoder().raw_decode(report, start.end())[0]
@@ -37,11 +37,11 @@ def embedded(report: str, name: str) -> dict[str, Any]:
 
 
 def content(result: dict[str, str]) -> bytes:
-    """The file that is embedded for a result."""
+    """Return the file that is embedded for a result."""
     return base64.b64decode(result["data_uri"].split(",", 1)[1])
 
 
-def test_all_that_is_shown_has_its_category_and_caption(report: str) -> None:
+def test_every_shown_file_has_its_category_and_caption(report: str) -> None:
     results = embedded(report, "results")
     categories = embedded(report, "categories")
     found = {
@@ -63,7 +63,7 @@ def test_the_files_are_embedded_whole(path: str, report: str, demo: Project) -> 
     assert content(embedded(report, "results")[path]) == demo[path].read_bytes()
 
 
-def test_variant_table_plot_and_versions_say_something(report: str) -> None:
+def test_variant_table_plot_and_versions_have_content(report: str) -> None:
     results = embedded(report, "results")
     variants = content(results["results/qc/variants/all.tsv"]).decode()
     versions = content(results["results/qc/versions.tsv"]).decode()
@@ -74,7 +74,7 @@ def test_variant_table_plot_and_versions_say_something(report: str) -> None:
     assert "<svg" in plot
 
 
-def test_the_text_says_what_was_done(report: str) -> None:
+def test_the_text_describes_the_analysis(report: str) -> None:
     assert "called with bcftools" in report
 
 

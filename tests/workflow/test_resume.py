@@ -1,4 +1,4 @@
-"""A second run does what a change asks for, and nothing else."""
+"""A second run does the jobs that a change requires, and no others."""
 
 import gzip
 import shutil
@@ -18,12 +18,12 @@ Change = Callable[[Project], object]
 
 
 def lane(unit: str) -> set[str]:
-    """The jobs that align a lane."""
+    """Return the jobs that align a lane."""
     return {f"decompress {unit}", f"bwa_mem {unit} 1", f"bwa_mem {unit} 2"}
 
 
 def sample(name: str) -> set[str]:
-    """The jobs that follow a sample's alignments, up to its statistics."""
+    """Return the jobs from a sample's alignments up to its statistics."""
     return {f"sort_index {name}", f"samtools_stats {name}"} | COVERAGE
 
 
@@ -52,7 +52,7 @@ def set_coverage_windows(project: Project) -> None:
 
 
 def replace_fastq(project: Project) -> None:
-    """One read fewer in a file that replaces the old one."""
+    """Replace a lane's files by ones with one pair fewer."""
     for mate in ("R1", "R2"):
         path = project[f"reads/A_L2_{mate}.fastq.gz"]
         records = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
@@ -69,7 +69,7 @@ def add_sample(project: Project) -> None:
     project.add("C", "L1", "reads/C.fastq.gz")
 
 
-# Changes, the jobs that they ask for, and those whose temporary results have to be made again for them.
+# Changes, the jobs that they require, and the jobs that make deleted temporary results again for these.
 CHANGES: dict[str, tuple[Change, set[str], set[str]]] = {
     "filter": (set_filter, FROM_VARIANTS | {"filters", "all"}, set()),
     "windows": (
@@ -89,14 +89,14 @@ CHANGES: dict[str, tuple[Change, set[str], set[str]]] = {
         LANES_OF_A,
     ),
     "FASTQ": (replace_fastq, FROM_CALLING | sample("A") | lane("A L2") | {"fastqc A L2"}, LANES_OF_A),
-    # What reads a file of the user records its time: another file may have been put in its place.
+    # Jobs that read a file of the user record its time: another file may have replaced it.
     "time of a FASTQ": (touch_fastq, FROM_CALLING | sample("A") | lane("A L2") | {"fastqc A L2"}, LANES_OF_A),
     "new sample": (add_sample, FROM_CALLING | sample("C") | lane("C L1") | {"fastqc_single C L1", "filters"}, set()),
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_is_followed_by_what_depends_on_it(name: str, kept: Project, tmp_path: Path) -> None:
+def test_a_change_is_followed_by_the_jobs_that_depend_on_it(name: str, kept: Project, tmp_path: Path) -> None:
     change, expected, _ = CHANGES[name]
     project = kept.copy(tmp_path / "run")
 
@@ -106,7 +106,7 @@ def test_a_change_is_followed_by_what_depends_on_it(name: str, kept: Project, tm
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_deleted_results_come_back_only_where_they_are_needed(name: str, done: Project, tmp_path: Path) -> None:
+def test_deleted_results_are_made_again_only_where_they_are_needed(name: str, done: Project, tmp_path: Path) -> None:
     change, expected, again = CHANGES[name]
     project = done.copy(tmp_path / "run")
 

@@ -1,4 +1,4 @@
-"""Whole runs: each way to set the workflow up, and what must not change the variants."""
+"""Whole runs: each way to set the workflow up, and settings that must not change the variants."""
 
 import bz2
 import gzip
@@ -18,14 +18,14 @@ NOT_OF_THE_REPOSITORY = (".git", ".venv", ".tools", ".snakemake", "results", "lo
 
 
 def flag_counts(project: Project, name: str) -> dict[str, int]:
-    """The numbers of reads of a flagstat table that pass quality control, by what they are."""
+    """Return the numbers of reads in a flagstat table that pass quality control, by category."""
     lines = project[f"results/qc/samtools/{name}.flagstat.txt"].read_text().splitlines()
     return {line.split(" ", 3)[3].split(" (")[0]: int(line.split()[0]) for line in lines}
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory, kept: Project) -> Project:
-    """A whole run with all that can be chosen otherwise than by default."""
+    """Make a whole run in which every choice differs from the default."""
     project = Project(tmp_path_factory.mktemp("other") / "run", dict(kept.config), list(kept.units))
     project.config |= {
         "reads": {"shards": 1, "compression": "zstd"},
@@ -95,7 +95,7 @@ def test_variants_do_not_depend_on_windows(windows: int, demo: Project, tmp_path
 
 
 def unpacked(project: Project) -> None:
-    """Makes plain files of all FASTQ files."""
+    """Decompress all FASTQ files of a project."""
     for unit in project.units:
         for key in ("fq1", "fq2"):
             if path := unit[key]:
@@ -144,7 +144,7 @@ def test_spaces_in_paths_and_a_start_from_another_folder(done: Project, tmp_path
 
 
 def repository(folder: Path) -> Path:
-    """The files of the repository, without what work in it has left."""
+    """Copy the files of the repository, without those that work in it has left."""
     return Path(shutil.copytree(ROOT, folder, symlinks=True, ignore=shutil.ignore_patterns(*NOT_OF_THE_REPOSITORY)))
 
 

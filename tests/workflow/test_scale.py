@@ -1,4 +1,4 @@
-"""A thousand samples are planned in little memory, and planning more of them takes no more work for each."""
+"""A thousand samples are planned in little memory, and the work for each sample does not grow with their number."""
 
 import gzip
 import pstats
@@ -13,10 +13,11 @@ from shared import ROOT
 
 SAMPLES = 1000
 MAX_MEGABYTES = 600
-# Calls of Python functions: what a plan costs, the same on every machine. 88,000 for a sample are 17 seconds for 1,000.
+# The cost of a plan in calls of Python functions, which is the same on every machine. 88,000 calls for a sample are 17
+# seconds for 1,000 samples.
 MAX_CALLS = 110_000
-# Runs a command and prints its peak memory. A process of its own, since on Linux the memory of the one that starts a
-# program counts as the program's.
+# This program runs a command and prints its peak memory. It is a process of its own, since on Linux the memory of the
+# process that starts a program counts as the program's.
 MEASURED = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
@@ -26,7 +27,7 @@ sys.exit(code)
 
 
 def cohort(folder: Path, samples: int) -> Project:
-    """So many samples with two paired lanes each, a read in every file."""
+    """Make a project of so many samples with two paired lanes each, a read in every file."""
     project = Project(folder, {"reference": {"fasta": str(EXAMPLE / "reference.fa.gz")}})
     read = gzip.compress(b"@r\nACGT\n+\nIIII\n")
     (folder / "reads").mkdir()
@@ -54,7 +55,7 @@ def run(command: list[str]) -> str:
 
 
 def calls_of_plan(folder: Path, samples: int) -> int:
-    """Calls of Python functions that planning so many samples takes."""
+    """Count the calls of Python functions that planning so many samples takes."""
     python, *snakemake = cohort(folder, samples).command("--dry-run", "--quiet", "all")
     run([python, "-m", "cProfile", "-o", str(folder / "profile"), *snakemake])
     return int(pstats.Stats(str(folder / "profile")).total_calls)

@@ -1,4 +1,4 @@
-"""A whole run on a reference that is good, and strange in many ways at once."""
+"""A whole run on a valid reference that is unusual in many ways at once."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,7 @@ READ = 60
 
 
 def sequences() -> dict[str, str]:
-    """The contigs as the reads have them, but for what is planted."""
+    """Return the contigs as the reads have them, without the planted variants."""
     draw = random.Random(11)
     found = {name: "".join(draw.choices("ACGT", k=length)) for name, length in CONTIGS.items()}
     circle = found[CIRCLE]

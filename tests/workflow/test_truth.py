@@ -1,4 +1,4 @@
-"""Variants of real reads, against what is known of them. TERRAFLOW_TRUTH_DATA names the folder of the truth sets."""
+"""Variants of real reads, against their truth sets. TERRAFLOW_TRUTH_DATA names the folder of the truth sets."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Scores = dict[tuple[str, str, str], dict[str, Any]]
 
 
 def accuracy(workdir: Path, name: str, *options: str) -> Scores:
-    """What benchmarks/accuracy.py says of a truth set, by sample, regions and type."""
+    """Run benchmarks/accuracy.py on a truth set; return its scores by sample, regions and type."""
     workdir.mkdir()
     scores = workdir / "scores.json"
     command = [sys.executable, "-B", str(ROOT / "benchmarks" / "accuracy.py"), str(Path(FOLDER) / name)]
@@ -37,7 +37,7 @@ def counts(score: dict[str, Any]) -> tuple[int, int, int]:
 
 @pytest.fixture(scope="module")
 def giab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Scores]:
-    """Four lanes at 51x, with the defaults."""
+    """Run four lanes at 51x with the defaults; return the project and its scores."""
     folder = tmp_path_factory.mktemp("giab") / "run"
     scores = accuracy(folder, "giab_na12878")
     return Project(folder), scores
@@ -70,7 +70,7 @@ def test_giab_at_8x(tmp_path: Path) -> None:
     [("--lanes", "merged"), ("--compression", "none", "--set", "reads.shards=5")],
     ids=["one lane of gzip", "plain reads in five shards"],
 )
-def test_giab_has_the_same_sites_however_reads_are_cut(
+def test_giab_has_the_same_sites_whatever_the_lanes_shards_and_compression(
     options: tuple[str, ...], giab: tuple[Project, Scores], tmp_path: Path
 ) -> None:
     accuracy(tmp_path / "run", "giab_na12878", *options)
