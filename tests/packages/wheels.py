@@ -65,6 +65,8 @@ def _members() -> list[Member]:
 
 
 MEMBERS = _members()
+# No distribution: it names the members, and what only the repository needs.
+ROOT_PROJECT = Member(ROOT)
 
 
 def uv(*arguments: object) -> None:
