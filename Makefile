@@ -1,33 +1,33 @@
-# TerraFlow Genomics. `make` alone lists what there is; tools/run.sh puts what set-up made on PATH.
+# TerraFlow Genomics. `make` alone lists the targets; tools/run.sh puts the programs of set-up on PATH.
 
 SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint accuracy bench image deploy destroy clean
 
 RUN := tools/run.sh
-# PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS go to the program that is started.
+# PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS are passed on to the program.
 PYTHON ?=
 export PYTHON
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
 ARGS ?=
-# One process for each core; PYTEST_PROCESSES=0 runs the tests one after the other.
+# Tests run in one process for each core; PYTEST_PROCESSES=0 runs them one after the other.
 PYTEST_PROCESSES ?= logical
 
 # Folders with Python of ours; some of them may not be there.
 python_dirs = $(foreach d,workflow/scripts demo benchmarks $(filter-out packages/strict-aws/src,$(wildcard packages/*/src)),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
-help: ## list the targets (this)
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo 'For example:  make demo                         see the whole workflow run on made-up data'
+	@echo 'For example:  make demo                         run the whole workflow on simulated data'
 	@echo '              make test PYTEST_ARGS="-k unit"   run some of the tests'
 	@echo '              make setup PYTHON=python3.12      choose the Python'
 
 setup: ## make .venv from uv.lock and find or install the bioinformatics tools
 	@tools/setup.sh
 
-demo: setup ## run the workflow on a small simulated cohort and show how it did
+demo: setup ## run the workflow on a small simulated cohort and score its calls
 	@$(RUN) python demo/simulate.py --out demo/run
 	@$(RUN) snakemake --cores all --directory demo/run --configfile demo/run/config.yaml $(SNAKEMAKE_ARGS)
 	@$(RUN) python demo/evaluate.py --run demo/run
@@ -47,7 +47,7 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests packages workflow -name '*.sh' -not -path 'demo/run/*')
 
 accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
-	@test -n "$(TRUTH)" || { echo 'Say where the truth set lies: make accuracy TRUTH=<dir>' >&2; exit 2; }
+	@test -n "$(TRUTH)" || { echo 'Name the folder of the truth set: make accuracy TRUTH=<dir>' >&2; exit 2; }
 	@$(RUN) python benchmarks/accuracy.py "$(TRUTH)" $(ARGS)
 
 bench: setup ## measure the speed
@@ -56,11 +56,11 @@ bench: setup ## measure the speed
 image: setup ## build the two Docker images
 	@$(RUN) terraflow image $(ARGS)
 
-deploy: setup ## make or update everything in the AWS account that `snakemake --profile aws` needs
+deploy: setup ## create or update the AWS stack that `snakemake --profile aws` needs
 	@$(RUN) terraflow deploy $(ARGS)
 
-destroy: setup ## take it away again; the bucket's data only if it is named: BUCKET=<name>
+destroy: setup ## delete the AWS stack; the bucket's data only if you name the bucket: BUCKET=<name>
 	@$(RUN) terraflow destroy $(if $(BUCKET),--delete-data $(BUCKET)) $(ARGS)
 
-clean: ## remove what make demo made (never results of your own)
+clean: ## delete the demo's files (never results of your own)
 	rm -rf demo/run

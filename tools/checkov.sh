@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks a Terraform stack with checkov, without a network once checkov is here. It needs other versions of many
+# Check a Terraform stack with checkov; once it is installed, it needs no network. checkov needs other versions of many
 # packages than the project does, so it has an environment of its own: .tools/checkov, made from tools/checkov.txt.
 #
 #   tools/checkov.sh [--install] [FOLDER]    FOLDER is terraform/ unless given; --install only makes the environment
@@ -14,7 +14,7 @@ mirror() {
   echo "${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null)}}}"
 }
 
-# install: when it is missing, half-made, or of other pins. Two at once take turns.
+# install: make the environment when it is missing, half-made, or of other pins. Two at once take turns.
 install() {
   local uv index
   cmp -s "$pins" "$env/pins" && [[ -x $env/bin/python ]] && return 0

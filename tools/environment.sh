@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What tools/run.sh and tools/setup.sh start with: settings of other programs that would change or break what they run
-# are forgotten, and what Snakemake needs and a service or container may lack gets a value. Credentials, proxies,
+# The environment of tools/run.sh and tools/setup.sh. Settings of other programs that would change or break a run are
+# removed; variables that Snakemake needs, and that a service or container may lack, get a value. Credentials, proxies,
 # mirrors, profiles and conda's settings stay. (What the tools of a job see is decided in workflow/scripts/prelude.sh.)
 
-# Functions that the caller exported would come before the programs of the same names.
+# Functions that the caller exported would be called in place of programs of the same names.
 for name in $(compgen -A function); do unset -f "$name"; done
 set +o noclobber +o noglob +o posix
 for name in $(compgen -e); do
@@ -17,7 +17,7 @@ export PYTHONUTF8=1
 
 if [[ ! -d ${TMPDIR:-} || ! -w $TMPDIR ]]; then unset -v TMPDIR; fi
 
-# own_folder: one that can be written and is nobody else's.
+# own_folder: print a folder that is writable and belongs to this user.
 own_folder() {
   local folder=${TMPDIR:-/tmp}/terraflow-$UID
   mkdir -m 700 "$folder" 2>/dev/null || true
@@ -25,7 +25,8 @@ own_folder() {
   echo "$folder"
 }
 
-# Without HOME, bash knows the home of a user who has a name. One that can't be written may hold credentials.
+# Without HOME, bash finds the home of a user who has a name. A home stays even if it can't be written: it may hold
+# credentials.
 if [[ -z ${HOME:-} ]]; then
   unset -v HOME
   HOME=~
@@ -38,7 +39,7 @@ if [[ ! -w $cache/snakemake ]]; then
   XDG_CACHE_HOME=$(own_folder)
   export XDG_CACHE_HOME
 fi
-# Python looks for the user's name here first, and fails for a user who has none.
+# Python reads the user's name from this variable first, and fails for a user who has none.
 LOGNAME=${LOGNAME:-${USER:-$(id -un 2>/dev/null || echo "$UID")}}
 export LOGNAME
 unset -v name cache

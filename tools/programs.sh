@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The part of tools/setup.sh, which reads it, that finds or installs the bioinformatics tools. samtools and bcftools are
-# in .venv already (workflow/scripts/hts.py says why); bwa, FastQC and zstd come from PATH, conda or apt-get.
+# The part of tools/setup.sh that finds or installs the bioinformatics tools. samtools and bcftools are in .venv already
+# (workflow/scripts/hts.py says why); bwa, FastQC and zstd come from PATH, conda or apt-get.
 
 # shellcheck disable=SC2154  # setup.sh sets root and state
 
 all_tools="bwa fastqc zstd"
-conda_oldest=24.7.1 # what Snakemake 9 asks for
+conda_oldest=24.7.1 # Snakemake 9 requires it
 
 # ---- tools -----------------------------------------------------------------------------------------------------
 
@@ -17,10 +17,11 @@ oldest() {
   esac
 }
 
-# sorted WORD...: each once.
+# sorted WORD...: print each word once.
 sorted() { printf '%s\n' "$@" | sort -u | xargs; }
 
-# version_of TOOL PATH: nothing if it does not run. bwa has no --version, and prints its usage with status 1.
+# version_of TOOL PATH: print the version; print nothing and fail if the tool does not run. bwa has no --version, and
+# prints its usage with status 1.
 version_of() {
   local text
   case $1 in
@@ -34,7 +35,7 @@ version_of() {
   first_number "$text"
 }
 
-# FastQC starts a Java to tell its version, so what was found is kept for as long as both programs stay the same.
+# FastQC starts a Java to print its version, so the answer is kept for as long as both programs stay the same.
 same_as_before() {
   [[ $1 == fastqc && -f $state/fastqc-seen && $(ls -liL "$2" "$(type -P java)" 2>&1) == "$(cat "$state/fastqc-seen")" ]]
 }
@@ -46,10 +47,10 @@ works() {
   [[ $1 != fastqc ]] || ls -liL "$2" "$(type -P java)" >"$state/fastqc-seen" 2>&1 || true
 }
 
-# quoted TEXT: as one word for a shell.
+# quoted TEXT: print it as one word for a shell.
 quoted() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
-# wrap TOOL PATH: puts it into .tools/bin, together with what lies beside it (FastQC's Java, for one).
+# wrap TOOL PATH: put a launcher into .tools/bin that also finds the programs beside the tool (such as FastQC's Java).
 wrap() {
   mkdir -p "$state/bin"
   # shellcheck disable=SC2016  # $PATH and $@ are for the script that is written
@@ -58,7 +59,7 @@ wrap() {
   chmod +x "$state/bin/$1"
 }
 
-# have TOOL: it is usable, from PATH or from .tools/bin.
+# have TOOL: find a usable one, on PATH or in .tools/bin.
 have() {
   local tool=$1 path first=yes
   while IFS= read -r path; do
@@ -78,7 +79,7 @@ missing_tools() {
   done
 }
 
-# describe TOOL: what was found, and what is needed.
+# describe TOOL: print the version that was found, and the one that is needed.
 describe() {
   local path
   if path=$(type -P "$1"); then
@@ -99,7 +100,7 @@ find_frontend() {
   return 1
 }
 
-# conda cannot work in a folder with a space in its path; then its environments go into the user's cache.
+# conda cannot work in a folder with a space in its path; in that case its environments go into the user's cache.
 conda_folder() {
   case $root in
     *[[:space:]]*) echo "${XDG_CACHE_HOME:-$HOME/.cache}/terraflow/$(echo "$root" | cksum | cut -d ' ' -f 1)" ;;
@@ -107,7 +108,7 @@ conda_folder() {
   esac
 }
 
-# pins PACKAGE...: as envs/*.yaml pins them.
+# pins PACKAGE...: print each as envs/*.yaml pins it.
 pins() {
   local package
   for package in "$@"; do
@@ -125,7 +126,7 @@ conda_create() {
   return 1
 }
 
-# Snakemake's own deployment needs a conda; beside mamba or micromamba alone (or an old conda) it gets one.
+# Snakemake's own deployment needs a conda; where there is only mamba, micromamba or an old conda, it gets one.
 snakemake_conda() {
   local frontend=$1 version
   if [[ ${frontend##*/} == conda ]] && version=$("$frontend" --version 2>/dev/null) &&
@@ -139,13 +140,13 @@ snakemake_conda() {
   conda_create "$frontend" "$base" "conda>=$conda_oldest" && wrap conda "$base/bin/conda"
 }
 
-# tools/run.sh names this profile to Snakemake, so that its rules run in the environments of envs/*.yaml.
+# tools/run.sh gives this profile to Snakemake, so that rules run in the environments of envs/*.yaml.
 write_conda_profile() {
   mkdir -p "$state/profile"
   printf 'software-deployment-method: conda\nconda-prefix: "%s"\n' "$(conda_folder)/rules" >"$state/profile/config.yaml"
 }
 
-# conda_tools: those that .tools/bin takes from there.
+# conda_tools: print the tools whose launcher in .tools/bin leads to conda's environment.
 conda_tools() {
   local tool
   for tool in $all_tools; do
@@ -153,7 +154,7 @@ conda_tools() {
   done
 }
 
-# One environment for the tools that are called directly; Snakemake makes those of its rules.
+# This environment holds the tools that are called directly; Snakemake makes the environments of its rules.
 tools_from_conda() {
   local frontend prefix tool specs
   frontend=$(find_frontend) || return 1
@@ -172,7 +173,7 @@ tools_from_conda() {
   write_conda_profile
 }
 
-# The profile goes when no tool comes from conda any more.
+# Remove the profile when no tool comes from conda.
 drop_unused_conda() {
   [[ -n $(conda_tools) ]] || rm -rf "$state/profile" "$state/bin/conda"
 }
@@ -180,7 +181,7 @@ drop_unused_conda() {
 how_to_install() {
   # shellcheck disable=SC2046
   cat <<EOF
-Tools: install what is listed above in one of these ways, then run the same command again.
+Tools: install the tools listed above in one of these ways, then run the same command again.
   Debian, Ubuntu:  sudo apt-get install --no-install-recommends $(sorted "$@")
   conda:           conda create -n terraflow --override-channels -c conda-forge -c bioconda $(pins $(sorted "$@") | xargs)
                    conda activate terraflow    (mamba and micromamba take the same words)
@@ -188,7 +189,7 @@ Tools: install what is listed above in one of these ways, then run the same comm
 EOF
 }
 
-# Each route is followed by a second look, so none has to be trusted.
+# After each way of installing, the tools are looked for again: none of the ways has to be trusted.
 # shellcheck disable=SC2046,SC2086  # names of tools and packages: words
 get_tools() {
   local missing tool
@@ -213,7 +214,7 @@ get_tools() {
 
 # ---- versions other than those of images and conda -------------------------------------------------------------
 
-# own_or_path TOOL: the samtools or bcftools that the user asks for, or the one on PATH.
+# own_or_path TOOL: print the path of the samtools or bcftools that the user asks for, or of the one on PATH.
 own_or_path() {
   case $1 in
     samtools) [[ -n ${TERRAFLOW_SAMTOOLS:-} ]] && type -P "$TERRAFLOW_SAMTOOLS" && return 0 ;;
@@ -222,15 +223,15 @@ own_or_path() {
   type -P "$1"
 }
 
-# used TOOL: the path of the bwa, fastqc or zstd that runs take.
+# used TOOL: print the path of the bwa, fastqc or zstd that runs use.
 used() {
   if [[ -x $state/bin/$1 ]]; then echo "$state/bin/$1"; else type -P "$1"; fi
 }
 
 release() { sed -n 's/^RELEASE = "\(.*\)"/\1/p' "$root/workflow/scripts/hts.py"; }
 
-# tell_other_versions: one line for each program whose version is not the project's.
-tell_other_versions() {
+# report_other_versions: print one line for each program whose version is not the project's.
+report_other_versions() {
   local tool path found pin chosen release
   release=$(release)
   for tool in samtools bcftools; do
@@ -252,8 +253,8 @@ tell_other_versions() {
   done
 }
 
-# It is told when it has changed: FastQC takes a second for its version.
-name_other_versions() {
+# Report other versions only when a program has changed: FastQC takes a second to print its version.
+report_changed_versions() {
   local tool seen
   seen=$(
     release
@@ -262,6 +263,6 @@ name_other_versions() {
     for tool in $all_tools; do ls -liL "$(used "$tool")" 2>&1 || true; done
   )
   [[ ! -f $state/versions-seen || $seen != "$(cat "$state/versions-seen")" ]] || return 0
-  tell_other_versions
+  report_other_versions
   echo "$seen" >"$state/versions-seen"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a command with what tools/setup.sh made: samtools and bcftools of the project, .venv/bin and .tools/bin come
-# first on PATH and, where tools come from conda, Snakemake is told by a profile to deploy the environments of envs/.
+# Run a command with the programs of tools/setup.sh: the project's samtools and bcftools, .venv/bin and .tools/bin come
+# first on PATH. Where tools come from conda, a profile makes Snakemake deploy the environments of envs/.
 #
 #   tools/run.sh snakemake --cores 4
 set -euo pipefail

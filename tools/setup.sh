@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up for TerraFlow: a .venv from uv.lock, which has samtools and bcftools, and the other bioinformatics tools.
+# Set TerraFlow up: make a .venv from uv.lock, with samtools and bcftools, and find or install the other tools.
 #
 #   tools/setup.sh             everything; safe to repeat, quick when nothing is missing
 #   tools/setup.sh --no-tools  only the .venv (enough for make lint)
@@ -7,8 +7,8 @@
 #
 # PYTHON=python3.12 chooses the Python. Mirrors are taken from UV_DEFAULT_INDEX, PIP_INDEX_URL or pip's settings.
 # TERRAFLOW_SAMTOOLS and TERRAFLOW_BCFTOOLS name programs of your own, which runs then use.
-# What it makes lies in .venv and .tools; a log of the last long step is .tools/setup.log.
-# It runs on the bash 3.2 of macOS too: no associative arrays, no mapfile.
+# Everything it makes lies in .venv and .tools; the log of the last long step is .tools/setup.log.
+# The script has to run on the bash 3.2 of macOS: it uses no associative arrays and no mapfile.
 set -euo pipefail
 
 # shellcheck source=tools/environment.sh
@@ -24,13 +24,13 @@ apt_is_fresh=""
 
 say() { echo "terraflow: $*" >&2; }
 
-# problem LINE...: said at the end, all together, so that everything missing is known at once.
+# problem LINE...: keep a message for the end, so that everything missing is reported at once.
 problem() { problems="$problems$(printf '%s\n' "$@")
 "; }
 
 # ---- small helpers ---------------------------------------------------------------------------------------------
 
-# run_logged COMMAND...: quietly, but show the end of what it printed when it fails.
+# run_logged COMMAND...: run it quietly; when it fails, show the end of its output.
 run_logged() {
   local status=0
   "$@" >"$log" 2>&1 </dev/null || status=$?
@@ -40,7 +40,7 @@ run_logged() {
   return "$status"
 }
 
-# at_least FOUND WANTED: compares dotted numbers; whatever follows the numbers does not count.
+# at_least FOUND WANTED: compare dotted numbers; letters after the numbers do not count.
 at_least() {
   local IFS=. i
   # shellcheck disable=SC2206  # the split at dots is what is wanted
@@ -53,13 +53,13 @@ at_least() {
   return 0
 }
 
-# first_number TEXT: the first dotted number in it.
+# first_number TEXT: print the first dotted number in it.
 first_number() {
   [[ $1 =~ ([0-9]+(\.[0-9]+)+) ]] || return 1
   echo "${BASH_REMATCH[1]}"
 }
 
-# Looking for the machine's own programs must not find what an earlier set-up made.
+# A search for the machine's own programs must not find those of an earlier set-up.
 forget_own_path() {
   local part kept="" IFS=:
   for part in $PATH; do
@@ -80,7 +80,7 @@ take_turns() {
 
 # ---- apt-get ---------------------------------------------------------------------------------------------------
 
-# as_root COMMAND...: as root, or with sudo if it needs no password (or there is someone to type it).
+# as_root COMMAND...: run it as root, with sudo where the user is not root.
 as_root() {
   if [[ $(id -u) == 0 ]]; then
     "$@"
@@ -111,14 +111,14 @@ apt_install() {
     apt_is_fresh=yes
   fi
   apt_get install -y --no-install-recommends "$@" && return 0
-  say "apt-get could not install them (its last words are above). Is there a network?"
+  say "apt-get could not install them (its last messages are above). Is there a network?"
   return 1
 }
 
 # ---- Python ----------------------------------------------------------------------------------------------------
 
-# runs_python PATH TEST: it starts (a pyenv shim may not), has the modules that are often left out of a
-# home-made build, and the expression on its version holds.
+# runs_python PATH TEST: check that this Python starts (a pyenv shim may not), has the modules that are often missing
+# from a build of one's own, and that the expression on its version holds.
 runs_python() {
   "$1" -I -c "import sys, ssl, zlib, bz2, lzma, sqlite3; sys.exit(not ($2))" >/dev/null 2>&1 </dev/null
 }
@@ -132,7 +132,7 @@ list_pythons() {
   ls -d "${PYENV_ROOT:-${HOME:-/}/.pyenv}"/versions/3.1[123].*/bin/python3 2>/dev/null || true
 }
 
-# find_python TEST: the first Python for which it holds.
+# find_python TEST: print the first Python for which the test holds.
 find_python() {
   local candidate
   while IFS= read -r candidate; do
@@ -146,7 +146,7 @@ find_python() {
 
 supported="(3, 11) <= sys.version_info[:2] <= (3, 13)"
 
-# Debian's own Python where it is one of ours, else the one that the distribution has beside it.
+# Install Debian's default Python where it is a supported one, else a supported one beside it.
 apt_python() {
   local version
   apt_install python3 python3-venv || return 1
@@ -158,7 +158,7 @@ apt_python() {
   return 1
 }
 
-# choose_python UV: prints what to pass to uv as --python; a download is the last resort.
+# choose_python UV: print the value for uv's --python; a download is the last resort.
 choose_python() {
   local uv=$1
   if [[ -n ${PYTHON:-} ]] && ! runs_python "$PYTHON" "$supported"; then
@@ -193,13 +193,13 @@ find_uv() {
   return 1
 }
 
-# The settings that would send pip elsewhere than where we ask are set aside; mirrors and certificates stay.
+# Settings that would make pip install elsewhere are removed; mirrors and certificates stay.
 pip_quietly() {
   run_logged env -u PIP_TARGET -u PIP_PREFIX -u PIP_ROOT -u PYTHONPATH PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 "$@"
 }
 
-# install_uv PYTHON: in a helper venv, or in a folder where Python has pip and no venv module.
+# install_uv PYTHON: install uv in a venv of its own, or in a folder where Python has pip and no venv module.
 install_uv() {
   local python=$1
   rm -rf "$state/uv"
@@ -212,7 +212,7 @@ install_uv() {
   return 1
 }
 
-# can_host_uv PYTHON: it has pip and venv, or at least pip.
+# can_host_uv PYTHON: check that it has pip and venv, or at least pip.
 can_host_uv() {
   "$1" -c 'import venv, ensurepip' >/dev/null 2>&1 || "$1" -m pip --version >/dev/null 2>&1
 }
@@ -231,15 +231,15 @@ get_uv() {
   fi
   say "installing uv $uv_pin with pip (only for this folder)"
   if install_uv "$python" && find_uv; then return 0; fi
-  problem "Python: pip could not install uv $uv_pin (its last words are above). Is there a network?" \
-    "A mirror of PyPI can be named with PIP_INDEX_URL; or install uv yourself: https://docs.astral.sh/uv"
+  problem "Python: pip could not install uv $uv_pin (its last messages are above). Is there a network?" \
+    "Name a mirror of PyPI with PIP_INDEX_URL, or install uv yourself: https://docs.astral.sh/uv"
   return 1
 }
 
 # ---- .venv -----------------------------------------------------------------------------------------------------
 
-# The stamp is written last, so a .venv without it is half-made; it names the folder, since a .venv that
-# was moved has scripts that point to the old place.
+# The stamp is written last, so a .venv without it is half-made. It names the folder, since the scripts of a .venv that
+# was moved point to the old place.
 stamp() {
   printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "$root"/packages/*/pyproject.toml "$root/uv.lock" | cksum)"
 }
@@ -256,18 +256,18 @@ venv_ready() {
   [[ -f $venv/terraflow-stamp && $(stamp) == "$(cat "$venv/terraflow-stamp")" ]] && venv_runs
 }
 
-# A whole .venv from an older lock can be brought up to date; anything else is made anew.
+# A whole .venv from an older lock can be brought up to date; any other is deleted.
 clear_broken_venv() {
   [[ -e $venv || -L $venv ]] || return 0
   if [[ -f $venv/terraflow-stamp && $(head -n 1 "$venv/terraflow-stamp") == "$root" ]] && venv_runs; then
     rm -f "$venv/terraflow-stamp"
     return 0
   fi
-  say ".venv is half-made or from elsewhere; making it anew"
+  say ".venv is half-made or from elsewhere; making it again"
   rm -rf "$venv"
 }
 
-# The mirror that the user asked for, if any: uv's own setting, else pip's.
+# mirror: print the mirror that the user asked for, if any: uv's own setting, else pip's.
 mirror() {
   local python index=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-}}}
   if [[ -z $index ]] && python=$(find_python "True"); then
@@ -279,7 +279,7 @@ mirror() {
   echo "$index"
 }
 
-# uv with the settings set aside that would turn it away from .venv or the lock.
+# uv_here UV ARGUMENT...: run uv without the settings that would make it use another folder or another lock.
 uv_here() {
   local uv=$1
   shift
@@ -290,7 +290,7 @@ uv_here() {
     "$uv" --directory "$root" "$@"
 }
 
-# The lock names PyPI's files by address. Behind a mirror the same versions and hashes are taken from there.
+# The lock names PyPI's files by address. With a mirror, the same versions and hashes come from the mirror.
 sync_from_mirror() {
   local uv=$1 python=$2 index=$3 package editable=()
   uv_here "$uv" export --frozen --no-emit-workspace --output-file "$state/requirements.txt" || return 1
@@ -324,7 +324,7 @@ make_venv() {
   say "making .venv from uv.lock (about 1 GB; a minute or two the first time)"
   if ! sync_venv "$uv" "$python" || ! run_logged "$venv/bin/snakemake" --version; then
     problem "Python: the packages of uv.lock could not be installed (the reason is above, or in .tools/setup.log)." \
-      "Is there a network? A mirror of PyPI can be named with UV_DEFAULT_INDEX or PIP_INDEX_URL."
+      "Is there a network? Name a mirror of PyPI with UV_DEFAULT_INDEX or PIP_INDEX_URL."
     return 0
   fi
   stamp >"$venv/terraflow-stamp"
@@ -368,7 +368,7 @@ main() {
       make_venv
       lead_snakemake_through_run
       get_tools
-      name_other_versions
+      report_changed_versions
       ;;
     *) say "unknown option $1; see the top of tools/setup.sh"; exit 2 ;;
   esac
