@@ -1,6 +1,6 @@
-"""Snakemake logger plugin: a line for each job that a person can scan, instead of all its files.
+"""Snakemake logger plugin that shows each job in one line instead of a block with all its files.
 
-`snakemake --logger brief` shows times, rules, wildcards and the first output of a job, with paths cut short.
+`snakemake --logger brief` shows the time, the rule, its wildcards and the first output of each job, with short paths.
 Errors, warnings and all other messages are Snakemake's own, and so is the log file, which has every file and reason.
 """
 
@@ -25,7 +25,7 @@ class LogHandlerSettings(LogHandlerSettingsBase):
     hide: Optional[str] = field(  # noqa: UP045  # Snakemake makes an argument of it, and knows no other spelling
         default=None,
         metadata={
-            "help": "Beginning of paths that is not shown, such as the default storage prefix "
+            "help": "Prefix to leave out of paths, such as the default storage prefix "
             "(example: --logger-brief-hide s3://bucket/runs/main/)",
             "env_var": False,
             "required": False,
@@ -34,21 +34,21 @@ class LogHandlerSettings(LogHandlerSettingsBase):
 
 
 class LogHandler(LogHandlerBase):
-    """Writes to the terminal what Snakemake's own handler writes, but for jobs."""
+    """Writes to the terminal as Snakemake's own handler does, except that each job is one line."""
 
     def __post_init__(self) -> None:
-        """Writes to where Snakemake would: stderr, unless it was told otherwise."""
+        """Write to stderr, or to stdout if Snakemake was asked to."""
         given = self.common_settings
         formatter = Formatter(given.quiet, given.show_failed_logs)
         formatter.hide = getattr(self.settings, "hide", None) or ""
         formatter.with_reasons = bool(given.dryrun)
-        # With --verbose one wants to see it all.
+        # --verbose shows Snakemake's own blocks.
         self._terminal = ColorizingTextHandler(
             nocolor=given.nocolor,
             stream=sys.stdout if given.stdout else sys.stderr,
             formatter=DefaultFormatter(given.quiet, given.show_failed_logs) if given.verbose else formatter,
         )
-        # Snakemake's puts an empty line before each job.
+        # Snakemake's handler puts an empty line before a job unless the last message was about a job, too.
         self._terminal.last_msg_was_job_info = True
 
     def emit(self, record: LogRecord) -> None:
@@ -58,7 +58,7 @@ class LogHandler(LogHandlerBase):
 
     @property
     def writes_to_stream(self) -> bool:
-        """Take the place of Snakemake's own handler."""
+        """Replace Snakemake's own handler of the terminal."""
         return True
 
     @property
@@ -78,12 +78,12 @@ class LogHandler(LogHandlerBase):
 
     @property
     def needs_rulegraph(self) -> bool:
-        """Ask for no picture of the rules."""
+        """Do without the graph of the rules."""
         return False
 
 
 class Formatter(DefaultFormatter):  # type: ignore[misc]
-    """Says of jobs in a line what Snakemake says in a block."""
+    """Formats each message about a job as one line."""
 
     hide = ""
     with_reasons = False
@@ -95,7 +95,7 @@ class Formatter(DefaultFormatter):  # type: ignore[misc]
         self._removals: set[str] = set()
 
     def format(self, record: LogRecord) -> str:
-        """Leave out what says only that the scheduler works."""
+        """Return the text of a message; nothing for those that only say that the scheduler is at work."""
         text = str(record.msg)
         if text == "Select jobs to execute..." or hasattr(record, "jobs"):
             return ""
@@ -104,7 +104,7 @@ class Formatter(DefaultFormatter):  # type: ignore[misc]
         return str(super().format(record))
 
     def _removed(self, text: str) -> str:
-        """A temporary file that goes, once: of those that a group has made Snakemake says it for each job."""
+        """Return the line about a temporary file, once: Snakemake repeats the message for each job of a group."""
         line = removed(text, self.hide)
         if line[8:] in self._removals:
             return ""
@@ -112,15 +112,15 @@ class Formatter(DefaultFormatter):  # type: ignore[misc]
         return line
 
     def format_job_info(self, msg: dict[str, Any]) -> str:
-        """One line; in a dry run a second one with the reason."""
+        """Return one line about a job, in a dry run followed by a line with its reason."""
         name, line = job_line(msg, self.hide, self.with_reasons)
         self._names[msg["jobid"]] = name
         return line
 
     def format_group_info(self, msg: dict[str, Any]) -> str:
-        """Nothing: each of its jobs has a line."""
+        """Return nothing: each job of the group has a line of its own."""
         return ""
 
     def format_job_finished(self, msg: dict[str, Any]) -> str:
-        """The job's name instead of its number."""
+        """Return the line about a finished job, with its name instead of its number."""
         return done(self._names.get(msg.get("job_id", -1)), msg["msg"])

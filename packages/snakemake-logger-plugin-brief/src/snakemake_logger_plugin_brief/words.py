@@ -1,22 +1,22 @@
-"""The words of the lines: pure functions of what Snakemake tells about a job."""
+"""The text of each line, from what Snakemake says about a job."""
 
 import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What Snakemake adds to the name of each file that lies in a storage.
+# The note that Snakemake adds to the name of each file in a storage.
 MARKS = re.compile(r" \([a-z ]*\bstorage\b[a-z ]*\)")
-# Reasons that most jobs have: nothing was made yet.
+# Reasons that most jobs have: their outputs do not exist yet.
 USUAL = re.compile(r"^(?:Missing output files|Input files updated by another job)\b")
 SHORTEST_LIST = 3
 REMOVING = "Removing temporary output "
 
 
 def job_line(job: Mapping[str, Any], hide: str, with_reason: bool) -> tuple[str, str]:
-    """A job's name, and the line about it: time, rule, wildcards, number of input files, outputs.
+    """Return a job's name and the line about it: time, rule, wildcards, and its outputs or its number of inputs.
 
-    The reason follows on a line of its own if it is asked for, or is another one than that nothing was made yet.
+    Reasons follow on lines of their own: all of them if `with_reason` is true, else only unusual ones.
     """
     wildcards = ", ".join(f"{name}={value}" for name, value in job["wildcards"].items())
     name = job["rule_name"] + (f" ({wildcards})" if wildcards else "")
@@ -30,12 +30,12 @@ def job_line(job: Mapping[str, Any], hide: str, with_reason: bool) -> tuple[str,
 
 
 def done(name: str | None, otherwise: str) -> str:
-    """The line about the end of a job; Snakemake's own words if the job is not known."""
+    """Return the line about the end of a job; Snakemake's own words if the job's name is not known."""
     return f"{_clock()} done: {name}" if name else f"{_clock()} {otherwise}"
 
 
 def removed(text: str, hide: str) -> str:
-    """The line about a temporary file that goes, from Snakemake's own."""
+    """Return the line about a removed temporary file, from Snakemake's own message."""
     return f"{_clock()} removes {_short(text.removeprefix(REMOVING).removesuffix('.'), hide)}"
 
 
@@ -48,7 +48,7 @@ def _short(path: str, hide: str) -> str:
 
 
 def _files(paths: Sequence[str], hide: str) -> str:
-    """The first of several files, and how many more there are."""
+    """Return the first of several files, and how many more there are."""
     if not paths:
         return ""
     more = len(paths) - 1
@@ -60,7 +60,7 @@ def _count(paths: Sequence[str]) -> str:
 
 
 def _reason(text: str, hide: str) -> str:
-    """A reason, with a list of files cut after the first ones."""
+    """Return a reason whose list of files is cut after the first ones."""
     kind, colon, listed = text.partition(": ")
     paths = listed.split(", ")
     shown = ", ".join(_short(path, hide) for path in paths[:SHORTEST_LIST])
