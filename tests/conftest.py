@@ -69,7 +69,7 @@ def root() -> Path:
 
 @pytest.fixture
 def script() -> Run:
-    """Runs a script of the workflow as its rules do: `script("windows", "--fai", path, …)`."""
+    """Return a function that runs a script of the workflow as its rules do: `script("windows", "--fai", path, …)`."""
 
     def run(name: str, *arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-B", str(ROOT / "workflow" / "scripts" / f"{name}.py"), *map(str, arguments)]

@@ -94,7 +94,7 @@ def test_bwa_and_fixmate_take_all_pairs_as_pairs(tmp_path: Path, index: Path, na
 
     assert len(records) == 2 * len(PAIRS)
     assert [sum(bool(record.flag & bit) for record in records) for bit in (0x40, 0x80)] == [len(PAIRS)] * 2
-    # Where mates of one name did not find each other, BWA would have taken them for single reads.
+    # If mates of one name were not recognised, BWA would have aligned them as single reads.
     assert all(record.flag & 0x1 for record in records)
     # The first pair may be of one letter.
     proper = sum(bool(record.flag & 0x2) for record in records)
@@ -109,7 +109,7 @@ def test_fastqc_counts_all_reads_of_each_spelling(tmp_path: Path) -> None:
         with files[-1].open("wb") as out:
             command = [sys.executable, fastq.__file__, written(tmp_path / name, spelling)[0]]
             subprocess.run(command, check=True, stdout=out)
-    # A reader of FastQC that fails leaves it waiting.
+    # FastQC waits for ever when its reader fails.
     subprocess.run(
         ["fastqc", "--quiet", "--outdir", str(tmp_path), *map(str, files)], check=True, timeout=120, capture_output=True
     )
@@ -120,7 +120,7 @@ def test_fastqc_counts_all_reads_of_each_spelling(tmp_path: Path) -> None:
         assert found["File type"] == "Conventional base calls"
 
 
-# Names that FastQC gives a meaning to.
+# Names that FastQC interprets.
 HOSTILE = {
     "stdin.A": ("L1", SPELLINGS["dots"]),
     "stdin": ("stdin", SPELLINGS["at-slash"]),

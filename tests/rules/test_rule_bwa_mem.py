@@ -1,4 +1,4 @@
-"""Rule bwa_mem: sorted records with mates that know of each other, or a failure that names the part of the pipe."""
+"""Rule bwa_mem: sorted records with fields about their mates, or a failure that names the part of the pipe."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def aligned(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 
 def records(project: Project, sample: str, unit: str) -> list[Record]:
-    """The records of all shards of a unit."""
+    """Read the records of all shards of a unit."""
     return [
         record for shard in SHARDS for record in alignments(project[shard_of(sample, unit, shard)], project[GENOME_FA])
     ]
@@ -118,7 +118,7 @@ def test_threads_change_nothing(aligned: dict[int, Project], sample: str, unit: 
 
 def test_single_reads_are_not_paired_even_when_neighbours_have_one_name(copy: Copy) -> None:
     project = copy("reference")
-    # The first one has no mate: a file of pairs throughout would be refused.
+    # The first read has no mate, since a file that holds only pairs would be refused.
     reads = [read for mates in fragments(PLAIN)[:200] for read in mates][1:]
     project.add("alone", "u", project.write("reads/alone.fq", text_of(reads)))
     project.config["reads"]["shards"] = 1

@@ -21,7 +21,7 @@ DEFAULT_FILTERS = ("LowQual", "AlleleBalance", "IndelFraction")
 
 
 def called(copy: Copy, calling: dict[str, Any], *targets: str, **files: str) -> Project:
-    """A project whose variants are called with these settings."""
+    """Return a project whose variants are called with these settings."""
     project = copy(*NEEDS)
     project.config["calling"] |= calling
     project["results/reference/calling_windows.bed"].unlink()
@@ -71,7 +71,7 @@ def test_each_sample_has_genotype_depth_and_reads_of_each_allele(one_by_one: Pro
                 depths = [int(number) for number in sample["AD"].split(",")]
                 assert set(sample) >= {"GT", "DP", "AD", "GQ", "PL"}
                 assert len(depths) == 1 + len(call.site[3].split(","))
-                # Reads that end within an indel are of no allele.
+                # Reads that end within an indel show no allele.
                 assert int(sample["DP"]) - 3 <= sum(depths) <= int(sample["DP"])
                 assert 20 <= int(sample["DP"]) <= 50
 
@@ -102,7 +102,7 @@ def test_whole_run_finds_what_was_planted_and_nothing_else(finished: Project) ->
 
 
 def only_homozygous(found: dict[Site, list[str]]) -> dict[Site, list[str]]:
-    """The sites where no planted genotype is heterozygous, as one haploid allele."""
+    """Return the sites where no planted genotype is heterozygous, as one haploid allele."""
     return {site: [gt[0] for gt in gts] for site, gts in found.items() if "0/1" not in gts}
 
 
@@ -115,7 +115,7 @@ def test_ploidy_1_gives_haploid_genotypes(copy: Copy) -> None:
     assert {site: found[site] for site in expected} == expected
 
 
-# Ploidy files (the sheet has NASTY as M, PLAIN as F), and the ploidy each sample then has on each contig.
+# Ploidy files (the sheet has NASTY as M, PLAIN as F), and the resulting ploidy of each sample on each contig.
 PLOIDIES: dict[str, tuple[str, Callable[[str, str], int]]] = {
     "contig for all": ("chrM * * * 1\n", lambda sample, contig: 1 if contig == "chrM" else 2),
     "contig of a sex": (
@@ -249,7 +249,7 @@ def test_wrong_filter_is_found_before_anything_else_runs(copy: Copy, name: str) 
 
 
 def joined(project: Project, filters: dict[str, str]) -> Project:
-    """A project with its finished calls joined and filtered."""
+    """Return a project with its finished calls joined and filtered."""
     project.config["filters"] = filters
     project.rule("variants", VCF).succeeded()
     return project
@@ -260,7 +260,7 @@ JOINED_FROM = ("reference", "calls")
 
 @pytest.fixture(scope="module")
 def plain(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The calls joined, with default filters only."""
+    """Return the project with its calls joined, and the default filters only."""
     return joined(finished.copy(tmp_path_factory.mktemp("variants"), *JOINED_FROM), {})
 
 

@@ -47,7 +47,7 @@ def with_mates_elsewhere(pairs: list[Fragment]) -> list[Fragment]:
     ]
 
 
-# Libraries of the same fragments, by what is wrong with their pairs.
+# Libraries of the same fragments, named after the fault of their pairs.
 LIBRARIES: dict[str, Callable[[list[Fragment]], list[Fragment]]] = {
     "second_failed": lambda pairs: [(a, changed(b, "N" * len(b.sequence))) for a, b in pairs],
     "second_of_one_base": lambda pairs: [(a, changed(b, b.sequence[:1])) for a, b in pairs],
@@ -72,7 +72,7 @@ def foreign(pairs: list[Fragment]) -> list[Fragment]:
     ]
 
 
-# Libraries that say nothing about most variants.
+# Libraries whose reads cover few of the variants.
 WITHOUT_VARIANTS = {"copies": copies, "foreign": foreign}
 
 
@@ -95,7 +95,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def expected_of_plain() -> dict[Site, str]:
-    """The genotypes of PLAIN where it has a variant."""
+    """Return the genotypes of PLAIN where it has a variant."""
     return {site: gts[1] for site, gts in planted_genotypes().items() if "1" in gts[1]}
 
 
@@ -123,7 +123,7 @@ OUT_OF_CALLING = ("unaligned", "secondary", "quality fail", "duplicate", "low ma
 
 @pytest.fixture(scope="module")
 def counted(libraries: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """The table of the libraries' reads, and what the run that made it printed; reads of low quality are left out."""
+    """Count the libraries' reads with a higher mapping quality and a lower depth; return the project and the output."""
     project = libraries.copy(tmp_path_factory.mktemp("counted"), "reference", "alignments", "reads")
     project.config["calling"] |= {"min_mapping_quality": 50, "max_depth": 35}
     return project, project.rule("windows samtools_stats calling_reads", TABLE).succeeded().text

@@ -1,4 +1,4 @@
-"""Rules annotation and consequences: what coding variants do, from an annotation that fits the reference."""
+"""Rules annotation and consequences: the effects of coding variants, from an annotation that fits the reference."""
 
 import gzip
 import subprocess
@@ -15,7 +15,7 @@ VCF = "results/variants/all.vcf.gz"
 TABLE = "results/variants/all.consequences.tsv"
 ANNOTATION = "results/reference/annotation.gff.gz"
 
-# The planted coding changes: site, who has it, and what it does to the protein.
+# The planted coding changes: site, samples that have it, and its effect on the protein.
 CHANGES: list[tuple[Site, str, str, str, str]] = [
     (("chr1", CDS[0] + 58, "C", "A"), NASTY, "1/1", "missense", "20A>20D"),
     (("chr1", CDS[0] + 119, "A", "G"), NASTY, "0/1", "synonymous", "40L"),
@@ -83,7 +83,7 @@ def test_csq_is_tried_on_each_coding_transcript(finished: Project) -> None:
     assert "warning" not in finished.log("csq")
 
 
-def test_transcripts_without_consequences_are_told_on_the_terminal(copy: Copy) -> None:
+def test_transcripts_without_consequences_are_reported_on_the_terminal(copy: Copy) -> None:
     project = copy("reference")
     first, last = LENGTHS["chr1"] - 29, LENGTHS["chr1"]
     lost = gff().replace("G1", "G2").replace("T1", "T2").replace(f"\t{CDS[0]}\t", f"\t{first}\t")
@@ -139,7 +139,7 @@ def test_calls_bear_their_consequences(
     info = {call.site: dict(part.partition("=")[::2] for part in call.info.split(";")) for call in calls(finished[VCF])}
 
     assert info[site]["LCSQ"].startswith(f"{kind}|tiny|T1|protein_coding|+|{protein}")
-    # Only of homozygous variants is the haplotype known.
+    # The haplotype is known for homozygous variants only.
     if genotype == "1/1":
         assert info[site]["BCSQ"].startswith(f"{kind}|tiny|T1|protein_coding|+|{protein}")
     else:

@@ -1,4 +1,4 @@
-"""What every rule has to declare: where it logs, in which environment it runs, what it needs, what it is for."""
+"""Declarations that every rule has to have: log, environment, resources and docstring."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ GROWING = ("mem_mb", "disk_mb", "runtime")
 
 
 def rules_in_files() -> list[str]:
-    """The names of all rules, as they stand in the files."""
+    """Return the names of all rules, as they stand in the files."""
     files = [WORKFLOW / "Snakefile", *sorted((WORKFLOW / "rules").glob("*.smk"))]
     found = [
         name
@@ -35,13 +35,13 @@ JOBS = [name for name in RULES if name != "all"]
 
 @pytest.fixture(scope="module")
 def declared(finished: Project) -> dict[str, dict[str, Any]]:
-    """What Snakemake knows of each rule of a configuration that needs them all."""
+    """Return each rule's declarations, of a configuration that needs all rules."""
     return description(finished.folder)
 
 
 @functools.cache
 def description(folder: Path) -> dict[str, dict[str, Any]]:
-    """Parses the workflow in a process of its own."""
+    """Parse the workflow in a process of its own."""
     script = Path(__file__).with_name("describe_rules.py")
     command = [sys.executable, script, WORKFLOW / "Snakefile", folder / "config.yaml", folder]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -66,7 +66,7 @@ def test_rule_has_a_log_of_its_own(declared: dict[str, dict[str, Any]], name: st
     assert len(logs) == 1
     assert logs[0].startswith("logs/") and logs[0].endswith(".log")
     sharing = [other for other in JOBS if logs == declared[other]["log"]]
-    # Rules for single and paired units: a unit is one or the other.
+    # These rules are for single and for paired units: a unit is one or the other.
     assert sharing == [name] or set(sharing) == {"fastqc", "fastqc_single"}
     wildcards = {w for path in declared[name]["output"] for w in re.findall(r"{(\w+)", path)}
     assert wildcards == set(re.findall(r"{(\w+)", logs[0]))
@@ -91,7 +91,7 @@ def test_rule_has_an_environment(declared: dict[str, dict[str, Any]], name: str)
 @pytest.mark.parametrize("name", JOBS)
 def test_rule_has_threads(declared: dict[str, dict[str, Any]], name: str) -> None:
     assert declared[name]["threads"] >= 1
-    # Not just Snakemake's default.
+    # Snakemake's default is not enough.
     files = "\n".join(path.read_text() for path in (WORKFLOW / "rules").glob("*.smk"))
     base = re.search(rf"use rule (\w+) as {name} with:", files)
     text = re.search(rf"^rule {base[1] if base else name}:\n(?:(?:    .*)?\n)*", files, re.MULTILINE)

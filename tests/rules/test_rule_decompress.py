@@ -1,4 +1,4 @@
-"""Rule decompress: shards from any compression, the same each time, and a message for each thing that is wrong."""
+"""Rule decompress: shards from any compression, the same each time, and a message for each fault of the files."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ GENOME_CONFIG = {"reference": {"fasta": "ref.fa"}}
 
 
 def new_project(folder: Path) -> Project:
-    """A project with a reference that is not looked at."""
+    """Return a project with a reference that no job reads."""
     project = Project(folder, {**GENOME_CONFIG, "reads": {"shards": 3}})
     project.write("ref.fa", fasta({"a": "ACGT"}))
     return project
@@ -27,13 +27,13 @@ def shard(project: Project, unit: str, number: int, ending: str = "fastq") -> Pa
 
 
 def expected_shard(pairs: list[Fragment], number: int, shards: int) -> list[tuple[str, ...]]:
-    """The records of a shard: every so many pairs, mates together."""
+    """Return the records of a shard: every so many pairs, mates together."""
     return list(records_of(text_of(read for pair in pairs[number - 1 :: shards] for read in pair)))
 
 
 # --- good files ------------------------------------------------------------------------------------
 
-# Units and their two files: contents, and names that say something else.
+# Units and their two files: compressions, and names that suggest another one.
 GOOD: dict[str, tuple[str, str, str, str]] = {
     "plain": ("plain", "plain", "p_1.fastq", "p_2.fastq"),
     "gzip-members-and-bgzip": ("gzip-members", "bgzip", "g_1.fastq.gz", "g_2.fastq.gz"),
@@ -145,7 +145,7 @@ def without_lines(data: bytes, first: int, count: int) -> bytes:
     return b"\n".join(lines[: first - 1] + lines[first - 1 + count :])
 
 
-# Units, their files, and what a message has to hold; FILE1 and FILE2 stand for the names of the files.
+# Units, their files, and words of the message; FILE1 and FILE2 stand for the names of the files.
 BAD: dict[str, tuple[bytes, bytes | None, list[str]]] = {
     "truncated-gzip": (COMPRESSIONS["gzip"](R1)[:-99], None, ["FILE1", "gzip stream ends too soon"]),
     "damaged-bzip2": (
@@ -192,7 +192,7 @@ BAD: dict[str, tuple[bytes, bytes | None, list[str]]] = {
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
-    """A run that goes on after each failure, and a good unit among the bad ones."""
+    """Make a run that goes on after each failure, with a good unit among the bad ones."""
     project = new_project(tmp_path_factory.mktemp("decompress") / "bad")
     for unit, (first, second, _) in BAD.items():
         fq1 = project.write(f"{unit}.1", first)

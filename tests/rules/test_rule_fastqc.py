@@ -24,7 +24,7 @@ MATES = [(unit, mate) for unit, mates in GOOD.items() for mate in mates]
 
 
 def new_project(folder: Path) -> Project:
-    """A project with a reference that is not looked at."""
+    """Return a project with a reference that no job reads."""
     project = Project(folder, {"reference": {"fasta": "ref.fa"}})
     project.write("ref.fa", fasta({"a": "ACGT"}))
     return project
@@ -43,7 +43,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def fastqc_data(path: Path) -> dict[str, str]:
-    """The lines of FastQC's `Basic Statistics`."""
+    """Read the lines of FastQC's `Basic Statistics`."""
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/fastqc_data.txt"))
         lines = archive.read(name).decode().split(">>END_MODULE")[0].splitlines()

@@ -1,4 +1,4 @@
-"""What the groups of the AWS profile ask of a disk, for genomes that exist as names and sizes only."""
+"""The disk that the AWS profile's groups request, for genomes that exist as names and sizes only."""
 
 import json
 import os
@@ -15,9 +15,9 @@ from snakemake_executor_plugin_aws_batch_fargate.shapes import fit
 GB = 10**9
 DISKS = (20, 50, 100, 200)
 GENOME = 3.1
-# Sizes of the genome's indices, as parts of its own.
+# Sizes of the genome's indices, relative to the genome.
 INDEX = {"fai": 0, "amb": 0, "ann": 0, "bwt": 1, "pac": 0.25, "sa": 0.5}
-# Of the shards of alignments, to the FASTQ files: the README's table of what travels.
+# Size of the alignments' shards, relative to the FASTQ files: from the README's table of transferred data.
 SHARDS = 0.62
 
 
@@ -28,7 +28,7 @@ def sparse(path: Path, gigabytes: float) -> None:
 
 
 def human(folder: Path, compression: str, alignment: str, lane: float, lanes: int) -> None:
-    """A human sample with `lanes` lanes of `lane` GB of FASTQ each, as far as it is there when a group starts."""
+    """Make the files that exist when a group starts: a human sample of `lanes` lanes with `lane` GB of FASTQ each."""
     names = [f"L{n}" for n in range(lanes)]
     rows = [f"A\t{name}\t{name}_1.fq.gz\t{name}_2.fq.gz\n" for name in names]
     (folder / "samples.tsv").write_text("".join(["sample\tunit\tfq1\tfq2\n", *rows]))
@@ -53,7 +53,7 @@ def human(folder: Path, compression: str, alignment: str, lane: float, lanes: in
 
 
 def asked(folder: Path) -> dict[str, float]:
-    """The MiB that the groups ask for."""
+    """Return the MiB that the groups request."""
     script = Path(__file__).with_name("describe_groups.py")
     command = [sys.executable, script, ROOT / "workflow" / "Snakefile", folder / "config.yaml", folder]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -66,7 +66,7 @@ def asked(folder: Path) -> dict[str, float]:
     [
         ("zstd", "cram", 16, 4, {"lane": 100, "alignment": 200}),
         ("zstd", "bam", 16, 4, {"lane": 100, "alignment": 200}),
-        # The largest that the README promises.
+        # The largest sample that the README promises.
         ("none", "cram", 22, 1, {"lane": 200, "alignment": 100}),
         ("zstd", "cram", 35, 1, {"lane": 200, "alignment": 100}),
         ("zstd", "cram", 17, 5, {"lane": 100, "alignment": 200}),
@@ -89,5 +89,5 @@ def test_what_is_there_counts_for_each_job_that_reads_it(tmp_path: Path) -> None
 
     more = {group: (disk - before[group]) * 2**20 / GB for group, disk in asked(tmp_path).items()}
 
-    # By bwa_mem; by samtools_stats and slices.
+    # The peaks come from bwa_mem, and from samtools_stats and slices.
     assert more == pytest.approx({"lane": 1.2 * 0.8, "alignment": 2 * 1.2 * 0.5}, abs=0.01)

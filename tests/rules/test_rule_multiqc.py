@@ -1,4 +1,4 @@
-"""Rule multiqc: every lane and sample of the sheet is on the page under its name, whatever it is called."""
+"""Rule multiqc: every lane and sample of the sheet is on the page under its name, whatever the name."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ QC = "results/qc"
 
 
 def made_up(project: Project, finished: Project) -> None:
-    """The tables of one sample under the names of all, each with numbers of its own."""
+    """Write the tables of one sample under the names of all, each with numbers of its own."""
     stats = finished[f"{QC}/bcftools/all.stats.txt"].read_text()
     line = next(line for line in stats.splitlines() if line.startswith("PSC\t") and f"\t{PLAIN}\t" in line)
     lines = "".join(line.replace(f"\t{PLAIN}\t", f"\t{sample}\t") + "\n" for sample in SHEET)
@@ -64,7 +64,7 @@ def lanes() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def page(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A page of all of them, made where settings of MultiQC's lie about that would spoil it."""
+    """Make a page of all of them, in a folder with settings of MultiQC that would spoil it."""
     project = Project(tmp_path_factory.mktemp("multiqc"), dict(finished.config))
     shutil.copy(finished["ref.fa"], project.folder)
     shutil.copy(finished["genes.gff3"], project.folder)
@@ -80,7 +80,7 @@ def page(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project
 
 
 def rows(project: Project, name: str) -> dict[str, dict[str, str]]:
-    """A table of MultiQC's data by sample; each sample once."""
+    """Read a table of MultiQC's data by sample; each sample once."""
     with zipfile.ZipFile(project[f"{QC}/multiqc_data.zip"]) as files:
         path = next(entry for entry in files.namelist() if Path(entry).name == name)
         head, *lines = (line.split("\t") for line in files.read(path).decode().splitlines())

@@ -1,4 +1,4 @@
-"""Rules of quality.smk: numbers that agree with a count by hand, under the names of the sheet."""
+"""Rules of quality.smk: their numbers agree with an independent count, and have the sheet's names."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def records(project: Project, sample: str) -> list[Record]:
 
 
 def depths(found: list[Record]) -> Counter[tuple[str, int]]:
-    """Reads over each base, duplicates left out, by contig and 0-based position."""
+    """Count the reads over each base, without duplicates, by contig and 0-based position."""
     depth: Counter[tuple[str, int]] = Counter()
     for record in found:
         if record.flag & 0x704:
@@ -139,7 +139,7 @@ VARIANT_TABLE = "results/qc/variants/all.tsv"
 
 
 def column(row: dict[str, str], ending: str) -> str:
-    """The field of a column, by the end of its name."""
+    """Return the field of a column, by the end of its name."""
     return next(value for name, value in row.items() if name.endswith(ending))
 
 
@@ -201,7 +201,7 @@ def test_part_that_dies_fails_the_rule(copy: Copy, tmp_path: Path, rule: str, ta
 
 @pytest.fixture(scope="module")
 def pages(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """What is made from the tables of all samples."""
+    """Make the results that summarise the tables of all samples."""
     tables = [f"qc/{name}" for name in ("fastqc", "samtools", "bcftools", "coverage")]
     project = finished.copy(tmp_path_factory.mktemp("pages"), *tables)
     targets = ["coverage/coverage.svg", "versions.tsv", "multiqc.html", "multiqc_data.zip"]
@@ -271,7 +271,7 @@ def test_page_draws_no_pictures_however_many_lanes(pages: Project, tmp_path: Pat
 
 
 def table_of(archive: Path, name: str) -> dict[str, dict[str, str]]:
-    """A table of MultiQC's data, by sample."""
+    """Read a table of MultiQC's data, by sample."""
     with zipfile.ZipFile(archive) as files:
         path = next(entry for entry in files.namelist() if entry.endswith(name))
         head, *rows = (line.split("\t") for line in files.read(path).decode().splitlines())

@@ -1,4 +1,4 @@
-"""Rules reference, bwa_index and windows: one genome from whatever holds it, and a refusal of what holds none."""
+"""Rules reference, bwa_index and windows: one genome from any form of FASTA, and a refusal of any other file."""
 
 import gzip
 import http.server
@@ -25,14 +25,14 @@ INDEX = [f"{GENOME_FA}{ending}" for ending in (".amb", ".ann", ".bwt", ".pac", "
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A sample, whose reads are not looked at, and no reference yet."""
+    """Return a project with a sample whose reads no job reads, and without a reference."""
     project = Project(tmp_path / "project", {"reference": {"fasta": "ref"}})
     project.add("s", "u", project.write("r.fq", "@r\nA\n+\nI\n"))
     return project
 
 
 def sequences(path: Path) -> dict[str, str]:
-    """The contigs of a FASTA by name."""
+    """Read the contigs of a FASTA by name."""
     return {
         head.split()[0]: "".join(lines)
         for record in path.read_text().split(">")[1:]
@@ -55,7 +55,7 @@ def has_genome(project: Project, expected: dict[str, str] = GENOME) -> bool:
     return True
 
 
-# What a user may give: its bytes, and the contigs that they are.
+# References that a user may give: the bytes, and the contigs in them.
 SOFT = {name: sequence[:500].lower() + sequence[500:] for name, sequence in GENOME.items()}
 GOOD: dict[str, tuple[bytes, dict[str, str]]] = {
     "plain": (fasta(GENOME).encode(), GENOME),
@@ -116,13 +116,13 @@ def test_empty_file_is_refused_before_anything_runs(project: Project) -> None:
 
 @pytest.fixture
 def http_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """The address of a web server and the folder that it shows."""
+    """Start a web server; return its address and the folder that it serves."""
     folder = tmp_path / "www"
     folder.mkdir()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            """Stays silent."""
+            """Print nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -133,7 +133,7 @@ def http_server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 @pytest.fixture
 def s3_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment in which s3:// leads to a server on this computer."""
+    """Return an environment in which s3:// leads to a server on this computer."""
     log = tmp_path / "moto.log"
     with log.open("w") as out:
         server = subprocess.Popen(
@@ -157,12 +157,12 @@ def s3_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def address_in(log: str) -> str | None:
-    """The address that moto's server says it listens at."""
+    """Return the address that moto's server prints."""
     return next((f"http://{word[7:].rstrip('/')}" for word in log.split() if word.startswith("http://127")), None)
 
 
 def waited_for(found: Callable[[], str | None], seconds: float = 30) -> str:
-    """What `found` gives as soon as it gives something."""
+    """Return the result of `found` as soon as there is one."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if value := found():
@@ -172,7 +172,7 @@ def waited_for(found: Callable[[], str | None], seconds: float = 30) -> str:
 
 
 def put(url: str, data: bytes = b"") -> None:
-    """Makes a bucket or an object."""
+    """Make a bucket or an object."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, data, {"Content-Type": "application/octet-stream"}, method="PUT")
     with opener.open(request, timeout=30) as answer:
@@ -228,7 +228,7 @@ def test_bwa_index_is_taken_from_a_cache_by_the_next_run(copy: Copy, tmp_path: P
     cache.mkdir()
     env = {"SNAKEMAKE_OUTPUT_CACHE": str(cache)}
     first = copy("reference")
-    # Only with the rule that makes its input does Snakemake know what the cached files are made from.
+    # Snakemake knows the origin of cached files only with the rule that makes their input.
     how = ["--cache", "bwa_index", "--forcerun", "reference"]
     first.rule("reference bwa_index", *INDEX, options=how, env=env).succeeded()
     made = {name: first[name].read_bytes() for name in INDEX}
@@ -247,7 +247,7 @@ def test_bwa_index_is_taken_from_a_cache_by_the_next_run(copy: Copy, tmp_path: P
 
 @pytest.fixture
 def prebuilt(copy: Copy, project: Project) -> Project:
-    """A project whose FASTA has an index beside it."""
+    """Return a project whose FASTA has an index beside it."""
     made = copy("reference")
     project.config["reference"]["bwa_index"] = "prebuilt"
     project.write("ref", fasta(GENOME))

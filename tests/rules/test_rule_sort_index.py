@@ -1,4 +1,4 @@
-"""Rule sort_index: one file for a sample with all reads of all units, or a failure that says what was lost."""
+"""Rule sort_index: one file for a sample with all reads of all units, or a failure that names the loss."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ def target(sample: str, kind: str = "cram") -> str:
 
 
 def names(sample: str) -> list[str]:
-    """The names of all reads of a sample."""
+    """Return the names of all reads of a sample."""
     return sorted(read.name for reads in units_of(sample).values() for read in reads)
 
 

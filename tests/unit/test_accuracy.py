@@ -27,7 +27,7 @@ def snp(pos: int, shift: int = 1) -> Allele:
 
 
 def write_vcf(path: Path, samples: list[str], rows: list[tuple[int, str, str, str, str]]) -> None:
-    """A VCF of (pos, ref, alt, filter, genotypes separated by tabs) rows."""
+    """Write a VCF of rows (pos, ref, alt, filter, genotypes separated by tabs)."""
     header = ["##fileformat=VCFv4.2", '##FILTER=<ID=LowQual,Description="x">', "##contig=<ID=c,length=2000>"]
     header += ['##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">']
     header.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *samples]))
@@ -78,7 +78,7 @@ def test_counts_and_ratios() -> None:
     assert Counts().f1 is None
 
 
-def test_compare_tells_matches_wrong_genotypes_missed_and_extra_ones_apart() -> None:
+def test_compare_counts_matches_wrong_genotypes_missed_and_extra_alleles() -> None:
     truth = {snp(100): 1, snp(300): 2, snp(500): 1, ("c", 700, SEQUENCE[699:702], SEQUENCE[699]): 2}
     calls = {snp(100): 1, snp(300): 1, snp(900): 1, ("c", 700, SEQUENCE[699:702], SEQUENCE[699]): 2}
     scores = compare(truth, calls, GENOME)

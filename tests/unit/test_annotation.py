@@ -1,4 +1,4 @@
-"""The annotation: what bcftools csq can't use with the reference is refused."""
+"""The annotation: lines that bcftools csq can't use with the reference are refused."""
 
 import gzip
 import subprocess
@@ -16,7 +16,7 @@ MRNA = "c\tx\tmRNA\t31\t48\t.\t+\t.\tID=transcript:T1;Parent=gene:G1;biotype=pro
 EXON = "c\tx\texon\t31\t48\t.\t+\t.\tParent=transcript:T1\n"
 CDS = "c\tx\tCDS\t31\t48\t.\t+\t0\tID=CDS:T1;Parent=transcript:T1\n"
 GOOD = HEAD + GENE + MRNA + EXON + CDS
-# What names the contig that has no gene.
+# Lines that name the contig without a gene.
 OTHER = "d\tterraflow\tregion\t1\t50\t.\t.\t.\tID=terraflow:contig2\n"
 
 
@@ -40,7 +40,7 @@ def test_lines_are_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_contigs_that_the_reference_lacks_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_contigs_that_the_reference_lacks_are_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     extra = "".join(f"u{number}\tx\tgene\t1\t5\t.\t+\t.\tID=gene:U\n" * 2 for number in range(7))
     assert passed(extra + GOOD) == GOOD + OTHER
     assert capsys.readouterr().err == "a.gff: not in the reference, and so not used: u0, u1, u2, u3, u4, … 7 in all\n"

@@ -1,4 +1,4 @@
-"""Counting reads into calling: every record once, by the reason that mpileup leaves it out for."""
+"""Reads into calling are counted: every record once, by the reason for which mpileup leaves it out."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_called_and_left_out_are_all_records() -> None:
     assert (row.improper, row.ambiguous) == (counts[1, 60], 0)
 
 
-# Records, limits, and words of what the table then remarks on; "" where it has to be silent.
+# Records, limits, and words of the table's remark; "" where there must be none.
 REMARKS: dict[str, tuple[Counts, int, int, str]] = {
     "none at all": ({}, 0, 0, ""),
     "nothing lost": ({(99, 60): 100}, 0, 5000, ""),

@@ -5,7 +5,7 @@ import pytest
 from concrete import concrete_alleles, concrete_bases
 from shared import Run
 
-# SAM specification, 4.2.3; each code with the bases that it stands for.
+# Each code with the bases that it stands for: SAM specification, 4.2.3.
 CODES = {
     "R": "AG",
     "Y": "CT",

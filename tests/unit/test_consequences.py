@@ -1,4 +1,4 @@
-"""The table of coding changes, from what `bcftools csq` writes for real and from single lines."""
+"""The table of coding changes, from real output of `bcftools csq` and from single lines."""
 
 import re
 import subprocess
@@ -34,7 +34,7 @@ def csq_options() -> list[list[str]]:
 
 
 def query_format() -> str:
-    """What the rule `consequences` asks of the VCF."""
+    """Query the VCF as the rule `consequences` does."""
     text = (RULES / "consequences.smk").read_text().replace(r"\\", "\\")
     (site,), (lines,) = re.findall(r"site='([^']+)'", text), re.findall(r'query -f "([^"]+)"', text)
     return str(lines.replace("$site", site))

@@ -1,4 +1,4 @@
-"""Counting the reads of an alignment file against those that went in."""
+"""The reads of an alignment file are counted against those that went into it."""
 
 import json
 import random
@@ -26,7 +26,7 @@ READS = [
 
 @pytest.fixture(params=["bam", "cram"])
 def alignment(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A BAM or CRAM file of six reads in eight lines, and its reference beside it."""
+    """Write a BAM or CRAM file of six reads in eight lines, and its reference beside it."""
     (tmp_path / "g.fa").write_text(f">c\n{GENOME}\n")
     subprocess.run(["samtools", "faidx", tmp_path / "g.fa"], check=True)
     sam = f"@HD\tVN:1.6\n@SQ\tSN:c\tLN:{len(GENOME)}\n"

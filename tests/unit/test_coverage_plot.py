@@ -1,4 +1,4 @@
-"""The coverage plot is the same for the same data, and shows what was measured."""
+"""The coverage plot is the same for the same data, and shows the measured depths."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -21,13 +21,13 @@ def drawn(path: Path, samples: dict[str, list[Window]]) -> ET.Element:
 
 
 def curves(element: ET.Element) -> list[ET.Element]:
-    """The paths of the samples, which are drawn in the colours of matplotlib's cycle."""
+    """Return the paths of the samples, which are drawn in the colours of matplotlib's cycle."""
     paths = [one for one in element.iter(f"{SVG}path") if "clip-path" in one.attrib]
     return [one for one in paths if "#cccccc" not in one.attrib["style"]]
 
 
 def texts(path: Path) -> list[str]:
-    """The words in a plot: matplotlib draws letters as paths and leaves each text in a comment."""
+    """Return the words in a plot: matplotlib draws letters as paths and leaves each text in a comment."""
     return [part.split("-->")[0].strip() for part in path.read_text().split("<!--")[1:]]
 
 

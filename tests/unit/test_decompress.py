@@ -1,4 +1,4 @@
-"""The shards and counts of decompress.py, and that nothing is left of a run that fails."""
+"""The shards and counts of decompress.py; a run that fails leaves no file."""
 
 import bz2
 import gzip
@@ -263,7 +263,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("count", [700, 20_000])
 def test_a_full_disk(tmp_path: Path, small_disk: Path, count: int) -> None:
-    # The fewer reads fit in the writer's memory, and fail when a shard is closed.
+    # A small number of reads fits in the writer's memory, and fails when a shard is closed.
     given = arguments(tmp_path, [b"".join(reads(count, length=200))], small_disk)
     fails(tmp_path, given, "No space left on device (", small_disk)
 

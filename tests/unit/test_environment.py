@@ -1,4 +1,4 @@
-"""What a run is started in does not reach it: tools/run.sh, and what the Snakefile keeps from the shells of jobs."""
+"""The caller's settings do not reach a run (tools/run.sh), nor those of Snakemake's shell the jobs (the Snakefile)."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from environment import forget_shell_settings
 from shared import ROOT
 
-# Each would keep Snakemake from starting, or run.sh from finding its folder.
+# Each of these settings would keep Snakemake from starting, or run.sh from finding its folder.
 HOSTILE = {
     "PYTHONHOME": "/nonexistent",
     "PYTHONPATH": "/nonexistent",
@@ -38,7 +38,7 @@ KEPT = {
 
 
 def run_sh(*command: str, env: dict[str, str]) -> str:
-    """What a command prints that tools/run.sh starts in `env`."""
+    """Return the output of a command that tools/run.sh starts in `env`."""
     run = [str(ROOT / "tools" / "run.sh"), *command]
     env = {"PATH": os.environ["PATH"]} | env
     done = subprocess.run(run, env=env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -67,12 +67,12 @@ def test_run_sh_gives_what_a_service_may_lack(home: dict[str, str], tmp_path: Pa
     user, folder = run_sh(sys.executable, "-c", script, env={"TMPDIR": str(tmp_path / "none"), **home}).split()
 
     assert user
-    # Where there may be credentials, though nothing can be written.
+    # A home may hold credentials, also where nothing can be written.
     assert folder == home["HOME"] if home.get("HOME") else Path(folder).is_dir()
 
 
 @pytest.mark.parametrize("name", ["BASH_ENV", "ENV", "SHELLOPTS", "POSIXLY_CORRECT", "CDPATH", "BASH_FUNC_sort%%"])
-def test_shells_of_jobs_are_not_told_what_the_callers_shell_was(name: str) -> None:
+def test_shells_of_jobs_do_not_see_the_callers_shell(name: str) -> None:
     environ = {name: "x", "PATH": "/bin", "AWS_PROFILE": "us", "BASH": "/bin/bash"}
 
     forget_shell_settings(environ)

@@ -17,7 +17,7 @@ RunMaker = Callable[..., Path]
 
 
 def record(pos: int, kind: str, genotypes: list[str], status: str = "PASS") -> str:
-    """A VCF line for a change at a 1-based position."""
+    """Return a VCF line for a change at a 1-based position."""
     base, after = SEQUENCE[pos - 1], SEQUENCE[pos]
     other = next(b for b in "ACGT" if b not in (base, after))
     ref, alt = {"snp": (base, other), "deletion": (base + after, base), "insertion": (base, base + other)}[kind]
@@ -34,7 +34,7 @@ def write_vcf(path: Path, samples: list[str], records: list[str]) -> None:
 
 
 def write_alignments(run: Path, sample: str) -> None:
-    """Reads of 500 bp over both halves of the contig, and duplicates that must not count."""
+    """Return SAM with reads of 500 bp over both halves of the contig, and with duplicates that must not count."""
     lines = ["@HD\tVN:1.6\tSO:coordinate", "@SQ\tSN:c\tLN:1000"]
     for start, depth, flag in ((0, DEEP, 0), (500, SHALLOW, 0), (500, 40, 1024)):
         row = f"{flag}\tc\t{start + 1}\t60\t500M\t*\t0\t0\t{SEQUENCE[start : start + 500]}\t{'I' * 500}"
@@ -46,7 +46,7 @@ def write_alignments(run: Path, sample: str) -> None:
 
 
 def by_pos(changes: dict[str, list[tuple[int, str, str]]]) -> list[str]:
-    """Records with the genotypes of both samples from what each sample carries."""
+    """Return records with the genotypes of both samples, given the alleles of each sample."""
     sites = sorted({change[:2] for own in changes.values() for change in own})
     records = []
     for pos, kind in sites:
@@ -59,7 +59,7 @@ def by_pos(changes: dict[str, list[tuple[int, str, str]]]) -> list[str]:
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> RunMaker:
-    """A function that makes a finished run with the given calls."""
+    """Return a function that makes a finished run with the given calls."""
 
     def make(calls: dict[str, list[tuple[int, str, str]]], more: tuple[str, ...] = ()) -> Path:
         run = tmp_path / "run"

@@ -25,7 +25,7 @@ Shell = Callable[..., subprocess.CompletedProcess[bytes]]
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    """Runs a line of bash where in.sam, in.vcf and much.sam lie."""
+    """Run a line of bash in a folder with in.sam, in.vcf and much.sam."""
     (tmp_path / "in.sam").write_bytes(SAM)
     (tmp_path / "in.vcf").write_bytes(VCF)
     header, record = SAM[: SAM.index(b"r1")], SAM[SAM.index(b"r1") :]
@@ -73,7 +73,7 @@ def test_output_messages_and_exit_codes(shell: Shell, line: str, code: int, out:
     done = shell(f"set -o pipefail; {line}")
     assert done.returncode == code, done.stderr
     assert done.stdout.decode() == out if not out.startswith("Usage") else out in done.stdout.decode()
-    # Nothing may be said where nothing is expected.
+    # Where no message is expected, there must be none.
     assert err in done.stderr.decode() if err is not None else done.stderr == b""
 
 

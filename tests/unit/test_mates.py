@@ -108,7 +108,7 @@ def named(*names: str) -> bytes:
     return "".join(f"@{name}\nACGT\n+\nIIII\n" for name in names).encode()
 
 
-# How mates may be named that take turns, and whether one pair alone shows it: two reads may as well be numbered.
+# Names of mates that take turns, and whether one pair is enough to see it: two single reads may be numbered, too.
 @pytest.mark.parametrize(
     ("first", "second", "least"),
     [
@@ -142,7 +142,7 @@ def test_interleaved_mates_are_not_taken_for_single_reads(
     assert f"{second.format(n=1)}" in message
     assert "list the two files as fq1 and fq2" in message
     assert "set `reads.interleaved: single`" in message
-    # Half a pair at the end of the look changes nothing.
+    # Half a pair at the end of the inspected reads changes nothing.
     assert "take turns" in error_of(tmp_path, text + named("orphan"))
 
 

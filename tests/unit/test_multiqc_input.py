@@ -1,4 +1,4 @@
-"""What MultiQC gets to read: files whose names say nothing, and what each is called."""
+"""The input of MultiQC: files with neutral names, and the sample name of each."""
 
 from pathlib import Path
 

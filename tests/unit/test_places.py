@@ -1,4 +1,4 @@
-"""Inputs inside outputs are found by whatever path leads there; all others are left alone."""
+"""Inputs inside outputs are found, whichever path leads to them; all others are left alone."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PREFIX = "s3://bucket/runs/one"
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory, in which a run has been, beside a folder of data."""
+    """Make a working directory with the traces of a run, beside a folder of data."""
     work = tmp_path / "work"
     for folder in ("work/results/reference", "work/logs", "work/benchmarks", "work/.snakemake", "data/results", "else"):
         (tmp_path / folder).mkdir(parents=True)

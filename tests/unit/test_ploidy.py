@@ -1,4 +1,4 @@
-"""Ploidy files: what is taken, which line wins, and whether bcftools calls by what is written."""
+"""Ploidy files: which are accepted, which line wins, and whether bcftools calls by the written files."""
 
 import subprocess
 from pathlib import Path
@@ -51,7 +51,7 @@ def covers(rule: Rule, contig: str, position: int) -> bool:
 
 
 def ploidy_at(found: list[Rule], sample: str, contig: str, position: int) -> int:
-    """The ploidy by the words of the documentation, position by position."""
+    """Return the ploidy as the documentation defines it, position by position."""
     for who in (sample, SEXES[sample], "*"):
         speaking = [rule for rule in found if who and rule.who == who and covers(rule, contig, position)]
         if speaking:
@@ -131,7 +131,7 @@ def test_a_file_that_is_missing_or_a_folder_is_one_message(tmp_path: Path) -> No
 
 ONE_SEX = {"a": "F", "b": "F"}
 NONE = {"a": "", "b": ""}
-# What stands in the columns of WHO, the samples with their sexes, and whether it can be meant so.
+# Values of the column WHO, the samples with their sexes, and whether the file is plausible.
 WHO = [
     ("a", ONE_SEX, True),
     ("F", ONE_SEX, True),
@@ -221,7 +221,7 @@ def calls(folder: Path, samples: list[str], *options: str) -> dict[tuple[str, st
     query = ["bcftools", "query", "-f", "[%CHROM %POS %SAMPLE %GT\n]"]
     text = subprocess.run(query, input=called.stdout, capture_output=True, check=True).stdout.decode()
     rows = [line.split() for line in text.splitlines()]
-    # What isn't called is `.` or `./.`, as the version of bcftools has it.
+    # A missing call is `.` or `./.`, depending on the version of bcftools.
     return {(contig, position, sample): genotype.replace("./.", ".") for contig, position, sample, genotype in rows}
 
 

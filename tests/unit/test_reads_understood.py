@@ -1,4 +1,4 @@
-"""What reads are taken as, and as what they reach the aligner: a table of the spellings that people have."""
+"""How reads are understood, and the form in which they reach the aligner: a table of spellings that people use."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def record(name: str, bases: str = "ACGT", qualities: str = "", plus: str = "+")
 
 
 def dealt(folder: Path, texts: list[bytes], **options: bool) -> bytes:
-    """The one shard of the files; the counts have to agree with it."""
+    """Return the one shard of the files; assert that the counts agree with it."""
     paths = [folder / f"{mate}.fq" for mate in range(1, len(texts) + 1)]
     for path, text in zip(paths, texts, strict=True):
         path.write_bytes(text)
@@ -24,7 +24,7 @@ def dealt(folder: Path, texts: list[bytes], **options: bool) -> bytes:
     return shard
 
 
-# Files as they come, and the one shard made of them.
+# Files as users have them, and the one shard that is made of them.
 TAKEN: dict[str, tuple[list[str], str]] = {
     "dots": ([record("r", "A....")], record("r", "ANNNN")),
     "dots only": ([record("r", "....")], record("r", "NNNN")),
@@ -74,7 +74,7 @@ def test_taken(tmp_path: Path, case: str) -> None:
         assert dealt(tmp_path, files).decode() == expected.join(around)
 
 
-# Files, and what their messages hold.
+# Files, and words of their messages.
 REFUSED: dict[str, tuple[list[bytes], list[str]]] = {
     "colours": ([b"@r\nT0123.\n+\n!!!!!!\n"], ["line 2: a read in colour space (SOLiD)", "found 'T0123.'"]),
     "colours later": ([record("r").encode() + b"@s\nG3210\n+\n!!!!!\n"], ["record 2, line 6: a read in colour space"]),

@@ -1,4 +1,4 @@
-"""The reference: written out with nothing changed but its lines and case, or refused with the line that is wrong."""
+"""The reference is written out with only its lines and case changed, or refused with the wrong line's number."""
 
 import bz2
 import gzip
@@ -221,14 +221,14 @@ def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Pat
     assert not out.exists()
 
 
-def test_ambiguous_bases_are_told_and_taken(script: Run, tmp_path: Path) -> None:
+def test_ambiguous_bases_are_reported_and_accepted(script: Run, tmp_path: Path) -> None:
     fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
     fasta.write_text(">a RYK\nACGTNNrR\n>b\nACGUN\n>c\nRYSWKMBDHV\n")
     run = script("reference", "--fasta", fasta, "--out", out)
     assert (run.returncode, run.stdout) == (0, "")
-    told = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
+    warned = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
     rna = "1 U are written as T: the alignments and variants of this run say T"
-    assert run.stderr == f"warning: {fasta}: {rna}\nwarning: {fasta}: {told}\n"
+    assert run.stderr == f"warning: {fasta}: {rna}\nwarning: {fasta}: {warned}\n"
     assert out.read_text() == ">a RYK\nACGTNNRR\n>b\nACGTN\n>c\nRYSWKMBDHV\n"
 
 
@@ -237,11 +237,11 @@ def test_rna_is_written_as_dna(script: Run, tmp_path: Path) -> None:
     fasta.write_text(">Uu keeps U\nACGUuu\n>b\nUUUU\n")
     run = script("reference", "--fasta", fasta, "--out", out)
     assert out.read_text() == ">Uu keeps U\nACGTTT\n>b\nTTTT\n"
-    told = "7 U are written as T: the alignments and variants of this run say T"
-    assert (run.returncode, run.stderr) == (0, f"warning: {fasta}: {told}\n")
+    warned = "7 U are written as T: the alignments and variants of this run say T"
+    assert (run.returncode, run.stderr) == (0, f"warning: {fasta}: {warned}\n")
 
 
-def test_ambiguous_bases_of_many_contigs_are_told_in_a_line() -> None:
+def test_ambiguous_bases_of_many_contigs_are_reported_in_a_line() -> None:
     found = {"none": 0} | {f"c{number}": 1000 * number for number in range(1, 9)}
     assert warning_of_ambiguous(found, "g.fa").endswith(": c1 1,000, c2 2,000, c3 3,000 and 5 more contigs")
     assert warning_of_ambiguous(found, "g.fa").startswith("warning: g.fa: 36,000 ambiguous bases besides N, ")
@@ -249,7 +249,7 @@ def test_ambiguous_bases_of_many_contigs_are_told_in_a_line() -> None:
 
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
-    """A FASTA with BWA's index beside it, with the descriptions that headers can hold."""
+    """Write a FASTA with BWA's index beside it, with the descriptions that headers can hold."""
     fasta = tmp_path / "g.fa"
     fasta.write_bytes(
         b">a one two\n" + b"ACGGT" * 20 + b"\n>b caf\xe9 \xc2\x85 x\n" + b"ACGTTNN" * 10 + b"\n>c\nACGT\n"
@@ -277,7 +277,7 @@ def test_the_index_of_an_rna_is_refused(index: Path, script: Run, tmp_path: Path
     assert not (tmp_path / "out.fa").exists()
 
 
-def test_how_the_contigs_of_an_index_differ_is_told(index: Path) -> None:
+def test_differences_between_contigs_and_index_are_reported(index: Path) -> None:
     ann = Path(f"{index}.ann")
     assert problems_of_bwa_index(ann, {"a": 101, "b": 70, "d": 4}) == [
         f"{ann}: has no contig 'd', which the FASTA has",
@@ -305,7 +305,7 @@ def test_the_index_of_another_reference_is_refused(index: Path, script: Run, tmp
 
 
 @pytest.mark.parametrize("text", ["", "not an index\nat all\n", "104 3 11\n0 a\n", "104 3 11\n0 a\nx y z\n"])
-def test_a_file_that_is_no_index_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_index_is_reported(tmp_path: Path, text: str) -> None:
     ann = tmp_path / "g.fa.ann"
     ann.write_text(text)
     found = problems_of_bwa_index(ann, {"a": 4})

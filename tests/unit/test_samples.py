@@ -1,4 +1,4 @@
-"""The sample sheet: what is taken, and the message, with its line, for each thing that can be wrong."""
+"""The sample sheet: which sheets are accepted, and the message, with its line, for each mistake."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def sheet(folder: Path, text: str | bytes) -> str:
 
 
 def problems(folder: Path, text: str | bytes) -> list[str]:
-    """The messages for a sheet, without the path that each of them starts with."""
+    """Return the messages for a sheet, each without the path at its start."""
     path = sheet(folder, text)
     with pytest.raises(SheetError) as caught:
         read_sheet(path)

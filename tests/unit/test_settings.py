@@ -1,4 +1,4 @@
-"""The configuration: its defaults, its documentation, and the message for each thing that can be wrong in it."""
+"""The configuration: its defaults, its documentation, and the message for each mistake."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ LEAST = "samples: s.tsv\nreference: {fasta: g.fa}\n"
 
 
 def problems(text: str) -> list[str]:
-    """What is found in a configuration that holds the needed keys and those in `text`."""
+    """Return the problems of a configuration with the required keys and those in `text`."""
     config = yaml.safe_load(LEAST) | yaml.safe_load(text)
     tidy(config)
     return problems_of_config(config)

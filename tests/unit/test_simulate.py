@@ -27,13 +27,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by relative path."""
+    """Return the SHA-256 of every file below a folder, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, gzip ones decompressed; indexes hold offsets into compressed data."""
+    """Read every file below a folder, gzip ones decompressed, but no index, which holds offsets of compressed data."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".tbi")
     return {
         str(path.relative_to(folder)): gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -54,7 +54,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo() -> tuple[list[Contig], list[Gene], list[Site]]:
-    """Reference, genes and variants of the full plan, without its reads."""
+    """Make reference, genes and variants of the full plan, without its reads."""
     contigs, genes = make_reference(Random(3), DEMO)
     return contigs, genes, plant_variants(Random(4), DEMO, contigs, genes)
 

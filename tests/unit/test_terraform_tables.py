@@ -1,4 +1,4 @@
-"""The table of the stack's variables, and what the stack's files say of them."""
+"""The table of the stack's variables agrees with the stack's files."""
 
 import re
 import subprocess
@@ -85,7 +85,7 @@ def test_the_table_is_written_between_the_markers(source: Path, page: Path) -> N
     assert page.read_text() == f"# Stack\n<!-- variables -->\n{TABLE}<!-- /variables -->\nEnd\n"
 
 
-def test_check_tells_a_table_that_is_behind_and_changes_nothing(source: Path, page: Path) -> None:
+def test_check_reports_an_outdated_table_and_changes_nothing(source: Path, page: Path) -> None:
     before = page.read_text()
     behind = run("--check", "--variables", source, page)
     assert behind.returncode == 1

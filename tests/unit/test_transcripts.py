@@ -1,4 +1,4 @@
-"""Transcripts that bcftools csq can't use: each is left out with its reason, and csq takes what is left."""
+"""Transcripts that bcftools csq can't use: each is left out with its reason, and csq accepts the others."""
 
 import gzip
 import re
@@ -22,7 +22,7 @@ Part = tuple[int, int, str]
 
 
 def gene(name: str, parts: Iterable[Part], strand: str = "+", *, contig: str = "c", more: str = "") -> str:
-    """A gene with one transcript of these coding parts (start, end, phase), as Ensembl writes it."""
+    """Return a gene with one transcript of these coding parts (start, end, phase), as Ensembl writes it."""
     rows = list(parts)
     first, last = min(start for start, *_ in rows), max(end for _, end, _ in rows)
     lines = [
@@ -39,7 +39,7 @@ def gene(name: str, parts: Iterable[Part], strand: str = "+", *, contig: str = "
 GOOD = gene("good", [(1, 300, "0")])
 PHASES = "whose phases (column 8) contradict the lengths of their coding sequences"
 
-# What stands in a GFF3 beside a good gene; the reason for which the transcript `bad` is left out ("": it is not).
+# Lines beside a good gene in a GFF3; the reason for which the transcript `bad` is left out ("": it is not).
 BESIDE = {
     "two parts in frame": (gene("bad", [(401, 500, "0"), (601, 700, "2")]), ""),
     "two parts in frame, reverse": (gene("bad", [(401, 500, "2"), (601, 700, "0")], "-"), ""),
@@ -68,7 +68,7 @@ BESIDE = {
 
 
 def passed(text: str) -> str:
-    """What is left of a GFF3 beside the lines of contigs without coding sequences."""
+    """Return the checked lines of a GFF3, without the regions of contigs that have no coding sequence."""
     lines = taken(text).splitlines(keepends=True)
     return "".join(line for line in lines if "\tterraflow\tregion\t" not in line)
 
@@ -87,7 +87,7 @@ def genome(tmp_path: Path) -> Path:
 
 
 def silent(text: str, genome: Path, folder: Path) -> tuple[set[str], set[str]]:
-    """The coding transcripts that csq is asked for, and those that it says nothing of."""
+    """Return the coding transcripts of the annotation, and those that csq does not report."""
     path = folder / "checked.gff.gz"
     path.write_bytes(gzip.compress(text.encode()))
     coding, found, _ = tried(path, genome, folder, "a.gff")
@@ -98,14 +98,14 @@ def silent(text: str, genome: Path, folder: Path) -> tuple[set[str], set[str]]:
 def test_csq_takes_what_is_left(name: str, genome: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     beside, reason = BESIDE[name]
     text = passed(GOOD + beside)
-    told = capsys.readouterr().err
-    assert told.count("\n") == bool(reason)
-    assert told.endswith(f": {reason}\n" if reason else "")
-    assert ("transcript:bad" in told) == bool(reason)
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == bool(reason)
+    assert printed.endswith(f": {reason}\n" if reason else "")
+    assert ("transcript:bad" in printed) == bool(reason)
     assert silent(text, genome, tmp_path) == ({"good"} if reason else {"good", "bad"}, set())
 
 
-# What csq would read past beside a good gene, and what stands in its place.
+# Lines beside a good gene that csq would ignore, and the lines that replace them.
 MENDED = {
     "parents in one line": (
         gene("a", [(401, 500, "0")]).replace("Parent=transcript:a\n", "Parent=transcript:a,transcript:b\n")
@@ -132,7 +132,7 @@ def test_csq_reads_what_is_mended(name: str, genome: Path, tmp_path: Path) -> No
 CHROMOSOME = CIRCLE.replace("region", "chromosome").replace("ID=c;", "ID=chromosome:c;Alias=x;")
 ACROSS = {
     "one part": (CIRCLE + gene("o", [(801, 1050, "0")]), ["+ 801 900 0", "+ 1 150 2"]),
-    "the circle told later": (gene("o", [(801, 1050, "0")]) + CIRCLE, ["+ 801 900 0", "+ 1 150 2"]),
+    "the circle declared later": (gene("o", [(801, 1050, "0")]) + CIRCLE, ["+ 801 900 0", "+ 1 150 2"]),
     "Ensembl Bacteria": (CHROMOSOME + gene("o", [(802, 1050, "0")]), ["+ 802 900 0", "+ 1 150 0"]),
     "reverse": (CIRCLE + gene("o", [(801, 1050, "0")], "-"), ["- 801 900 0", "- 1 150 0"]),
     "reverse, in a codon": (CIRCLE + gene("o", [(801, 1051, "1")], "-"), ["- 801 900 0", "- 1 151 1"]),
@@ -160,10 +160,10 @@ def test_genes_across_the_origin_are_read_in_parts(
 ) -> None:
     text, parts = ACROSS[name]
     out = passed(text + beside)
-    told = capsys.readouterr().err
-    assert told.startswith("warning: a.gff: across the origin of a circular contig: ")
-    assert "transcript:o" in told
-    assert told.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("warning: a.gff: across the origin of a circular contig: ")
+    assert "transcript:o" in printed
+    assert printed.count("\n") == 1
     rows = [line.split("\t") for line in out.splitlines()]
     found = [" ".join([row[6], *row[3:5], row[7]]) for row in rows if row[2] == "CDS" and "good" not in row[8]]
     assert found == parts
@@ -249,7 +249,7 @@ def test_an_annotation_of_which_csq_reads_nothing_is_refused(genome: Path, tmp_p
         silent(UNREAD["unknown biotype"], genome, tmp_path)
 
 
-# What stands in a GFF3 of a contig that has no coding sequence, or none that csq can use.
+# Lines of a contig without a coding sequence that csq can use.
 NO_GENES = {
     "nothing": "",
     "a region": "d\tx\tregion\t1\t5\t.\t+\t.\tID=d\n",

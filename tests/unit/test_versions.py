@@ -1,4 +1,4 @@
-"""The versions that are written down in several places agree, and every one of them is exact."""
+"""Versions that stand in several places agree, and each of them is exact."""
 
 import ast
 import importlib.metadata
@@ -26,7 +26,7 @@ TOOLS = {"bwa", "fastqc", "zstd", "python", "pip"}
 
 
 def normal(name: str) -> str:
-    """The name as uv.lock spells it."""
+    """Return the name as uv.lock spells it."""
     name = PYPI_NAMES.get(name, name)
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -40,7 +40,7 @@ def locked_versions() -> dict[str, set[str]]:
 
 
 def pins(env_file: Path) -> dict[str, str]:
-    """What an environment asks for, from conda's channels and from PyPI: {package: version}."""
+    """Return the packages of an environment, from conda's channels and from PyPI: {package: version}."""
     found = {}
     lines = yaml.safe_load(env_file.read_text())["dependencies"]
     for line in [line for part in lines for line in (part["pip"] if isinstance(part, dict) else [part])]:
@@ -80,7 +80,7 @@ def test_locked_pysam_carries_the_release(program: str) -> None:
 
 
 def environments_that_call(programs: str) -> set[str]:
-    """The environments of rules whose commands name one of the programs, or a script that calls one."""
+    """Return the environments of rules whose commands name one of the programs, or a script that calls one."""
     scripts = {path.stem for path in SCRIPTS.glob("*.py") if re.search(rf'\["({programs})"', path.read_text())}
     called = rf"\b({programs}) [a-z]|\bscript ({'|'.join(scripts)})\b"
     found = set()
@@ -141,7 +141,7 @@ def test_python_range_is_the_same_everywhere() -> None:
 
 
 def image_pins() -> dict[str, str]:
-    """The versions that envs/Dockerfile asks for: {Debian's or PyPI's name: version}."""
+    """Return the versions that envs/Dockerfile installs: {Debian's or PyPI's name: version}."""
     text = (ROOT / "envs" / "Dockerfile").read_text()
     return dict(re.findall(r"(?<![\w.+-])([a-z][\w.+-]*[a-z0-9])==?(\d+(?:\.\d+)+)", text))
 
@@ -159,7 +159,7 @@ def test_image_is_built_with_the_uv_of_set_up() -> None:
 
 
 def imported(file: Path) -> set[str]:
-    """The packages that a file imports."""
+    """Return the packages that a file imports."""
     nodes = list(ast.walk(ast.parse(file.read_text())))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}

@@ -1,4 +1,4 @@
-"""The versions that results say they were made with, from real results."""
+"""The table of the versions that real results name in their headers."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from versions import of_alignment, of_fastqc, of_stats, table
 
 
 def output(*command: str, text: str | None = None) -> str:
-    # What samtools says of how it was built need not be UTF-8.
+    # The build options that samtools prints need not be UTF-8.
     return subprocess.run(command, input=text, capture_output=True, text=True, errors="replace", check=False).stdout
 
 

@@ -1,4 +1,4 @@
-"""Cutting the reference into windows."""
+"""The reference is cut into windows."""
 
 from collections import Counter
 from pathlib import Path
@@ -70,7 +70,7 @@ EACH = "".join(
 @pytest.mark.parametrize(
     ("key", "bed"),
     [
-        # Each window is a job, so the sixth has to stand there: behind the end of the last contig, where nothing is.
+        # Each window is a job, so there has to be a sixth one: after the end of the last contig, where no base is.
         ("calling.windows", EACH + "b\t2\t3\t6\n"),
         ("quality.coverage_windows", EACH),
     ],
