@@ -57,7 +57,8 @@ def run_jobs(self, jobs):
     if "--job-deploy-sources" in sys.argv:
         Executor.get_python_executable = BatchExecutor.get_python_executable
     else:
-        self._sent = [archive.send(self.workflow, sources.collect(self.workflow, print))]
+        sent = archive.send(self.workflow, sources.collect(self.workflow, print))
+        Executor.get_python_executable = lambda self: sent.python
     for job in jobs:
         print("COMMAND", self.format_job_exec(job), flush=True)
     os._exit(0)

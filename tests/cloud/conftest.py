@@ -13,7 +13,7 @@ import needs
 import pytest
 from heads import serving_heads
 
-from executor_fakes import FakeAws
+from fake_batch import FakeAws
 from strict_aws.process import Aws, running
 
 IMAGE_TAG = "3f9c0a1b2c4d"

@@ -12,7 +12,7 @@ from typing import Any
 
 import boto3
 
-from executor_fakes import REGION, FakeAws, FakeBatch, serving
+from fake_batch import REGION, FakeAws, FakeBatch, serving
 
 SNAKEFILE = """
 rule all:
@@ -68,6 +68,10 @@ class Site:
             "ondemand-queue": "ondemand",
             "job-definitions": "20=worker-20gib 50=worker-50gib",
             "poll-seconds": "0.5",
+            # As profiles/aws has them.
+            "tag-prefix": "terraflow:",
+            "tag-wildcards": "sample",
+            "temporary-tags": "terraflow:lifetime=intermediate",
         }
         given = self.config | config
         return [

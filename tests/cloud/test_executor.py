@@ -16,7 +16,7 @@ import needs
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
-from executor_fakes import FakeJob, without_sources, workflow
+from fake_jobs import FakeJob, without_sources, workflow
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings
 from strict_aws.process import REGION, Aws, running
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from heads import BUCKET, Site, new_site
 
-from executor_fakes import FakeAws
+from fake_batch import FakeAws
 
 SNAKEFILE = """
 rule all:

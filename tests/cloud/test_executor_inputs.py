@@ -8,7 +8,7 @@ import pytest
 from heads import BUCKET, Site, new_site
 from replacing import replacing
 
-from executor_fakes import FakeAws
+from fake_batch import FakeAws
 
 SNAKEFILE = """
 rule all:

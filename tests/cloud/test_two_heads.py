@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from heads import BUCKET, Site, new_site
 
-from executor_fakes import FakeAws
+from fake_batch import FakeAws
 
 LOCK = "runs/main/.head-lock.json"
 SHORT = ("--aws-batch-fargate-lock-seconds", "5")

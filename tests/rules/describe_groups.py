@@ -16,7 +16,7 @@ from snakemake.rules import Rule
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings, StorageSettings
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 
-from snakemake_executor_plugin_aws_batch_fargate.submission import _disk_of_group
+from snakemake_executor_plugin_aws_batch_fargate.resources import disk_of_group
 
 GROUPS = {"lane": ("decompress", "fastqc", "bwa_mem"), "alignment": ("sort_index", "samtools_stats", "slices")}
 
@@ -73,7 +73,7 @@ def main(snakefile: Path, config: Path, directory: Path) -> None:
                 for name in names
                 for more in ([{"shard": shard} for shard in shards] if name == "bwa_mem" else [{}])
             ]
-            asked[group] = _disk_of_group(SimpleNamespace(is_group=lambda: True, jobs=jobs))
+            asked[group] = disk_of_group(SimpleNamespace(is_group=lambda: True, jobs=jobs))
         print(json.dumps(asked))
 
 

@@ -1,4 +1,4 @@
-"""The archive of a workflow's sources: on its way to the default storage, and out of it."""
+"""The archive of a workflow's sources: packed, stored in the default storage, and removed from it."""
 
 import hashlib
 import io
@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .outside import Workflow
 from .plan import FILE
 from .sources import Sources
+from .untyped import Workflow
 
 # Never imported here: it is a program.
 WORKER = f"{__package__}.worker"
@@ -29,14 +29,14 @@ class Archive:
 
     @property
     def python(self) -> str:
-        """What stands for `python` in a job's command: it fetches the sources first."""
+        """Return the words that stand for `python` in a job's command: they fetch the sources first."""
         return shlex.join(["python", "-m", WORKER, self.query, self.checksum, self.place])
 
 
 def pack(sources: Sources, into: Path, planned: bytes = b"") -> None:
-    """Writes an archive that depends on names and contents only, with what workers are told of inputs (`Plan.write`).
+    """Write an archive that depends on names and contents only, with the fingerprints of inputs (`Plan.write`).
 
-    Raises WorkflowError for what can't be read.
+    Raises WorkflowError for a file that can't be read.
     """
     with tarfile.open(into, "w:xz", format=tarfile.PAX_FORMAT) as archive:
         for path in sources.files:
@@ -59,7 +59,7 @@ def _place(sources: Sources) -> str:
 
 
 def send(workflow: Workflow, sources: Sources, planned: bytes = b"") -> Archive:
-    """Packs the sources and stores them in the default storage, as Snakemake would."""
+    """Pack the sources and store them in the default storage, as Snakemake would."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "sources.tar.xz")
         pack(sources, file, planned)
@@ -73,6 +73,6 @@ def send(workflow: Workflow, sources: Sources, planned: bytes = b"") -> Archive:
 
 
 def remove(workflow: Workflow, archive: Archive) -> None:
-    """Takes an archive out of the default storage."""
+    """Remove an archive from the default storage."""
     stored = workflow.storage_registry.default_storage_provider.object(archive.query)
     workflow.async_run(stored.managed_remove())

@@ -5,22 +5,20 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from .batches import IDS_TO_DESCRIBE, IDS_TO_TERMINATE, batches
 from .failures import ENDED_BY_US
-from .outside import Client
+from .untyped import Client
 
 AT_ONCE = 32
-# AWS: ids in one DescribeJobs, and in one TerminateJobs.
-IDS_PER_LOOK = 100
-IDS_PER_END = 50
-# Seconds for all of it, and between two tries of calls that failed.
+# Seconds for all of it, and between two tries of failed calls.
 DEADLINE = 20.0
 PAUSE = 0.5
-# So many rounds, or half of the time, for finding out which have ended; then the others are ended unseen.
+# Rounds in which jobs that have ended are looked for first, within half of the time; then all others are ended unseen.
 LOOKS = 5
 
 
 def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) -> dict[str, str]:
-    """Ends jobs that are not finished. The answer: ids that may still run, and what went wrong with each.
+    """End jobs that are not finished; return the ids that may still run, with the error of each.
 
     The client should try each call only once and give up early (`client.hasty`): failed calls are repeated here, in
     rounds, until the deadline in seconds.
@@ -39,8 +37,8 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
                 due = [job for job in left if job in seen]
             else:
                 due = list(left)
-            batches = _batches(due, IDS_PER_END)
-            calls = {pool.submit(client.terminate_jobs, jobs=batch, reason=ENDED_BY_US): batch for batch in batches}
+            asked = batches(due, IDS_TO_TERMINATE)
+            calls = {pool.submit(client.terminate_jobs, jobs=batch, reason=ENDED_BY_US): batch for batch in asked}
             done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()))
             for call in done:
                 left = {job: why for job, why in left.items() if job not in calls[call]} | _refused(call, calls[call])
@@ -53,9 +51,9 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
 
 
 def _look(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: float) -> dict[str, str]:
-    """Status of jobs, "" of those that Batch does not know; without those that it could not be asked about."""
-    batches = _batches(ids, IDS_PER_LOOK)
-    calls: dict[Future[Any], list[str]] = {pool.submit(client.describe_jobs, jobs=batch): batch for batch in batches}
+    """Return the status of jobs that Batch could be asked about, "" for a job that it does not know."""
+    asked = batches(ids, IDS_TO_DESCRIBE)
+    calls: dict[Future[Any], list[str]] = {pool.submit(client.describe_jobs, jobs=batch): batch for batch in asked}
     done, _ = wait(calls, timeout=max(0.0, until - time.monotonic()) / 2)
     seen: dict[str, str] = {}
     for call in done:
@@ -65,11 +63,7 @@ def _look(client: Client, pool: ThreadPoolExecutor, ids: Sequence[str], until: f
 
 
 def _refused(call: "Future[Any]", ids: Sequence[str]) -> dict[str, str]:
-    """Jobs that a TerminateJobs did not end, and why: an answer of 200 may hold errors of single jobs."""
+    """Return the jobs that a TerminateJobs did not end, and why: an answer of 200 may hold errors of single jobs."""
     if error := call.exception():
         return dict.fromkeys(ids, str(error))
     return {one["job"]: f"{one.get('code')}: {one.get('message')}" for one in call.result().get("errors") or []}
-
-
-def _batches(ids: Sequence[str], size: int) -> list[list[str]]:
-    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import names, settings
-from .outside import Client, Workflow
+from .untyped import Client, Workflow
 
 NAME = ".run-data.json"
 # Names of files that a message shows.

@@ -13,7 +13,7 @@ from snakemake_executor_plugin_aws_batch.batch_client import BatchClient
 from snakemake_aws_common import credentials
 from snakemake_aws_common.patience import TICK
 
-from .outside import Client
+from .untyped import Client
 
 # AWS takes 50 SubmitJob a second. So many leave here, evenly, and at most so many threads have one under way: however
 # late requests arrive, no second sees more than the sum of both.

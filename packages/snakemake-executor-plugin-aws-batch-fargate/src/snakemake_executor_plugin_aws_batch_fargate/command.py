@@ -1,4 +1,4 @@
-"""What a container runs. A command that is too long for a submission travels through S3.
+"""The command of a container. A command that is too long for a submission travels through S3.
 
 As a program, in the container: `python -m snakemake_executor_plugin_aws_batch_fargate.command s3://BUCKET/KEY SHA256`
 fetches such a command, compares its checksum and runs it.
@@ -12,24 +12,24 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .outside import Client
+from .untyped import Client
 
 # ECS takes overrides of 8,192 characters of JSON, counted after Batch has taken the job and added variables of its own
 # (AWS_BATCH_JOB_ID and the like, with the names of queue and compute environment): a job with more fails.
 LONGEST_OVERRIDES = 7168
-# Variables that would give a job other credentials, or another AWS, than its role does: those of AWS's tools, and
-# what Snakemake's storage plugins take as credentials.
+# Variables that would give a job other credentials, or another AWS, than its role does: variables of AWS's tools, and
+# credentials of Snakemake's storage plugins.
 NEVER_PASSED = re.compile(r"AWS_\w+|SNAKEMAKE_STORAGE_\w*(?:KEY|TOKEN|SECRET|PASSWORD|AUTH)")
 
 
 def overrides(
     command: str, requirements: list[dict[str, str]], environment: Mapping[str, str], through: "Sender | None"
 ) -> dict[str, Any]:
-    """`containerOverrides` of a submission, at most 7,168 characters of JSON.
+    """Return the `containerOverrides` of a submission, at most 7,168 characters of JSON.
 
     Raises WorkflowError if they are longer without the command already, or if there is no bucket to send it through.
     """
@@ -54,7 +54,7 @@ def overrides(
 
 
 def passed(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The variables that a job may be given, and the names of those that it must not have.
+    """Return the variables that a job may be given, and the names of those that it must not have.
 
     Jobs get their credentials from their role; a submission's environment can be read by all who may describe jobs.
     """
@@ -63,7 +63,7 @@ def passed(environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
 
 
 def checksum(command: str) -> str:
-    """SHA-256 of a command, in hexadecimal."""
+    """Return the SHA-256 of a command, in hexadecimal."""
     return hashlib.sha256(command.encode()).hexdigest()
 
 
@@ -71,34 +71,34 @@ class Sender:
     """Puts long commands below the run's prefix on S3."""
 
     def __init__(
-        self, s3: Client, prefix: str, patiently: Callable[[Callable[[], object]], object] = lambda call: call()
+        self,
+        s3: Client,
+        prefix: str,
+        tags: Mapping[str, str] | None = None,
+        patiently: Callable[[Callable[[], object]], object] = lambda call: call(),
     ) -> None:
-        """`prefix` is the default storage's: s3://BUCKET/PREFIX; `patiently` makes a call, several times if need be."""
+        """Send below s3://BUCKET/PREFIX, with these tags; `patiently` makes a call, several times if need be."""
         parts = urlsplit(prefix)
         self._s3 = s3
         self._bucket = parts.netloc
         self._folder = parts.path.strip("/")
+        # A lifecycle rule of the bucket may take tagged objects away.
+        self._tagging = {"Tagging": urlencode(tags)} if tags else {}
         self._patiently = patiently
         self._sent: set[str] = set()
 
     def address(self, command: str) -> str:
-        """Where a command lies."""
+        """Return where a command lies."""
         return f"s3://{self._bucket}/{self._key(command)}"
 
     def send(self, command: str) -> None:
-        """Uploads a command, once."""
+        """Upload a command, once."""
         key = self._key(command)
         if key not in self._sent:
             self._patiently(lambda: self._put(key, command))
 
     def _put(self, key: str, command: str) -> None:
-        # The tag lets the bucket's lifecycle rules take it away, as they do other intermediates.
-        self._s3.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=command.encode(),
-            Tagging="terraflow%3Alifetime=intermediate",
-        )
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=command.encode(), **self._tagging)
         self._sent.add(key)
 
     def _key(self, command: str) -> str:
@@ -106,7 +106,7 @@ class Sender:
 
 
 def fetch(address: str, expected: str) -> str:
-    """The command that lies at an address. Raises SystemExit if it is not the one that was sent."""
+    """Return the command that lies at an address. Raises SystemExit if it is not the one that was sent."""
     import boto3
 
     parts = urlsplit(address)

@@ -11,7 +11,7 @@ from snakemake_aws_common.lease import Lease, LostError
 from snakemake_aws_common.patience import Patience
 
 from . import claim, client, settings, signals
-from .outside import Client, Workflow
+from .untyped import Client, Workflow
 
 # Calls of Batch that change what runs.
 CHANGES = ("SubmitJob", "TerminateJob", "TerminateJobs", "CancelJob")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from snakemake_aws_common.patience import OUT_OF_REACH
 
-from .outside import Client
+from .untyped import Client
 
 LINES = 30
 # Lines that are asked for: after a failure the worker of a group still stores what its other jobs have made.

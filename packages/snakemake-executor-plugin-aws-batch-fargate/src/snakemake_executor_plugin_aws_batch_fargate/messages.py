@@ -1,12 +1,12 @@
-"""What the user reads about a job that failed."""
+"""The message about a job that failed."""
 
 from collections.abc import Iterable
 
 from .failures import Again, Failure
 from .logs import Log, redact
-from .outside import Job
+from .request import Submission
 from .rule_logs import RuleLog
-from .submission import Submission, describe
+from .untyped import Job
 
 
 def failure_message(
@@ -18,7 +18,7 @@ def failure_message(
     files: Iterable[RuleLog] = (),
     secrets: Iterable[str] = (),
 ) -> str:
-    """Rule and wildcards, what happened and what to do, what Batch said, the ends of its logs and where the rest is."""
+    """Return the message: rule and wildcards, cause, advice, Batch's reasons, ends of logs, and where the rest is."""
     cause = failure.cause
     shape = submission.shape
     rows = [
@@ -30,7 +30,7 @@ def failure_message(
         ("reason", "; ".join(failure.reasons) or "none given"),
         ("run again", again(job, cause.again)),
     ]
-    lines = [f"{describe(job)} failed on AWS Batch. {cause.meaning}"]
+    lines = [f"{submission.title} failed on AWS Batch. {cause.meaning}"]
     lines += [f"{name}: {value}" for name, value in rows]
     if log is not None:
         if log.lines:
@@ -45,7 +45,7 @@ def failure_message(
 
 
 def again(job: Job, decided: Again) -> str:
-    """Whether the job runs again, as Snakemake counts."""
+    """Return whether the job runs again, as Snakemake counts."""
     if decided is Again.NO:
         return "no, since the cause stays"
     if job.attempt <= job.restart_times:
@@ -60,5 +60,5 @@ def _quoted(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def counted(number: int, thing: str) -> str:
-    """'1 line', '2 lines'."""
+    """Return '1 line', '2 lines'."""
     return f"{number} {thing}" + ("" if number == 1 else "s")

@@ -4,13 +4,12 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .outside import Job, Rule
-from .outside import Path as JobFile
+from .untyped import Job, JobFile, Rule
 
 # AWS Batch: up to 128 letters, digits, '-' and '_', the first a letter or digit.
 LONGEST_NAME = 128
@@ -19,10 +18,19 @@ LONGEST_TAG = 256
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What tells a job from others: `outputs` which one it is, `content` what it does to make them.
+class Tags:
+    """Which tags jobs carry: `<prefix>run`, `<prefix>rule`, one for each of these wildcards, and those in `more`."""
 
-    `part` stands for the jobs that are left of a group of which others were done before; empty if it is the whole.
+    prefix: str = "snakemake:"
+    wildcards: Collection[str] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Hashes that tell a job from others: `outputs` of what it makes, `content` of how, and from which inputs.
+
+    `part` is the hash of the jobs that are left of a group when the others were done before; empty for a whole group.
     """
 
     outputs: str
@@ -31,12 +39,12 @@ class Identity:
 
     @property
     def suffix(self) -> str:
-        """The end of the job's name."""
+        """Return the end of the job's name."""
         return "-".join(filter(None, (self.outputs, self.content, self.part)))
 
     @property
     def whole(self) -> "Identity":
-        """That of the job that does all of the group."""
+        """Return the identity of the job that does all of the group."""
         return replace(self, part="")
 
 
@@ -47,11 +55,10 @@ def _nothing(_: Job) -> list[str]:
 def identity(
     run: str, job: Job, component: Sequence[Job] = (), inputs: Callable[[Job], Sequence[str]] = _nothing
 ) -> Identity:
-    """Of a job or a group of jobs. The same for the same run, outputs, inputs, parameters and code.
+    """Return the identity of a job or a group: the same for the same run, outputs, inputs, parameters and code.
 
-    `component` are the group's jobs and those of the group that were done before; `inputs` says of a job what those of
-    its inputs are that no job makes. Neither the attempt nor the resources count, so a second attempt is still the same
-    job.
+    `component` are the group's jobs and those of the group that were done before; `inputs` describes those inputs of a
+    job that no job makes. Neither the attempt nor the resources count, so a second attempt is still the same job.
     """
     own = members(job)
     jobs = sorted(component or own, key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
@@ -73,13 +80,13 @@ def identity(
 
 
 def _named(jobs: Iterable[Job]) -> list[str]:
-    """What jobs make; what they are if they make nothing."""
+    """Return the names of the outputs of jobs, or the names of the jobs if they have no outputs."""
     outputs = sorted(key(output) for member in jobs for output in member.output)
     return outputs or sorted(f"{member.rule.name} {_text(member.wildcards_dict)}" for member in jobs)
 
 
 def _program(rule: Rule) -> list[str]:
-    """Which script, notebook or wrapper a rule has, and the checksum of a file: Snakemake looks at its time only."""
+    """Return the script, notebook or wrapper of a rule, and its checksum: Snakemake looks at its time only."""
     named = str(rule.script or rule.notebook or rule.wrapper)
     folder = str(rule.basedir.get_path_or_uri(secret_free=True)) if rule.script or rule.notebook else ""
     return [named, checksum(Path(folder, named))] if folder and "://" not in folder + named else [named]
@@ -87,7 +94,7 @@ def _program(rule: Rule) -> list[str]:
 
 @functools.cache
 def checksum(path: Path) -> str:
-    """SHA-256 of a file that is sent to workers, as it is when it is first asked for; empty if it can't be read."""
+    """Return the SHA-256 of a file that is sent to workers, read once per run; empty if it can't be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -97,22 +104,22 @@ def checksum(path: Path) -> str:
 
 
 def members(job: Job) -> list[Any]:
-    """The jobs of a group, or the job itself."""
+    """Return the jobs of a group, or the job itself."""
     return list(job.jobs) if job.is_group() else [job]
 
 
 def is_stored(path: JobFile) -> bool:
-    """Whether a file lies in a storage."""
+    """Return whether a file lies in a storage."""
     return bool(getattr(path, "is_storage", False))
 
 
 def key(path: JobFile) -> str:
-    """What a file is called wherever it lies: its query if it lies in a storage, else its path."""
+    """Return the query of a file in a storage, the path of any other."""
     return str(path.storage_object.query) if is_stored(path) else str(path)
 
 
 def wildcards_of(job: Job) -> dict[str, str]:
-    """Wildcards of a job; of a group those on which all its jobs that have them agree."""
+    """Return the wildcards of a job, or those of a group that have one value in all its jobs that have them."""
     values: dict[str, set[str]] = {}
     for member in members(job):
         for name, value in member.wildcards_dict.items():
@@ -121,30 +128,36 @@ def wildcards_of(job: Job) -> dict[str, str]:
 
 
 def rule_of(job: Job) -> str:
-    """Name of the rule; of a group its id."""
+    """Return the name of a job's rule, or the id of a group."""
     return str(job.groupid) if job.is_group() else str(job.rule.name)
 
 
+def describe(job: Job) -> str:
+    """Return rule and wildcards of a job, or id and wildcards of a group, for messages."""
+    wildcards = ", ".join(f"{name}={value}" for name, value in wildcards_of(job).items())
+    kind = "Group" if job.is_group() else "Rule"
+    return f"{kind} {rule_of(job)}" + (f" ({wildcards})" if wildcards else "")
+
+
 def job_name(run: str, job: Job, identity: Identity) -> str:
-    """`<run>-<rule>-<wildcards>-<outputs>-<content>`, with `-<part>` perhaps, within what Batch takes."""
+    """Return `<run>-<rule>-<wildcards>-<outputs>-<content>`, perhaps with `-<part>`, cut to what Batch takes."""
     readable = "-".join([run, rule_of(job), *wildcards_of(job).values()])
     legal = re.sub(r"[^A-Za-z0-9_-]+", "_", readable)
     return f"{legal[: LONGEST_NAME - len(identity.suffix) - 1]}-{identity.suffix}"
 
 
 def identity_in(name: str) -> Identity | None:
-    """The identity that `job_name` put into a name; None for other names."""
+    """Return the identity that `job_name` put into a name; None for other names."""
     found = re.search(r"-([0-9a-f]{12})-([0-9a-f]{6})(?:-([0-9a-f]{8}))?$", name)
     return Identity(found[1], found[2], found[3] or "") if found else None
 
 
-def job_tags(run: str, job: Job, more: Mapping[str, str]) -> dict[str, str]:
-    """Tags for cost allocation: run, rule, the sample if there is one, and those of the settings."""
-    tags = {"terraflow:run": run, "terraflow:rule": rule_of(job)}
-    sample = wildcards_of(job).get("sample")
-    if sample:
-        tags["terraflow:sample"] = sample
-    return {**{name: _tag(value) for name, value in tags.items()}, **more}
+def job_tags(run: str, job: Job, tags: Tags) -> dict[str, str]:
+    """Return the tags of a job, for cost allocation."""
+    named = {"run": run, "rule": rule_of(job)}
+    values = wildcards_of(job)
+    named |= {name: values[name] for name in tags.wildcards if values.get(name)}
+    return {**{f"{tags.prefix}{name}": _tag(value) for name, value in named.items()}, **tags.more}
 
 
 def _tag(value: str) -> str:
@@ -152,7 +165,7 @@ def _tag(value: str) -> str:
 
 
 def _text(value: object) -> str:
-    """The same text for equal values, in whatever order sets and dictionaries keep them."""
+    """Return the same text for equal values, in whatever order sets and dictionaries keep them."""
     if isinstance(value, Mapping):
         return json.dumps({str(name): _text(item) for name, item in value.items()}, sort_keys=True)
     if isinstance(value, (set, frozenset)):

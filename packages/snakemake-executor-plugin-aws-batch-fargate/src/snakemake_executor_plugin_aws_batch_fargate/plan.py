@@ -1,7 +1,7 @@
-"""What jobs read that no job makes, as it was when a head first asked for it.
+"""The inputs that no job makes, as they were when a head first asked for them.
 
-It is part of what tells a job from others, and travels to workers with the sources, in a file that the environment
-variable SNAKEMAKE_STORAGE_FINGERPRINTS names there: a storage plugin can refuse to read something else.
+They are part of a job's identity. Their fingerprints travel to workers with the sources, in a file that the environment
+variable SNAKEMAKE_STORAGE_FINGERPRINTS names there: a storage plugin can refuse to read any other object.
 """
 
 import json
@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from . import names
-from .outside import Dag, Job
-from .outside import Path as JobFile
+from .untyped import Dag, Job, JobFile
 
 VARIABLE = "SNAKEMAKE_STORAGE_FINGERPRINTS"
 # Below the working directory of a worker.
@@ -21,22 +20,22 @@ class Plan:
     """Inputs of the jobs of a DAG, and which jobs belong together."""
 
     def __init__(self, dag: Dag) -> None:
-        """Asks storages nothing yet."""
+        """Ask storages nothing yet."""
         self._dag = dag
         self._known: dict[str, str] = {}
-        # What workers are told, by the names of inputs.
+        # Fingerprints that workers get, by the names of inputs.
         self._written: dict[str, str] = {}
 
     def identity(self, run: str, job: Job) -> names.Identity:
-        """What tells the job, or group of jobs, from others."""
+        """Return the identity of a job or a group."""
         return names.identity(run, job, self.component(job), self._inputs)
 
-    def landed(self, run: str, job: Job) -> set[names.Identity]:
-        """What names of jobs say of it that were made without a look at what inputs are, and at jobs that are done."""
+    def old_identities(self, run: str, job: Job) -> set[names.Identity]:
+        """Return the identities that release 0.1 gave the job: without inputs, and perhaps without finished jobs."""
         return {names.identity(run, job), names.identity(run, job, self.component(job)).whole}
 
     def component(self, job: Job) -> list[Job]:
-        """The jobs of a group and all of the same group that they are connected with, also those that are done.
+        """Return the jobs of a group and all of the same group that they are connected with, also finished ones.
 
         Which of them a head still has to do depends on when it looks.
         """
@@ -51,23 +50,23 @@ class Plan:
         return list(found)
 
     def youngest(self, job: Job) -> float:
-        """When the last of the inputs of a job, or of its group, was stored, in seconds since 1970; 0 without inputs.
+        """Return when the last input of a job or its group was stored, in seconds since 1970; 0 without inputs.
 
-        Infinity if a storage can't say it.
+        Infinity if a storage does not know it.
         """
         return max((_time(path) for one in self.component(job) for path in self._outside(one)), default=0.0)
 
     def lacks(self, job: Job) -> bool:
-        """Whether workers have not been told of all inputs of a job, or of a group."""
+        """Return whether workers have not got the fingerprints of all inputs of a job or a group."""
         return not self._fingerprints(names.members(job)).keys() <= self._written.keys()
 
     def write(self, job: Job) -> bytes:
-        """What workers are told: fingerprints of the inputs of all jobs that are going to run, and of this one."""
+        """Return the file for workers: fingerprints of the inputs of this job and of all that are going to run."""
         self._written |= self._fingerprints([*self._dag.needrun_jobs(), *names.members(job)])
         return json.dumps(self._written, sort_keys=True).encode()
 
     def _fingerprints(self, jobs: Iterable[Job]) -> Mapping[str, str]:
-        """By the inputs' names, of those whose storage has fingerprints."""
+        """Return fingerprints by the inputs' names, where the storage has them."""
         paths = {names.key(path): path for job in jobs for path in self._outside(job) if _has_fingerprint(path)}
         return {key: self._describe(path) for key, path in paths.items()}
 
@@ -75,12 +74,12 @@ class Plan:
         return sorted(f"{names.key(path)} {self._describe(path)}" for path in self._outside(job))
 
     def _outside(self, job: Job) -> list[JobFile]:
-        """Inputs that no job of the DAG makes."""
+        """Return the inputs that no job of the DAG makes."""
         made = {file for files in self._dag.dependencies[job].values() for file in files}
         return [path for path in job.input if path not in made]
 
     def _describe(self, path: JobFile) -> str:
-        """What an input is: its fingerprint, else its size and time; of a file of the workflow's own its checksum."""
+        """Return an input's fingerprint, else its size and time; for a file of the workflow's own its checksum."""
         key = names.key(path)
         if key not in self._known:
             if _has_fingerprint(path):

@@ -1,4 +1,4 @@
-"""What has to be right before the first job: one list of all that is not."""
+"""Checks before the first job: one list of all that is wrong with queues, job definitions, images, roles and bucket."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_aws_common.patience import OUT_OF_REACH
 
 from . import client
-from .outside import Client
-from .submission import Stack
+from .request import Target
+from .untyped import Client
 
 DEFAULT_DISK_GIB = 20
 # The services that a run needs, by the names that users know. A head in a private network may reach no other.
@@ -24,29 +24,28 @@ ClientOf = Callable[[str], Client]
 
 @dataclass
 class Report:
-    """What was found."""
+    """The findings."""
 
     problems: list[str] = field(default_factory=list)
-    # What could not be looked at: for want of permission, or of a way to the service.
+    # Checks that were left out: for want of permission, or of a way to the service.
     unknown: list[str] = field(default_factory=list)
-    # Services that did not answer and are not asked again.
+    # Services that did not answer, and are not asked again.
     unreached: set[str] = field(default_factory=set)
     # Whether a queue has a scheduling policy, and so wants a share identifier with each submission.
     fair_share: dict[str, bool] = field(default_factory=dict)
 
-    def text(self) -> str:
-        """The problems as one message."""
+    def text(self, hint: str | None = None) -> str:
+        """Return the problems as one message; `hint` says how all of it is made or repaired."""
         count = len(self.problems)
         head = "One thing is" if count == 1 else f"{count} things are"
-        return f"{head} wrong with the stack on AWS; no job was submitted.\n" + "\n".join(
-            f"  - {problem}" for problem in self.problems
-        )
+        lines = [f"{head} wrong with the stack on AWS; no job was submitted."]
+        return "\n".join([*lines, *(f"  - {problem}" for problem in self.problems), *filter(None, [hint])])
 
 
 def check(
-    client_of: ClientOf, stack: Stack, region: str | None, prefix: str | None, brief_of: ClientOf | None = None
+    client_of: ClientOf, target: Target, region: str | None, prefix: str | None, brief_of: ClientOf | None = None
 ) -> Report:
-    """Credentials, queues, definitions, their images and roles, and the bucket of the default storage's prefix.
+    """Check credentials, queues, definitions, their images and roles, and the bucket of the default storage's prefix.
 
     `brief_of` makes the clients of services that a run can do without, so that one out of reach costs seconds.
     """
@@ -66,18 +65,18 @@ def check(
             "`aws sso login`, or give this machine a role."
         )
         return report
-    if not stack.queue:
+    if not target.queue:
         report.problems.append("No job queue is named. Set --aws-batch-fargate-queue.")
-    for queue in filter(None, dict.fromkeys([stack.queue, stack.ondemand_queue])):
+    for queue in target.queues:
         _asked(report, "batch", f"queue {queue}", _check_queue, client_of("batch"), queue, report)
     definitions: dict[str, Mapping[str, Any]] = {}
-    for disk, name in stack.definitions.items():
+    for disk, name in target.definitions.items():
         answer = _asked(report, "batch", f"job definition {name}", find_definition, client_of("batch"), name)
         if answer is None:
             continue
         (found,) = answer
         if found is None:
-            report.problems.append(f"Job definition {name} has no active revision in {region}. Deploy the stack again.")
+            report.problems.append(f"Job definition {name} has no active revision in {region}.")
             continue
         definitions[name] = found
         report.problems += definition_problems(name, found, disk)
@@ -98,7 +97,7 @@ def check(
 
 
 def find_definition(batch: Client, name: str) -> Mapping[str, Any] | None:
-    """The newest active revision of a job definition, or the one that the name says; None if there is none."""
+    """Return the newest active revision of a job definition, or the one in its name; None if there is none."""
     short = name.rpartition("/")[2]
     if ":" in short:
         pages = [batch.describe_job_definitions(jobDefinitions=[name])]
@@ -111,13 +110,13 @@ def find_definition(batch: Client, name: str) -> Mapping[str, Any] | None:
 
 
 def disk_of(definition: Mapping[str, Any]) -> int:
-    """GiB of disk that a job definition gives."""
+    """Return the GiB of disk that a job definition gives."""
     storage = _container(definition).get("ephemeralStorage") or {}
     return int(storage.get("sizeInGiB", DEFAULT_DISK_GIB))
 
 
 def definition_problems(name: str, definition: Mapping[str, Any], disk: int) -> list[str]:
-    """What keeps a job definition from Fargate, or from what the settings say of it."""
+    """Return what is wrong with a job definition for Fargate, or differs from the settings."""
     problems = []
     container = _container(definition)
     if "FARGATE" not in definition.get("platformCapabilities", []):
@@ -135,7 +134,7 @@ def definition_problems(name: str, definition: Mapping[str, Any], disk: int) -> 
 
 
 def _asked(report: Report, service: str, what: str, question: Callable[..., T], *arguments: object) -> tuple[T] | None:
-    """The answer, in a tuple; without the permission to ask, a note instead of a problem."""
+    """Return the answer, in a tuple; without the permission to ask, add a note instead of a problem."""
     if service in report.unreached:
         return None
     try:
@@ -145,7 +144,7 @@ def _asked(report: Report, service: str, what: str, question: Callable[..., T], 
         if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
             report.unknown.append(f"{what}: {error}")
         else:
-            report.problems.append(f"AWS would not tell about {what}: {error}")
+            report.problems.append(f"AWS refused to describe {what}: {error}")
     except OUT_OF_REACH as error:
         _note_unreached(report, service, what, error)
     except BotoCoreError as error:
@@ -154,7 +153,7 @@ def _asked(report: Report, service: str, what: str, question: Callable[..., T], 
 
 
 def _note_unreached(report: Report, service: str, what: str, error: Exception) -> None:
-    """One note for a service that does not answer; a problem if no run goes without it."""
+    """Add one note for a service that does not answer, or a problem if no run can do without it."""
     report.unreached.add(service)
     if service in NEEDED:
         report.problems.append(
@@ -168,7 +167,7 @@ def _note_unreached(report: Report, service: str, what: str, error: Exception) -
 def _check_queue(batch: Client, queue: str, report: Report) -> None:
     found = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
     if not found:
-        report.problems.append(f"There is no job queue {queue} in this account and region. Deploy the stack first.")
+        report.problems.append(f"There is no job queue {queue} in this account and region.")
         return
     described = found[0]
     report.fair_share[queue] = bool(described.get("schedulingPolicyArn"))
@@ -195,7 +194,7 @@ def _check_queue(batch: Client, queue: str, report: Report) -> None:
 
 
 def _check_image(client_of: ClientOf, image: str, region: str, report: Report) -> None:
-    """Only what lies in ECR, and in the region, can be looked for."""
+    """Look for an image that lies in ECR and in the region; others can't be looked for."""
     found = re.fullmatch(
         r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
         r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?",
@@ -211,7 +210,7 @@ def _check_image(client_of: ClientOf, image: str, region: str, report: Report) -
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
             raise
-        report.problems.append(f"Image {image} is not in its registry. Build and push it (make deploy does).")
+        report.problems.append(f"Image {image} is not in its registry: build and push it.")
 
 
 def _check_role(iam: Client, arn: str, report: Report) -> None:
@@ -220,7 +219,7 @@ def _check_role(iam: Client, arn: str, report: Report) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchEntity", "NoSuchEntityException"):
             raise
-        report.problems.append(f"Role {arn} of a job definition does not exist. Deploy the stack again.")
+        report.problems.append(f"Role {arn} of a job definition does not exist.")
 
 
 def _check_bucket(s3: Client, bucket: str, region: str, report: Report) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from .names import key
-from .outside import Client, Job
+from .untyped import Client, Job
 
 LINES = 30
 # More than thirty lines usually have; a log can be huge.

@@ -11,12 +11,14 @@ from snakemake_aws_common import lease
 
 PREFIX = "--aws-batch-fargate-"
 DEFAULT_RUN = "main"
+# A tag's name may have 128 characters.
+LONGEST_TAG_PREFIX = 64
 _TAG = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]+")
 
 
 @dataclass
 class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
-    """What the command line and the profile say."""
+    """The settings that the command line and the profile give."""
 
     region: str | None = field(
         default=None,
@@ -84,7 +86,34 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         default=None,
         metadata={
             "type": str,
-            "help": "Tags for all jobs, besides run, rule and sample: 'project=heart owner=\"A. Smith\"'.",
+            "help": "Tags for all jobs, besides run and rule: 'project=heart owner=\"A. Smith\"'.",
+        },
+    )
+    tag_prefix: str = field(
+        default="snakemake:",
+        metadata={"help": "What the names of the tags begin with that give a job's run, rule and wildcards."},
+    )
+    tag_wildcards: str | None = field(
+        default=None,
+        metadata={
+            "type": str,
+            "help": "Wildcards whose values become tags of jobs: 'sample' or 'sample,lane'.",
+        },
+    )
+    temporary_tags: str | None = field(
+        default=None,
+        metadata={
+            "type": str,
+            "help": "Tags of objects on S3 that nobody needs after the run (long commands), for a lifecycle rule of "
+            "the bucket: 'lifetime=temporary'.",
+        },
+    )
+    stack_hint: str | None = field(
+        default=None,
+        metadata={
+            "type": str,
+            "help": "How queues, job definitions, image and bucket are made or repaired, for the message about what is "
+            "wrong with them before the first job.",
         },
     )
     log_group: str | None = field(
@@ -101,7 +130,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
 
 
 def parse_definitions(text: str | None) -> dict[int, str]:
-    """GiB of disk: job definition, from '20=name 50=name'.
+    """Return the job definitions in '20=name 50=name', by GiB of disk.
 
     Raises WorkflowError, naming the part that is wrong.
     """
@@ -109,8 +138,8 @@ def parse_definitions(text: str | None) -> dict[int, str]:
     for key, value in _pairs("job-definitions", text):
         if not key.isdigit() or not 20 <= int(key) <= 200:
             raise WorkflowError(
-                f"{PREFIX}job-definitions has {key}={value}: before '=' has to stand the disk of the definition, "
-                "in GiB, from 20 to 200."
+                f"{PREFIX}job-definitions has {key}={value}: the number before '=' is the disk of the "
+                "definition, in GiB, from 20 to 200."
             )
         definitions[int(key)] = value
     if not definitions:
@@ -118,20 +147,41 @@ def parse_definitions(text: str | None) -> dict[int, str]:
     return definitions
 
 
-def parse_tags(text: str | None) -> dict[str, str]:
-    """Tags from 'key=value key="some value"'. Raises WorkflowError, naming the part that is wrong."""
-    tags = dict(_pairs("tags", text))
+def parse_tags(text: str | None, setting: str = "tags") -> dict[str, str]:
+    """Return the tags in 'key=value key="some value"'. Raises WorkflowError, naming the part that is wrong."""
+    tags = dict(_pairs(setting, text))
     for key, value in tags.items():
         if not _TAG.fullmatch(key) or len(key) > 128 or not _TAG.fullmatch(value) or len(value) > 256:
             raise WorkflowError(
-                f"{PREFIX}tags has {key}={value}, which AWS does not take: keys may have 128 characters and values "
-                "256, of letters, digits, spaces and _.:/=+-@, and neither may start with 'aws:'."
+                f"{PREFIX}{setting} has {key}={value}, which AWS does not take: keys may have 128 characters and "
+                "values 256, of letters, digits, spaces and _.:/=+-@, and neither may start with 'aws:'."
             )
     return tags
 
 
+def parse_wildcards(text: str | None) -> list[str]:
+    """Return the names in 'sample,lane'. Raises WorkflowError if one of them can't be a wildcard."""
+    found = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in found:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise WorkflowError(
+                f"{PREFIX}tag-wildcards has '{name}', which is no name of a wildcard. Write 'sample' or 'sample,lane'."
+            )
+    return found
+
+
+def checked_tag_prefix(prefix: str) -> str:
+    """Return what the names of tags begin with. Raises WorkflowError if AWS does not take such names."""
+    if prefix and (not _TAG.fullmatch(prefix) or len(prefix) > LONGEST_TAG_PREFIX):
+        raise WorkflowError(
+            f"{PREFIX}tag-prefix is '{prefix}', which AWS does not take: it may have {LONGEST_TAG_PREFIX} letters, "
+            "digits, spaces and _.:/=+-@, and may not start with 'aws:'."
+        )
+    return prefix
+
+
 def checked_run_name(name: str) -> str:
-    """The run's name, if it can stand in a job's name. Raises WorkflowError if not."""
+    """Return the run's name. Raises WorkflowError if it can't stand in a job's name."""
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", name):
         return name
     raise WorkflowError(

@@ -1,6 +1,6 @@
-"""Which files travel to workers: what a workflow is made of, and none of its data.
+"""Which files travel to workers: all that a workflow is made of, and none of its data.
 
-Git is not needed. What it tracks travels, too, as it does with Snakemake's own archive of sources.
+Git is not needed. Files that it tracks travel, too, as with Snakemake's own archive of sources.
 """
 
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import data
-from .outside import SourceFile, Workflow
-from .walk import LARGEST, MEGABYTE, Walk
+from . import job_data
+from .project_files import LARGEST, MEGABYTE, ProjectFiles
+from .untyped import SourceFile, Workflow
 
 # Bytes of all files: each worker fetches and unpacks them.
 MOST = 100 * MEGABYTE
@@ -31,11 +31,11 @@ class Sources:
 
 
 def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
-    """The sources of a workflow; `note` is told what is too large to travel.
+    """Return the sources of a workflow; `note` gets a message about files that are too large to travel.
 
-    Snakefiles, conda environments and config files, wherever they lie; what else lies in the folders of Snakefiles and
-    of scripts, but for data; and what git tracks in the working directory and in the project (the Snakefile's folder,
-    or the one above if that is called `workflow`).
+    They are Snakefiles, conda environments and config files, wherever they lie; all other files in the folders of
+    Snakefiles and of scripts, but for data; and files that git tracks in the working directory and in the project (the
+    Snakefile's folder, or the one above if that is called `workflow`).
     Raises WorkflowError for files that workers would not find, and if all is too much.
     """
     named = _named(workflow)
@@ -43,17 +43,17 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
         raise WorkflowError("The workflow can't be sent to workers; no job was submitted.", *problems)
     folders = {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
     kept = {above for path in named | folders for above in (path, *path.parents)}
-    walk = Walk(folders, data.of_jobs(workflow, kept))
+    project = ProjectFiles(folders, job_data.of_workflow(workflow, kept))
     sizes: dict[Path, int] = {}
     total = 0
-    for path in chain(named, walk.files(), _tracked({Path.cwd(), _project(workflow)})):
+    for path in chain(named, project.files(), _tracked({Path.cwd(), _project(workflow)})):
         if path in sizes:
             continue
         sizes[path] = path.stat().st_size
         total += sizes[path]
         if total > MOST:
             raise WorkflowError(_too_much(sizes))
-    if large := ", ".join(os.path.relpath(path) for path in walk.large if path not in sizes):
+    if large := ", ".join(os.path.relpath(path) for path in project.large if path not in sizes):
         note(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {large}")
     return Sources(sorted(sizes), Path(os.path.commonpath([Path.cwd(), *(path.parent for path in sizes)])))
 
@@ -63,7 +63,7 @@ def _absolute(path: object) -> Path:
 
 
 def _local(file: SourceFile) -> Path | None:
-    """Where a file lies on this machine, if it does; workers fetch the others themselves."""
+    """Return where a file lies on this machine, if it does; workers fetch the others themselves."""
     path = str(file.get_path_or_uri(secret_free=True))
     return None if "://" in path else _absolute(path)
 
@@ -73,14 +73,14 @@ def _snakefiles(workflow: Workflow) -> set[Path]:
 
 
 def _named(workflow: Workflow) -> set[Path]:
-    """What Snakemake itself knows of."""
+    """Return the files that Snakemake itself knows."""
     environments = (job.conda_env_spec for job in workflow.dag.jobs)
     files = {_local(environment.file) for environment in environments if environment and environment.is_file}
     return {*_snakefiles(workflow), *filter(None, files), *map(_absolute, workflow.configfiles)}
 
 
 def _project(workflow: Workflow) -> Path:
-    """The folder of the project, as Snakemake recommends to lay it out."""
+    """Return the folder of the project, as Snakemake recommends to lay it out."""
     snakefile = _local(next(iter(workflow.included)))
     folder = snakefile.parent if snakefile else Path.cwd()
     return folder.parent if folder.name == "workflow" else folder
@@ -97,7 +97,7 @@ def _folders_of_scripts(workflow: Workflow) -> Iterator[Path]:
 
 
 def _tracked(folders: Collection[Path]) -> Iterator[Path]:
-    """What git tracks, if it is there, but for files that have the attribute `-snakemake-workers`."""
+    """Yield files that git tracks, if it is there, but for files that have the attribute `-snakemake-workers`."""
     for folder in folders:
         try:
             listed = _git(folder, b"", "ls-files", "-z", "--recurse-submodules")
@@ -116,7 +116,7 @@ def _git(folder: Path, given: bytes, *arguments: str) -> bytes:
 
 
 def _problems(workflow: Workflow, named: Collection[Path]) -> list[str]:
-    """What keeps workers from finding the files that they need, one line each."""
+    """Return one line for each file that workers need and would not find."""
     problems = [
         f"{path}: can't be read." for path in sorted(named) if not (path.is_file() and os.access(path, os.R_OK))
     ]
@@ -130,7 +130,7 @@ def _problems(workflow: Workflow, named: Collection[Path]) -> list[str]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """All texts in a configuration."""
+    """Yield all texts in a configuration."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):

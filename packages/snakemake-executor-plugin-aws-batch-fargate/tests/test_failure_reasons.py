@@ -1,15 +1,15 @@
-"""What AWS says of jobs that did not end well in a real account, and what is made of it."""
+"""Reasons that AWS has given in real accounts for jobs that did not end well, and what is made of them."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from snakemake_executor_plugin_aws_batch_fargate import failures, logs
+from snakemake_executor_plugin_aws_batch_fargate import failures
 from snakemake_executor_plugin_aws_batch_fargate.failures import Again
-from snakemake_executor_plugin_aws_batch_fargate.status import Watch
 
 EXITED = {"statusReason": "Essential container in task exited"}
+
+
 # Reason, exit code, cause, and what is done about it.
 REASONS = [
     (
@@ -62,40 +62,3 @@ def test_what_batch_ends_while_it_waits_is_no_person_s_doing() -> None:
     description = {"statusReason": why, "isCancelled": True, "isTerminated": True, "container": {}}
     assert failures.explain(description, []).cause.name == "misconfigured"
     assert failures.explain({**description, "statusReason": "not needed"}, []).cause.name == "ended"
-
-
-class Refused(Exception):
-    pass
-
-
-@pytest.mark.parametrize(
-    ("own", "words"),
-    [
-        (Refused("AccessDenied on /stack"), "its log can't be read: AccessDenied on /stack"),
-        ([], "it wrote nothing"),
-    ],
-)
-def test_the_stack_s_own_log_group_says_why_there_is_no_log(own: object, words: str) -> None:
-    """Batch's default group, which is tried besides, most often is not there: that is not the reason."""
-
-    def get_log_events(logGroupName: str, **_: object) -> dict[str, Any]:
-        found = own if logGroupName == "/stack" else Refused("ResourceNotFoundException on /aws/batch/job")
-        if isinstance(found, Exception):
-            raise found
-        return {"events": found}
-
-    description = {"container": {"logStreamName": "worker/default/1"}}
-    client = SimpleNamespace(get_log_events=get_log_events)
-    log = logs.tail(client, description, "us-east-1", "/stack", patience=0)
-    assert (log.lines, log.group, log.trouble) == ([], "/stack", words)
-
-
-@pytest.mark.parametrize(("poll", "waits"), [(0.5, [0.75, 1.125]), (2.0, [3.0, 3.0]), (10.0, [10.0, 10.0])])
-def test_a_job_s_end_is_seen_within_seconds(poll: float, waits: list[float]) -> None:
-    """What waits for it is submitted then; a setting that is longer holds."""
-    watch = Watch(SimpleNamespace(), poll, print)
-    assert [watch.plan(changed=False, active=10) for _ in waits] == waits
-    for _ in range(100):
-        last = watch.plan(changed=False, active=10)
-    assert last == max(poll, 3.0)
-    assert watch.plan(changed=True, active=10) == poll

@@ -1,11 +1,11 @@
-"""Files that nobody named: what lies in folders of a workflow and is none of its data."""
+"""Project files that no rule declares: all that lies in the folders of a workflow, but for its data."""
 
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .data import Data
+from .job_data import JobData
 
 MEGABYTE = 10**6
 # As in Snakemake; beside inputs of jobs, which are data for the most part, less.
@@ -16,22 +16,22 @@ MARKS = (".snakemake", "pyvenv.cfg", "conda-meta", ".terraform", "CACHEDIR.TAG")
 
 
 @dataclass
-class Walk:
-    """Goes through folders; links are followed."""
+class ProjectFiles:
+    """The files below some folders; links are followed."""
 
     folders: Collection[Path]
-    data: Data
-    # What was left out for its size.
+    data: JobData
+    # Files that are left out for their size.
     large: list[Path] = field(default_factory=list)
 
     def files(self) -> Iterator[Path]:
-        """Files that are neither hidden nor compiled, no products of jobs, not large, and not where a tool works."""
+        """Yield files that are neither hidden, compiled, products of jobs nor large, and lie where no tool works."""
         starts = frozenset(folder.resolve() for folder in self.folders)
         for folder in self.folders:
             yield from self._below(folder, starts - {folder.resolve()})
 
     def _below(self, folder: Path, ends: frozenset[Path]) -> Iterator[Path]:
-        """`ends` are folders that are gone through elsewhere: a link may lead into one."""
+        """Yield the files below a folder, not below `ends`, which are searched elsewhere: a link may lead into one."""
         real = folder.resolve()
         if real in ends or real in self.data.products:
             return

@@ -16,7 +16,7 @@ import pytest
 from snakemake.sourcecache import LocalSourceFile
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snakemake_executor_plugin_aws_batch_fargate import archive, sources, walk
+from snakemake_executor_plugin_aws_batch_fargate import archive, project_files, sources
 
 PREFIX = "s3://data/runs/main"
 
@@ -81,7 +81,7 @@ def test_all_of_the_snakefiles_folder_but_no_data(write: Callable[..., None]) ->
     write(".env", ".git/config", "workflow/scripts/__pycache__/fastq.pyc", "venv/pyvenv.cfg", "venv/lib/a.py")
     write("earlier/.snakemake/log", "earlier/results/all.txt", "cache/CACHEDIR.TAG", "cache/x")
     write("results/qc/a.html", "results/stale/b.bam", "logs/a.log")
-    write("reads/a.fastq", "reads/unknown.fastq", size=2 * walk.MEGABYTE)
+    write("reads/a.fastq", "reads/unknown.fastq", size=2 * project_files.MEGABYTE)
     jobs = [job(["reads/a.fastq"], ["results/qc/a.html", "logs/a.log"])]
     assert sent(workflow("Snakefile", dag=SimpleNamespace(jobs=jobs))) == kept
 
@@ -101,8 +101,8 @@ def test_a_snakefile_beside_the_data(write: Callable[..., None]) -> None:
 
 def test_large_files_stay_and_are_told_of(write: Callable[..., None]) -> None:
     write("Snakefile")
-    write("model.bin", size=walk.LARGEST + 1)
-    write("config/large.yaml", size=walk.LARGEST + 1)
+    write("model.bin", size=project_files.LARGEST + 1)
+    write("config/large.yaml", size=project_files.LARGEST + 1)
     notes: list[str] = []
     flow = workflow("Snakefile", configfiles=["config/large.yaml"])
     assert sent(flow, notes) == {"Snakefile", "config/large.yaml"}
@@ -151,9 +151,9 @@ def test_files_that_workers_would_not_find(write: Callable[..., None], tmp_path:
 
 
 def test_too_much(write: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MOST", 3 * walk.MEGABYTE)
+    monkeypatch.setattr(sources, "MOST", 3 * project_files.MEGABYTE)
     write("Snakefile")
-    write(*(f"old/run/{n}.tsv" for n in range(4)), size=walk.MEGABYTE)
+    write(*(f"old/run/{n}.tsv" for n in range(4)), size=project_files.MEGABYTE)
     with pytest.raises(WorkflowError, match=r"more than 3 MB.*old/run \([34] MB\).*CACHEDIR.TAG"):
         sent(workflow("Snakefile"))
 

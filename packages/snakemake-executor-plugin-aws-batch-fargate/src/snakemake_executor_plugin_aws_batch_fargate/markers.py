@@ -1,4 +1,4 @@
-"""Which earlier jobs would do for those that are to run: by name, and by Snakemake's record of unfinished outputs."""
+"""Snakemake's markers of unfinished outputs: they name the Batch jobs that make them, also those of earlier heads."""
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -9,18 +9,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import names
-from .outside import Job, Workflow
+from .earlier import Earlier, Found, Work
 from .plan import Plan
-from .resume import Earlier, Found, Wanted
+from .untyped import Job, Workflow
 
-# A mark that stays costs another run of its job, an error here would cost this run.
+# A marker that stays costs another run of its job; an error here would cost this run.
 HARMLESS = contextlib.suppress(WorkflowError, BotoCoreError, ClientError)
 
 
 @dataclass(frozen=True)
-class Record:
-    """Ids of Batch jobs in Snakemake's record: those that make anything of a job or group, those that make all of it,
-    and those that make nothing of it but something else of the whole group.
+class Marked:
+    """Ids of Batch jobs in the markers of a job or group.
+
+    `some` make any of its outputs, `every` all of them, and `others` only other outputs of the whole group.
     """
 
     some: Collection[str]
@@ -28,39 +29,39 @@ class Record:
     others: Collection[str]
 
 
-class Wants:
-    """Looks at the DAG and at Snakemake's record for jobs of earlier heads."""
+class Markers:
+    """Reads the markers to find earlier jobs, and clears those that earlier heads have left."""
 
     def __init__(self, workflow: Workflow, plan: Plan, run: str) -> None:
-        """Asks AWS nothing."""
+        """Read nothing yet."""
         self._workflow = workflow
         self._plan = plan
         self._run = run
-        # Outputs of jobs that an earlier head has made, or is making.
-        self._taken: set[str] = set()
+        # Outputs that jobs of an earlier head have made, or are making.
+        self._adopted: set[str] = set()
 
-    def of(self, earlier: Earlier, jobs: Sequence[Job], own: Collection[str]) -> list[Callable[[], Wanted]]:
-        """For each job what would do for it, to be called when it is about to be submitted.
+    def work_of(self, jobs: Sequence[Job], earlier: Earlier, own: Collection[str]) -> list[Callable[[], Work]]:
+        """Return for each job a function that gives its work, to be called when it is about to be submitted.
 
         `own` are ids that this head has submitted, or seen fail.
         """
-        records = [self._record(job, own) for job in jobs]
-        ids = sorted({job_id for record in records for job_id in record.some})
+        markers = [self._marked(job, own) for job in jobs]
+        ids = sorted({job_id for marked in markers for job_id in marked.some})
         found = earlier.describe(ids) if ids else {}
         return [
-            partial(self._wanted, job, record, [found[job_id] for job_id in sorted(record.some) if job_id in found])
-            for job, record in zip(jobs, records, strict=True)
+            partial(self._work, job, marked, [found[job_id] for job_id in sorted(marked.some) if job_id in found])
+            for job, marked in zip(jobs, markers, strict=True)
         ]
 
-    def taken(self, job: Job, earlier: bool) -> None:
-        """Remembers whether an earlier head's job does a job."""
+    def note(self, job: Job, adopted: bool) -> None:
+        """Remember whether an earlier head's job does the work of a job."""
         outputs = _outputs(job)
-        self._taken = self._taken | outputs if earlier else self._taken - outputs
+        self._adopted = self._adopted | outputs if adopted else self._adopted - outputs
 
-    async def settle(self, job: Job, job_id: str, name: str) -> None:
-        """Takes the marks of unfinished outputs away from the rest of a group, which this head found finished.
+    async def clear(self, job: Job, job_id: str, name: str) -> None:
+        """Clear the markers of the rest of a group, which this head found finished.
 
-        An earlier head's job made them, which has ended well.
+        The earlier head's job of that id and name made them, and has ended well.
         """
         named = names.identity_in(name)
         whole = named is not None and (named.outputs, named.part) == (self._plan.identity(self._run, job).outputs, "")
@@ -69,8 +70,8 @@ class Wants:
             if ids and (whole or ids == {job_id}) and not self._workflow.dag.needrun(member):
                 await self._finish(member)
 
-    def settle_all(self, earlier: Earlier, own: Collection[str]) -> None:
-        """Takes the marks away from what this head found finished, if the jobs that made it have ended well since."""
+    def clear_all(self, earlier: Earlier, own: Collection[str]) -> None:
+        """Clear the markers of jobs that this head found finished, if the Batch jobs that did them have ended well."""
         dag = self._workflow.dag
         done = [job for job in dag.jobs if not dag.needrun(job) and not dag.finished(job)]
         marked = {job: ids for job in done if (ids := set(self._ids(job)) - set(own))}
@@ -100,38 +101,38 @@ class Wants:
                 await self._workflow.persistence.finished(job)
 
     def _rest(self, job: Job) -> set[Job]:
-        """What belongs to a group and is not to be done."""
+        """Return the jobs of the whole group that are not to be done."""
         return set(self._plan.component(job)) - set(names.members(job))
 
-    def _record(self, job: Job, own: Collection[str]) -> Record:
-        recorded = [set(self._ids(member)) - set(own) for member in names.members(job)]
-        some = set().union(*recorded)
+    def _marked(self, job: Job, own: Collection[str]) -> Marked:
+        named = [set(self._ids(member)) - set(own) for member in names.members(job)]
+        some = set().union(*named)
         others = {job_id for member in self._rest(job) for job_id in self._ids(member)}
-        return Record(some, set.intersection(*recorded) if recorded else set(), others - some)
+        return Marked(some, set.intersection(*named) if named else set(), others - some)
 
     def _ids(self, member: Job) -> Iterable[str]:
         return map(str, self._workflow.persistence.external_jobids(member))
 
-    def _wanted(self, job: Job, record: Record, marked: Sequence[Found]) -> Wanted:
-        return Wanted(
+    def _work(self, job: Job, marked: Marked, found: Sequence[Found]) -> Work:
+        return Work(
             self._plan.identity(self._run, job),
-            self._plan.landed(self._run, job),
-            marked,
-            record.every,
-            record.others,
+            self._plan.old_identities(self._run, job),
+            found,
+            marked.every,
+            marked.others,
             made=partial(self._made, job),
             youngest=partial(self._plan.youngest, job),
             outdated=self._is_outdated(job),
         )
 
     def _is_outdated(self, job: Job) -> bool:
-        """Whether this start makes anew what a job reads, so that an earlier start's job has read something else."""
+        """Return whether this run recreates the job's inputs, so that an earlier job read stale ones."""
         dag, group = self._workflow.dag, set(names.members(job))
-        makers = {maker for member in group for maker in dag.dependencies[member]} - group
-        return any(dag.needrun(maker) and not _outputs(maker) <= self._taken for maker in makers)
+        producers = {producer for member in group for producer in dag.dependencies[member]} - group
+        return any(dag.needrun(producer) and not _outputs(producer) <= self._adopted for producer in producers)
 
     def _made(self, job: Job) -> bool:
-        """Whether all outputs of a job are there, but those that stay within a group."""
+        """Return whether all outputs of a job are there, but for those that stay within a group."""
         within = set(self._workflow.dag.get_unneeded_temp_files(job)) if job.is_group() else set()
 
         async def exist() -> bool:

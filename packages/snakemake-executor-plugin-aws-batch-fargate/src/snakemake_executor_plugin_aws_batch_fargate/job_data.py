@@ -1,4 +1,4 @@
-"""Where the data of a workflow lie on the head's disk, as its jobs tell: workers get them from storage."""
+"""Where the data of a workflow's jobs lie on the head's disk: workers get them from storage."""
 
 import os
 from collections.abc import Collection, Iterable
@@ -6,20 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import names
-from .outside import Path as JobFile
-from .outside import Workflow
+from .untyped import JobFile, Workflow
 
 
 @dataclass(frozen=True)
-class Data:
-    """Files and folders that hold nothing but what jobs make, and folders in which inputs of jobs lie."""
+class JobData:
+    """Files and folders that hold only products of jobs, and folders in which inputs of jobs lie."""
 
     products: Collection[Path]
     beside_inputs: Collection[Path]
 
 
-def of_jobs(workflow: Workflow, kept: Collection[Path]) -> Data:
-    """The data of all jobs. A product's folder is the highest one that is not in `kept`."""
+def of_workflow(workflow: Workflow, kept: Collection[Path]) -> JobData:
+    """Return where the data of all jobs lie. A product's folder is the highest one that is not in `kept`."""
     prefix = str(workflow.storage_settings.default_storage_prefix or "").rstrip("/") + "/"
     inputs: set[str] = set()
     outputs: set[str] = set()
@@ -29,11 +28,11 @@ def of_jobs(workflow: Workflow, kept: Collection[Path]) -> Data:
     here = Path.cwd()
     folders = {folder: _highest(_absolute(here, folder), kept) for folder in set(map(_folder, outputs))}
     products = {folders[_folder(path)] or _absolute(here, path) for path in outputs}
-    return Data(products, {_absolute(here, folder) for folder in inputs})
+    return JobData(products, {_absolute(here, folder) for folder in inputs})
 
 
 def _local(files: Iterable[JobFile], prefix: str) -> Iterable[str]:
-    """Paths of files; of those in the default storage where they would be without it."""
+    """Return paths of local files, and for files in the default storage the paths that they would have without it."""
     paths = (names.key(file).removeprefix(prefix) for file in files)
     return (path for path in paths if "://" not in path)
 
@@ -47,5 +46,5 @@ def _absolute(here: Path, path: str) -> Path:
 
 
 def _highest(folder: Path, kept: Collection[Path]) -> Path | None:
-    """The outermost of a folder and those above it that is not kept."""
+    """Return the outermost of a folder and the folders above it that is not kept."""
     return next((above for above in [*reversed(folder.parents), folder] if above not in kept), None)

@@ -14,11 +14,12 @@ import boto3
 import pytest
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 
-from executor_fakes import REGION, FakeAws, FakeGroup, FakeJob, serving
+from fake_batch import REGION, FakeAws, serving
+from fake_jobs import FakeGroup, FakeJob
 from snakemake_executor_plugin_aws_batch_fargate import names
+from snakemake_executor_plugin_aws_batch_fargate.earlier import Earlier, Found
+from snakemake_executor_plugin_aws_batch_fargate.markers import Markers
 from snakemake_executor_plugin_aws_batch_fargate.plan import Plan
-from snakemake_executor_plugin_aws_batch_fargate.resume import Earlier, Found
-from snakemake_executor_plugin_aws_batch_fargate.wanted import Wants
 
 LONG_AGO = 1_000_000_000.0
 
@@ -158,11 +159,11 @@ def batch(server: FakeAws) -> Any:
 
 def submit(batch: Any, name: str) -> str:
     return str(
-        batch.submit_job(jobName=name, jobQueue="spot", jobDefinition="d", tags={"terraflow:rule": "x"})["jobId"]
+        batch.submit_job(jobName=name, jobQueue="spot", jobDefinition="d", tags={"snakemake:rule": "x"})["jobId"]
     )
 
 
-def wants(dag: Dag, marks: dict[str, list[str]]) -> Wants:
+def markers(dag: Dag, marks: dict[str, list[str]]) -> Markers:
     """With Snakemake's record of unfinished outputs: ids by the names of rules."""
 
     def run(coroutine: Any) -> bool:
@@ -170,7 +171,7 @@ def wants(dag: Dag, marks: dict[str, list[str]]) -> Wants:
         return True
 
     record = SimpleNamespace(external_jobids=lambda job: marks.get(job.name, []))
-    return Wants(SimpleNamespace(dag=dag, persistence=record, async_run=run), Plan(dag), "main")
+    return Markers(SimpleNamespace(dag=dag, persistence=record, async_run=run), Plan(dag), "main")
 
 
 Case = tuple[str, float]
@@ -209,8 +210,10 @@ def test_jobs_of_a_landed_release(
         server.batch.end(job, "SUCCEEDED", 0)
     said: list[str] = []
     earlier = Earlier(batch, ["spot"], "main", said.append)
-    (wanted,) = wants(dag, {rule: [earlier_id] for rule in left.split()} if ended else {}).of(earlier, [one], ())
-    found = earlier.take(wanted())
+    (work_of,) = markers(dag, {rule: [earlier_id] for rule in left.split()} if ended else {}).work_of(
+        [one], earlier, ()
+    )
+    found = earlier.take(work_of())
     assert (found is not None and found.job_id == earlier_id) is taken
     assert job["status"] == ("SUCCEEDED" if ended else "SUBMITTED" if taken else "FAILED")
     assert [earlier_id in line and name in line for line in said] == [True] * (not taken and not ended)
@@ -224,12 +227,12 @@ def test_parts_of_a_group_share_the_job_that_does_all_of_it(batch: Any, server: 
     whole = submit(batch, names.job_name("main", group(*jobs), plan.identity("main", group(*jobs))))
     earlier = Earlier(batch, ["spot"], "main", print)
     for part in (group(look), group(align)):
-        (wanted,) = wants(dag, {}).of(earlier, [part], ())
-        found = earlier.take(wanted())
+        (work_of,) = markers(dag, {}).work_of([part], earlier, ())
+        found = earlier.take(work_of())
         assert found is not None and found.job_id == whole
-    earlier.over(whole)
-    (wanted,) = wants(dag, {}).of(earlier, [group(look)], ())
-    assert earlier.take(wanted()) is None, "it has ended, and not well: this is another attempt"
+    earlier.forget(whole)
+    (work_of,) = markers(dag, {}).work_of([group(look)], earlier, ())
+    assert earlier.take(work_of()) is None, "it has ended, and not well: this is another attempt"
 
 
 @pytest.mark.parametrize(
@@ -252,9 +255,9 @@ def test_a_job_that_does_a_part_of_a_group(
     part = group(*jobs[1:])
     job_id = submit(batch, names.job_name("main", part, Plan(dag).identity("main", part)))
     earlier = Earlier(batch, ["spot"], "main", print)
-    record = wants(dag, {rule: [job_id] for rule in marks})
-    (wanted,) = record.of(earlier, [group(*rest)], ())
-    assert (earlier.take(wanted()) is not None) is taken
+    record = markers(dag, {rule: [job_id] for rule in marks})
+    (work_of,) = record.work_of([group(*rest)], earlier, ())
+    assert (earlier.take(work_of()) is not None) is taken
     assert (server.batch.jobs[job_id]["status"] == "FAILED") is ended
 
 
@@ -286,5 +289,5 @@ def test_an_input_that_went_meanwhile_keeps_no_mark_of_others() -> None:
     record = SimpleNamespace(external_jobids=lambda job: "0" if job is lost else "1", finished=finish)
     earlier: Any = SimpleNamespace(describe=lambda ids: described)
     flow = SimpleNamespace(dag=dag, persistence=record, async_run=asyncio.run)
-    Wants(flow, Plan(dag), "main").settle_all(earlier, ())
+    Markers(flow, Plan(dag), "main").clear_all(earlier, ())
     assert finished == [kept]

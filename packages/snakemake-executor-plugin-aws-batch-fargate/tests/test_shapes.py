@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from snakemake_interface_common.exceptions import WorkflowError
 
-from executor_fakes import FakeGroup, FakeJob
+from fake_jobs import FakeGroup, FakeJob
+from snakemake_executor_plugin_aws_batch_fargate.resources import shape_of
 from snakemake_executor_plugin_aws_batch_fargate.shapes import IMAGE_GIB, MEMORY_MIB, Least, Shape, ShapeError, fit
-from snakemake_executor_plugin_aws_batch_fargate.submission import Stack, shape_of
 
 DISKS = (20, 50, 100, 200)
 ALL = [(vcpus, memory) for vcpus, memories in MEMORY_MIB.items() for memory in memories]
-STACK = Stack("spot", "ondemand", {disk: f"worker-{disk}gib" for disk in DISKS}, "main", {}, disk_of=lambda name: 20)
 
 
 def documented() -> dict[float, tuple[int, ...]]:
@@ -109,7 +108,7 @@ def test_requirements_are_written_as_batch_wants_them() -> None:
     ],
 )
 def test_shape_of_a_job(threads: int, resources: dict[str, Any], shape: Shape) -> None:
-    assert shape_of(FakeJob(threads=threads, resources=resources), STACK) == shape
+    assert shape_of(FakeJob(threads=threads, resources=resources), DISKS) == shape
 
 
 class Stored(str):
@@ -126,48 +125,49 @@ class Stored(str):
 
 def test_threads_and_memory_of_a_group_are_what_snakemake_sums() -> None:
     group = FakeGroup(threads=6, resources={"mem_mb": 17000, "disk_mb": 60000}, jobs=[FakeJob(), FakeJob()])
-    assert shape_of(group, STACK) == Shape(8, 20480, 20)
+    assert shape_of(group, DISKS) == Shape(8, 20480, 20)
 
 
 @pytest.mark.parametrize(("windows", "disk"), [(1, 50), (4, 50), (9, 50), (11, 100)], ids=lambda value: str(value))
 def test_what_jobs_of_a_group_share_lies_on_its_disk_once(windows: int, disk: int) -> None:
     genome = Stored("genome", 30 * 1024)
     calls = [FakeJob(output=[f"{n}"], input=[genome], resources={"disk_mb": 32 * 1024}) for n in range(windows)]
-    assert shape_of(FakeGroup(jobs=calls), STACK).disk_gib == disk
+    assert shape_of(FakeGroup(jobs=calls), DISKS).disk_gib == disk
 
 
 def test_all_that_jobs_of_a_group_write_stays_on_its_disk() -> None:
     reads, shard = Stored("reads", 10 * 1024), "shard"
     decompress = FakeJob(input=[reads], output=[shard], resources={"disk_mb": 40 * 1024})
     align = FakeJob(input=[Stored(shard, 10)], output=["bam"], resources={"disk_mb": 20 * 1024})
-    assert shape_of(FakeGroup(jobs=[decompress, align]), STACK).disk_gib == 100
+    assert shape_of(FakeGroup(jobs=[decompress, align]), DISKS).disk_gib == 100
 
 
 def test_a_definition_of_its_own_has_its_own_disk() -> None:
     job = FakeJob(resources={"disk_mb": 30000, "batch_job_definition": "report"})
     with pytest.raises(WorkflowError, match=r"30 GiB of disk were asked for.*have 20 GiB"):
-        shape_of(job, STACK)
+        shape_of(job, [20])
 
 
 def test_a_retry_for_memory_does_not_fail_for_want_of_a_larger_disk() -> None:
     job = FakeJob(resources={"mem_mb": 8000, "disk_mb": 290 * 1024}, attempt=2)
-    assert shape_of(job, STACK) == Shape(1, 8192, 200)
+    assert shape_of(job, DISKS) == Shape(1, 8192, 200)
     with pytest.raises(WorkflowError, match="250 GiB of disk were asked for"):
-        shape_of(job, STACK, Least(disk_gib=250))
+        shape_of(job, DISKS, Least(disk_gib=250))
     job.attempt = 1
     with pytest.raises(WorkflowError, match="290 GiB of disk were asked for"):
-        shape_of(job, STACK)
+        shape_of(job, DISKS)
 
 
 def test_the_user_reads_rule_figures_and_limit() -> None:
     job = FakeJob(threads=4, resources={"mem_mb": 300000, "disk_mb": 1024}, attempt=3)
     with pytest.raises(WorkflowError) as error:
-        shape_of(job, STACK)
+        shape_of(job, DISKS)
     text = str(error.value)
     for word in ("Rule bwa_mem (sample=A, unit=1)", "4 vCPU", "300000 MiB", "1.0 GiB", "249856", "attempt 3", "mem_mb"):
         assert word in text
 
 
-def test_a_resource_that_is_no_number() -> None:
-    with pytest.raises(WorkflowError, match=r"bwa_mem.*mem_mb='much', which is not a number"):
-        shape_of(FakeJob(resources={"mem_mb": "much"}), STACK)
+@pytest.mark.parametrize("wrong", [float("inf"), float("nan"), "much"])
+def test_a_resource_that_is_no_number_is_named(wrong: object) -> None:
+    with pytest.raises(WorkflowError, match=rf"Rule bwa_mem .*mem_mb={wrong!r}, which is not a number"):
+        shape_of(FakeJob(resources={"mem_mb": wrong}), DISKS)

@@ -1,0 +1,51 @@
+"""The end of a run: jobs are ended when it is interrupted, and nothing that nobody needs stays behind."""
+
+from . import cancellation, client
+from .messages import counted
+from .session import Session
+
+
+def end_jobs(session: Session) -> None:
+    """End all jobs that have not ended. Snakemake's list may lack some; the ledger does not."""
+    session.lock.give_up()
+    if not session.lock.holds():
+        session.logger.error("Batch jobs run on: they are left to whoever has the lock of the run.")
+        return
+    hasty = client.FargateBatchClient(session.region, client.hasty())
+    lost = session.submitter.lost(hasty)
+    ids = session.ledger.to_end([*(job.job_id for job in session.earlier.rest()), *lost])
+    if not ids:
+        return
+    session.logger.info(f"Ending {counted(len(ids), 'Batch job')}…")
+    left = cancellation.terminate(hasty, ids)
+    session.ledger.end(ids, left)
+    for job_id in set(ids) - set(left):
+        session.earlier.forget(job_id)
+    if not left:
+        session.logger.info("All of them are ended.")
+        return
+    session.logger.error(
+        f"{counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not be asked to end "
+        f"them ({next(iter(left.values()))}). End them with:\n"
+        + "\n".join(
+            f"  aws batch terminate-job --region {session.region} --reason interrupted --job-id {job_id}"
+            for job_id in left
+        )
+    )
+
+
+def leave(session: Session) -> None:
+    """Name jobs of earlier heads that nobody needs, and remove the sources if no job needs them any more."""
+    ended = session.ledger.ended_here
+    unneeded = [job for job in session.earlier.rest() if job.job_id not in ended]
+    if unneeded:
+        session.logger.warning(
+            "Batch jobs of an earlier start still ran when this one began, and do nothing that it needs: "
+            f"{', '.join(f'{job.job_id} ({job.name})' for job in unneeded)}. "
+            f"If you don't need them: aws batch terminate-job --region {session.region} --reason unneeded --job-id ID"
+        )
+    if session.ledger.has_live_jobs or unneeded or session.workflow.remote_execution_settings.immediate_submit:
+        # Jobs that run on fetch the sources when they start.
+        return
+    if session.deployment.is_sent and session.lock.holds():
+        session.deployment.remove(session.logger.warning)

@@ -1,0 +1,44 @@
+"""An AWS and heads in the test's own process, for the tests of the executor."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fake_batch import FakeAws, FakeBatch, serving
+from fake_head import SETTINGS, Log, Make
+from fake_jobs import without_sources, workflow
+from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, logs, preflight
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FakeAws]:
+    with serving() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """The server with an empty Batch; the rest of the stack counts as right."""
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)
+    server.batch.__dict__.update(FakeBatch().__dict__)
+    monkeypatch.setattr(preflight, "check", lambda *_: preflight.Report())
+    monkeypatch.setattr(logs, "tail", lambda *_: None)
+    without_sources(monkeypatch)
+    return server
+
+
+@pytest.fixture
+def make(aws: FakeAws) -> Iterator[Make]:
+    made: list[Executor] = []
+
+    def new(shell: Any = None, **changed: Any) -> Executor:
+        flow = workflow(ExecutorSettings(**{**SETTINGS, "lock_seconds": 0, **changed}))
+        flow.__dict__.update(shell or {})
+        made.append(Executor(flow, Log()))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.wait = False

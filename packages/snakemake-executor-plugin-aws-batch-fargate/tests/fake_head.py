@@ -1,0 +1,73 @@
+"""A head without Snakemake: its settings, its log, and what became of its jobs."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fake_batch import FakeAws
+from fake_jobs import FakeJob
+from snakemake_executor_plugin_aws_batch_fargate import Executor, logs
+from snakemake_executor_plugin_aws_batch_fargate.session import Session
+
+SETTINGS: dict[str, Any] = {
+    "region": "us-east-1",
+    "queue": "spot",
+    "ondemand_queue": "ondemand",
+    "job_definitions": "20=worker-20gib 50=worker-50gib",
+    "tags": "project='heart and lung'",
+    "tag_wildcards": "sample",
+    "poll_seconds": 0.1,
+}
+
+
+TAIL = logs.tail
+
+
+class Log:
+    """What was logged, by level."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __getattr__(self, level: str) -> Callable[[str], None]:
+        return lambda line: self.lines.append(f"{level}: {line}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+Make = Callable[..., Executor]
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.02)
+
+
+def ended(one: Executor) -> list[tuple[Any, bool]]:
+    found: list[tuple[Any, bool]] = one.workflow.scheduler.ended
+    return found
+
+
+def session_of(one: Executor) -> Session:
+    assert one._session is not None
+    return one._session
+
+
+def jobs(number: int) -> list[FakeJob]:
+    return [FakeJob(wildcards_dict={"sample": f"s{n}"}, output=[f"results/s{n}.bam"]) for n in range(number)]
+
+
+def lose_answers(aws: FakeAws, number: int) -> None:
+    """The first submissions make jobs, and their answers get lost."""
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "submitjob" and aws.batch.count("submitjob") <= number:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return None
+
+    aws.batch.fault = fault

@@ -1,0 +1,173 @@
+"""Interruption: it ends all jobs within seconds, whatever is under way, and nothing that has ended."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_batch import FakeAws
+from fake_head import Make, ended, jobs, lose_answers, session_of, until
+from fake_jobs import ARCHIVE, FakeJob
+from snakemake_executor_plugin_aws_batch_fargate import archive, ending, signals
+from snakemake_executor_plugin_aws_batch_fargate.submitter import ACTIVE
+
+
+def throttled(aws: FakeAws, operation: str) -> None:
+    aws.batch.fault = lambda called, _: (429, "TooManyRequestsException") if called == operation else None
+
+
+def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs(jobs(3))
+    throttled(aws, "describejobs")
+    time.sleep(4)
+    start = time.monotonic()
+    one.cancel()
+    assert time.monotonic() - start < 10
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_interruption_does_not_wait_for_submissions(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs(jobs(3))
+    throttled(aws, "submitjob")
+    times: list[float] = []
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            time.sleep(4)
+            times.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(30)[3:], Interrupted()])
+    one.cancel()
+    took = time.monotonic() - times[0]
+    print(f"ended after {took:.1f} s")
+    assert took < 10
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 3
+
+
+def test_interruption_ends_jobs_whose_answer_got_lost(make: Make, aws: FakeAws) -> None:
+    one = make()
+    lose_answers(aws, 99)
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(aws.batch.submitted()) >= 3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(3), Interrupted()])
+    one.cancel()
+    assert len(aws.batch.submitted()) >= 3
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_interruption_ends_a_job_on_its_way_to_the_on_demand_queue(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs([FakeJob()])
+
+    def late(operation: str, body: dict[str, Any]) -> None:
+        if operation == "submitjob":
+            until(lambda: session_of(one).is_closed)
+            time.sleep(1)
+
+    aws.batch.fault = late
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", None, "Your Spot Task was interrupted.")
+    until(lambda: aws.batch.count("submitjob") == 2)
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 2
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_sources_stay_for_jobs_that_run_on(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, running: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake").mkdir()
+    removed: list[str] = []
+    monkeypatch.setattr(archive, "remove", lambda _, sent: removed.append(sent.query))
+    one = make()
+    one.workflow.remote_execution_settings.immediate_submit = False
+    one.run_jobs([FakeJob()])
+    if not running:
+        aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+        until(lambda: len(ended(one)) == 1)
+    one.shutdown()
+    assert removed == ([] if running else [ARCHIVE.query])
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_interruption_ends_all_that_runs_and_nothing_that_has_ended(make: Make, aws: FakeAws, failing: bool) -> None:
+    one = make(poll_seconds=30)
+    one.run_jobs(jobs(40))
+    for job in aws.batch.submitted()[:10]:
+        aws.batch.end(job, "SUCCEEDED", 0)
+    tries: dict[str, int] = {}
+
+    def half(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation != "terminatejobs" or not failing:
+            return None
+        tries["calls"] = tries.get("calls", 0) + 1
+        return (500, "ServerException") if tries["calls"] < 3 else None
+
+    def odd(job_id: str) -> str | None:
+        tries[job_id] = tries.get(job_id, 0) + 1
+        return "ServerException" if failing and int(job_id[-1]) % 2 and tries[job_id] < 3 else None
+
+    aws.batch.fault, aws.batch.refuses_to_end = half, odd
+    start = time.monotonic()
+    one.cancel()
+    took = time.monotonic() - start
+    print(f"40 jobs ended in {took:.1f} s")
+    assert took < 10
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+    assert [job["status"] for job in aws.batch.submitted()[:10]] == ["SUCCEEDED"] * 10
+    assert all("terminations" not in job for job in aws.batch.submitted()[:10])
+    assert "All of them are ended." in one.logger.text
+
+
+def test_what_could_not_be_ended_is_named(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending.cancellation, "terminate", lambda *_: {"00-1": "AccessDenied"})
+    one = make()
+    one.run_jobs([FakeJob()])
+    one.cancel()
+    assert "may still run and cost money" in one.logger.text
+    assert "aws batch terminate-job --region us-east-1 --reason interrupted --job-id 00-1" in one.logger.text
+
+
+def test_interruption_in_the_middle_of_submission_leaves_nothing(make: Make, aws: FakeAws) -> None:
+    one = make()
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(aws.batch.submitted()) > 5)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(30), Interrupted(), *jobs(40)[30:]])
+    one.cancel()
+    assert 5 < len(aws.batch.submitted()) <= 30
+    assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+def test_interruption_ends_what_an_earlier_start_left_and_this_one_has_not_come_to(make: Make, aws: FakeAws) -> None:
+    make(poll_seconds=60).run_jobs(jobs(40))
+    for job in aws.batch.submitted():
+        job["status"] = "RUNNING"
+    two = make(poll_seconds=60)
+    two.run_jobs(jobs(10))
+    two.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 40
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_again_does_not_disturb(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with signals.undisturbed():
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before

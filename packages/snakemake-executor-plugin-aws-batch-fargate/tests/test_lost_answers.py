@@ -1,0 +1,101 @@
+"""Submission while AWS is in trouble: answers get lost, credentials expire, and no job runs twice."""
+
+import time
+from typing import Any
+
+import pytest
+
+from fake_batch import FakeAws
+from fake_head import Make, ended, jobs, lose_answers, until
+from fake_jobs import FakeJob
+from snakemake_aws_common import patience
+from snakemake_executor_plugin_aws_batch_fargate import client, submitter
+
+
+def test_server_errors_are_tried_again_and_make_no_second_job(make: Make, aws: FakeAws) -> None:
+    def loses_answers(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "submitjob" and aws.batch.count("submitjob") == 1:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return None
+
+    aws.batch.fault = loses_answers
+    make().run_jobs([FakeJob()])
+    first, second = aws.batch.submitted()
+    assert (first["status"], second["status"]) == ("FAILED", "SUBMITTED")
+    assert second["jobId"] in first["statusReason"]
+
+
+def test_a_job_of_which_no_attempt_got_an_answer_is_taken(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "PAUSE", 0.1)
+    lose_answers(aws, 4)
+    one = make()
+    one.run_jobs([FakeJob()])
+    assert ended(one) == []
+    (taken,) = [job for job in aws.batch.submitted() if job["status"] == "SUBMITTED"]
+    assert aws.batch.count("submitjob") == 4 == len(aws.batch.submitted())
+    aws.batch.end(taken, "SUCCEEDED", 0)
+    until(lambda: [good for _, good in ended(one)] == [True])
+
+
+def test_a_lost_answer_is_not_forgotten_when_refusals_follow(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "PAUSE", 0.1)
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation != "submitjob" or aws.batch.count("submitjob") > 4:
+            return None
+        if aws.batch.count("submitjob") == 1:
+            aws.batch.answer("submitjob", body)
+            return 500, "ServerException"
+        return 429, "TooManyRequestsException"
+
+    aws.batch.fault = fault
+    make().run_jobs([FakeJob()])
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED"]
+
+
+def test_expired_credentials_are_waited_for_once_not_for_each_job(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "PAUSE", 0.1)
+    monkeypatch.setattr(patience, "EXPIRED", 1.5)
+    aws.batch.fault = lambda operation, _: (400, "ExpiredTokenException") if operation == "submitjob" else None
+    one, asked = make(poll_seconds=60), jobs(80)
+    start = time.monotonic()
+    one.run_jobs(asked)
+    # Each by itself would take 15 s, with eight at a time.
+    assert 1.5 < time.monotonic() - start < 8
+    assert [good for _, good in ended(one)] == [False] * 80
+    assert "could not be asked to run it for queue spot" in str([job.errors for job in asked])
+
+
+def test_twins_that_cannot_be_looked_for_are_no_reason_to_lose_the_job(make: Make, aws: FakeAws) -> None:
+    one = make()
+    one.run_jobs([FakeJob(output=["first"])])
+
+    def fault(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "listjobs":
+            return 403, "AccessDeniedException"
+        return (500, "ServerException") if operation == "submitjob" and aws.batch.count("submitjob") == 2 else None
+
+    aws.batch.fault = fault
+    job = FakeJob()
+    one.run_jobs([job])
+    assert ended(one) == [] and job.registered == [aws.batch.submitted()[1]["jobId"]]
+    assert "may have made a second job" in one.logger.text
+
+
+def test_jobs_wait_while_batch_takes_none(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitter, "PAUSE", 0.1)
+    monkeypatch.setattr(client, "repeated", client.hasty)
+    aws.batch.fault = lambda operation, _: (
+        (503, "ServiceUnavailable") if operation == "submitjob" and aws.batch.count("submitjob") <= 30 else None
+    )
+    one = make()
+    one.run_jobs(jobs(3))
+    assert ended(one) == [] and len(aws.batch.submitted()) == 3
+    assert one.logger.text.count("AWS Batch takes no jobs just now") == 1
