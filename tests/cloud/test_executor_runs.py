@@ -225,7 +225,7 @@ def test_a_dry_run_asks_batch_nothing(site: Site) -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("job-definitions", "big=worker", "before '=' has to stand the disk of the definition"),
+        ("job-definitions", "big=worker", "the number before '=' is the disk of the definition"),
         ("job-definitions", "worker", "'worker', which is not of the form key=value"),
         ("run-name", "my run", "run-name is 'my run'"),
         ("tags", "owner=", "'owner=', which is not of the form key=value"),
