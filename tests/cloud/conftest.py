@@ -35,11 +35,11 @@ class Stack:
         return done
 
     def apply(self, **variables: Any) -> None:
-        """Applies the stack with these variables."""
+        """Apply the stack with these variables."""
         self.terraform("apply", "-auto-approve", "-no-color", *as_arguments(variables))
 
     def plan(self, *options: str, **variables: Any) -> dict[str, Any]:
-        """The plan as Terraform shows it in JSON."""
+        """Return the plan as Terraform shows it in JSON."""
         plan = self.folder / "tests.tfplan"
         self.terraform("plan", "-no-color", f"-out={plan}", *options, *as_arguments(variables))
         shown: dict[str, Any] = json.loads(self.terraform("show", "-json", str(plan)).stdout)
@@ -59,14 +59,14 @@ def as_arguments(variables: dict[str, Any]) -> list[str]:
 
 
 def terraform_environment(aws: Aws) -> dict[str, str]:
-    """The server's environment, with Terraform's own."""
+    """Return the server's environment, with Terraform's own."""
     own = needs.terraform_env()
     kept = {name: own[name] for name in own if name.startswith(("TF_", "CHECKPOINT_"))}
     return {name: value for name, value in aws.env.items() if not name.startswith("TF_")} | kept
 
 
 def copy_of_stack(folder: Path, aws: Aws) -> Stack:
-    """A stack that is initialised and not applied. No state, variables or provider of the checkout come along."""
+    """Return a stack that is initialised and not applied, without state, variables or provider of the checkout."""
     initialised = needs.need_terraform()
     left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf")
     shutil.copytree(needs.TERRAFORM, folder, ignore=left)
@@ -77,21 +77,21 @@ def copy_of_stack(folder: Path, aws: Aws) -> Stack:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """The AWS that the tests of a process share, with whatever stands in it: name what you make for yourself."""
+    """Return the AWS that the tests of a process share, with all their resources: give yours names of their own."""
     with running(tmp_path_factory.mktemp("aws") / "server.log") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[FakeAws]:
-    """The fake AWS of heads whose jobs are processes; once for a process, which moto's resources outlast."""
+    """Return the fake AWS of heads whose jobs are processes; there is one for each test process."""
     with serving_heads() as fake:
         yield fake
 
 
 @pytest.fixture(autouse=True)
 def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What one test makes go wrong does not befall the next one in the process."""
+    """Remove the faults that a test has set up, so that they don't reach the next one in the process."""
     yield
     if "aws" in request.fixturenames:
         request.getfixturevalue("aws").ask("forget_faults")
@@ -99,14 +99,14 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def empty_aws(tmp_path: Path) -> Iterator[Aws]:
-    """An AWS with nothing in it, for one test."""
+    """Return an empty AWS for one test."""
     with running(tmp_path / "aws.log") as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def new_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Callable[[], Stack]:
-    """Makes copies of the stack, each in a folder of its own."""
+    """Return a function that copies the stack, each time to a folder of its own."""
 
     def make() -> Stack:
         return copy_of_stack(tmp_path_factory.mktemp("stack") / "terraform", aws)
@@ -116,7 +116,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Callable[[]
 
 @dataclass
 class Deployed:
-    """The applied stack: its outputs, and the file that `terraflow deploy` would have written of them."""
+    """The applied stack: its outputs, and the file that `terraflow deploy` would have written from them."""
 
     stack: Stack
     outputs: dict[str, Any]
@@ -131,7 +131,7 @@ class Deployed:
 
 @pytest.fixture(scope="session")
 def deployed_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Iterator[Deployed]:
-    """The stack with its defaults, applied once for each test process. Leave it as it is."""
+    """Return the stack with its defaults, applied once for each test process. Don't change it."""
     needs.need_terraform()
     stack = copy_of_stack(tmp_path_factory.mktemp("deployed") / "terraform", aws)
     done = stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments({}))
@@ -149,7 +149,7 @@ def _clean() -> Iterator[None]:
 
 @pytest.fixture
 def settings(aws: Aws) -> Iterator[Callable[..., AbstractContextManager[None]]]:
-    """Changes settings of the shared AWS for the length of a `with`."""
+    """Return a context manager that changes settings of the shared AWS for the length of a `with`."""
 
     @contextmanager
     def changed(**values: Any) -> Iterator[None]:

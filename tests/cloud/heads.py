@@ -107,7 +107,7 @@ class Site:
         }
 
     def clean(self) -> None:
-        """Waits for what still runs, and empties the bucket."""
+        """Wait for the jobs that still run, and delete the bucket."""
         for thread in self.batch.threads:
             thread.join(30)
         s3 = self.client("s3")
@@ -116,7 +116,7 @@ class Site:
         s3.delete_bucket(Bucket=BUCKET)
 
     def process(self, job: dict[str, Any]) -> None:
-        """Does what Fargate does: runs the command in an empty folder, and keeps what it writes in CloudWatch."""
+        """Run a job's command as Fargate does: in an empty folder, with its output sent to CloudWatch."""
         job["status"] = "RUNNING"
         folder = self.folder / "tasks" / job["jobId"]
         folder.mkdir(parents=True)
@@ -132,7 +132,7 @@ class Site:
         self.batch.end(job, "FAILED" if done.returncode else "SUCCEEDED", done.returncode, reason)
 
     def succeed(self, job: dict[str, Any]) -> None:
-        """The job's outputs are there at once."""
+        """Put a job's output into S3, and end the job."""
         name = job["tags"].get("terraflow:sample", "all")
         self.client("s3").put_object(Bucket=BUCKET, Key=f"runs/main/results/{name}.txt", Body=b"made")
         self.batch.end(job, "SUCCEEDED", 0)
@@ -146,7 +146,7 @@ class Site:
 
 @contextmanager
 def serving_heads() -> Iterator[FakeAws]:
-    """An AWS with the roles of jobs."""
+    """Start an AWS with the roles of jobs."""
     with serving() as aws:
         keys = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
         iam = boto3.client("iam", endpoint_url=aws.endpoint, region_name=REGION, **keys)  # type: ignore[call-overload]
@@ -157,9 +157,9 @@ def serving_heads() -> Iterator[FakeAws]:
 
 @contextmanager
 def new_site(server: FakeAws, folder: Path) -> Iterator[Site]:
-    """A working directory on an AWS without jobs, and with a bucket and a log group."""
+    """Make a working directory on an AWS without jobs, and with a bucket and a log group."""
     server.batch.__dict__.update(FakeBatch().__dict__)
-    # The image is not what these tests are about.
+    # These tests need no particular image.
     for definition in server.batch.definitions.values():
         definition["containerProperties"]["image"] = "debian:trixie-slim"
     made = Site(folder, server)

@@ -29,23 +29,23 @@ def images() -> dict[str, str]:
 def run_in(
     image: str, *command: str, stdin: bytes = b"", network: str = "none", env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command as a job does: as the image's user, on a read-only root, with a work folder of its own."""
+    """Run a command as a job does: as the image's user, on a read-only root, with a work folder of its own."""
     variables = [f"--env={name}={value}" for name, value in (env or {}).items()]
     options = ["--rm", "--interactive", "--read-only", f"--network={network}", *variables]
     return subprocess.run(["docker", "run", *options, image, *command], input=stdin, capture_output=True, check=False)
 
 
 def output_of(image: str, *command: str) -> str:
-    """What a command that has to succeed prints."""
+    """Return the output of a command that has to succeed."""
     done = run_in(image, *command)
     assert done.returncode == 0, f"{command} in {image}: exit {done.returncode}\n{done.stderr.decode()}"
     return done.stdout.decode(errors="replace")
 
 
 def run_on_folder(image: str, script: str, folder: Path, names: Iterable[str]) -> str:
-    """Runs a bash script on a copy of the `names` in `folder`, brings the work folder back; returns what was printed.
+    """Run a bash script on a copy of the `names` in `folder`, and bring the work folder back; return the output.
 
-    All travels through pipes, so that the engine may be anywhere.
+    Files travel through pipes, so that the engine may be anywhere.
     """
     sent = io.BytesIO()
     with tarfile.open(fileobj=sent, mode="w") as archive:

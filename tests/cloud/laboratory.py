@@ -24,9 +24,9 @@ from conftest import Deployed
 from shared import ROOT
 from strict_aws.process import Aws
 
-# What an archive of the project holds of what a run needs: no tests, no sources of packages, no history.
+# The files of the project that a run needs: no tests, no sources of packages, no history.
 PROJECT = ("workflow", "config", "envs", "profiles", "aws")
-# A run on AWS takes less time here than this, whatever else the machine does.
+# Seconds; a run on the tests' AWS takes less, also on a busy machine.
 PATIENCE = 600
 
 
@@ -39,17 +39,17 @@ class Head:
 
     @property
     def text(self) -> str:
-        """All that it has said."""
+        """All output until now."""
         return self.output.read_text(errors="replace")
 
     def end(self, expected: int | None = 0) -> str:
-        """Waits for its end, compares its exit code, and gives what it said."""
+        """Wait for its end, compare its exit code, and return its output."""
         code = self.process.wait(PATIENCE)
         assert expected is None or code == expected, f"exit code {code}, not {expected}\n{self.text}"
         return self.text
 
     def until(self, true: Callable[[], object], seconds: float = PATIENCE) -> None:
-        """Waits until something is so."""
+        """Wait until a condition is true."""
         limit = time.monotonic() + seconds
         while not true():
             assert self.process.poll() is None, f"ended with {self.process.returncode} before its time\n{self.text}"
@@ -57,7 +57,7 @@ class Head:
             time.sleep(0.2)
 
     def kill(self, how: signal.Signals) -> None:
-        """Sends a signal."""
+        """Send a signal."""
         self.process.send_signal(how)
 
 
@@ -69,7 +69,7 @@ class Laboratory:
     deployed: Deployed
     folder: Path
     heads: list[Head] = field(default_factory=list)
-    # What `terraflow stage` said was next, and where the run's relative paths start.
+    # The command that `terraflow stage` printed, and the folder in which the run's relative paths start.
     command: list[str] = field(default_factory=list)
     directory: Path = Path()
     config: Path = Path()
@@ -101,7 +101,7 @@ class Laboratory:
         """The stack's."""
         return str(self.outputs["bucket"])
 
-    # What a user does
+    # Actions of a user
 
     def stage(self, sheet: Path, config: Path) -> None:
         """Brings inputs to the bucket, writes a configuration for it, and keeps the command that is to run it."""
@@ -115,14 +115,14 @@ class Laboratory:
         self.config = self.folder / options["--configfile"]
 
     def configure(self, **sections: Any) -> None:
-        """Changes what the configuration says."""
+        """Change sections of the configuration."""
         config = yaml.safe_load(self.config.read_text())
         for name, value in sections.items():
             config[name] = (config.get(name) or {}) | value if isinstance(value, dict) else value
         self.config.write_text(yaml.safe_dump(config))
 
     def start(self, *arguments: str, run: str) -> Head:
-        """Starts the command that `terraflow stage` gave, for a run of that name."""
+        """Start the command that `terraflow stage` printed, for a run of that name."""
         output = self.folder / f"{run}-{len(self.heads)}.log"
         command = [*self.command, "--nocolor", *arguments]
         command += ["--aws-batch-fargate-poll-seconds", "1"]
@@ -135,10 +135,10 @@ class Laboratory:
         return self.heads[-1]
 
     def run(self, *arguments: str, run: str, expected: int = 0) -> str:
-        """Runs `snakemake --profile aws` to its end."""
+        """Run `snakemake --profile aws` to its end."""
         return self.start(*arguments, run=run).end(expected)
 
-    # What there is to see
+    # Observations
 
     def jobs(self, run: str, rule: str = "*") -> list[dict[str, Any]]:
         """Descriptions of all jobs of a run, or of a rule in it, of both queues, in the order of their submission."""
@@ -163,7 +163,7 @@ class Laboratory:
         return {entry["Key"].removeprefix(prefix) for page in pages for entry in page.get("Contents", [])}
 
     def fetch(self, run: str, folder: Path) -> None:
-        """Copies a run's results, as `aws s3 sync` does."""
+        """Copy a run's results, as `aws s3 sync` does."""
         prefix = f"runs/{run}/"
         for name in self.keys(prefix):
             target = folder / name
@@ -178,7 +178,7 @@ class Laboratory:
             return list(csv.DictReader(written, delimiter="\t"))
 
     def close(self) -> None:
-        """Ends what still runs."""
+        """End the heads that still run."""
         for head in self.heads:
             if head.process.poll() is None:
                 head.process.kill()

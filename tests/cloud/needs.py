@@ -1,4 +1,4 @@
-"""What the tests of the cloud need beside Python: skip with a reason that tells how to get it, but fail in CI."""
+"""Programs that the tests of the cloud need: without one, a test is skipped with advice, and fails in CI."""
 
 import functools
 import os
@@ -33,7 +33,7 @@ def terraform_env() -> dict[str, str]:
 
 @functools.cache
 def _initialised() -> tuple[Path | None, str]:
-    """A folder with only the stack's provider requirements, initialised once for each test process, or why not."""
+    """Return a folder with only the stack's provider requirements, made once for each test process, or a reason."""
     if shutil.which("terraform") is None:
         return None, "Terraform is missing: install it from https://developer.hashicorp.com/terraform/install"
     folder = Path(tempfile.mkdtemp(prefix="terraflow-terraform-"))
@@ -44,19 +44,19 @@ def _initialised() -> tuple[Path | None, str]:
         return folder, ""
     shutil.rmtree(folder)
     return None, (
-        "terraform init does not work here; it needs a provider registry, or a mirror that the file named by "
-        f"TF_CLI_CONFIG_FILE tells of\n{done.stdout}{done.stderr}"
+        "terraform init does not work here; it needs a provider registry, or a mirror in the file that is named by "
+        f"TF_CLI_CONFIG_FILE\n{done.stdout}{done.stderr}"
     )
 
 
 def need_terraform() -> Path:
-    """A folder whose `.terraform` and lock file serve a copy of the stack, so that nothing needs a second init."""
+    """Return a folder whose `.terraform` and lock file serve a copy of the stack in place of an init."""
     folder, problem = _initialised()
     return folder or _lack(problem)
 
 
 def forget_terraform() -> None:
-    """Removes what `need_terraform` made."""
+    """Delete the folder of `need_terraform`."""
     if _initialised.cache_info().currsize and (folder := _initialised()[0]):
         shutil.rmtree(folder, ignore_errors=True)
     _initialised.cache_clear()
@@ -71,13 +71,13 @@ def _docker_problem() -> str:
 
 
 def need_docker() -> None:
-    """A Docker engine that answers."""
+    """Require a Docker engine that answers."""
     if problem := _docker_problem():
         _lack(problem)
 
 
 def need_registry() -> str:
-    """Path of the program `docker-registry`."""
+    """Return the path of the program `docker-registry`."""
     return shutil.which("docker-registry") or _lack(
         "docker-registry is missing: install the Debian package docker-registry"
     )

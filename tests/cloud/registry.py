@@ -37,7 +37,7 @@ class Registry:
     log: Path
 
     def requests(self) -> list[tuple[str, str, int]]:
-        """Method, path and status of every call, oldest first."""
+        """Return method, path and status of every call, oldest first."""
         return [(method, path, int(status)) for method, path, status in ACCESS.findall(self.log.read_text())]
 
     def uploads(self) -> list[str]:
@@ -47,7 +47,7 @@ class Registry:
 
 @contextmanager
 def running(folder: Path, password: str = PASSWORD) -> Iterator[Registry]:
-    """A registry with nothing in it, from its first answer to its end; its files and log go to the folder."""
+    """Start an empty registry, and end it afterwards; its files and log go to the folder."""
     program = needs.need_registry()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -58,7 +58,7 @@ def running(folder: Path, password: str = PASSWORD) -> Iterator[Registry]:
     (folder / "config.yml").write_text(CONFIG.format(folder=folder, host=host))
     log = folder / "registry.log"
     with log.open("w") as output:
-        # It ends when its input does, at the latest with the process that has started it.
+        # The registry ends when its input does, at the latest with the process that has started it.
         guard = ["sh", "-c", 'trap : INT TERM; "$@" & read _; kill $!; wait', "sh"]
         command = [*guard, program, "serve", str(folder / "config.yml")]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.PIPE)

@@ -78,7 +78,7 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, image: str) -> Iterator[Aws]:
-    """An AWS with roles, a bucket, a log group, two queues and job definitions of two sizes of disk."""
+    """Return an AWS with roles, a bucket, a log group, two queues and job definitions of two sizes of disk."""
     with running(tmp_path_factory.mktemp("executor") / "server.log") as aws:
         iam, ec2, batch = (aws.client(name) for name in ("iam", "ec2", "batch"))
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
@@ -130,7 +130,7 @@ class Head:
         return found
 
     def run(self, *jobs: FakeJob) -> list[str]:
-        """Runs jobs to their ends; the answer is what the user reads of each."""
+        """Run jobs to their ends; return the message that the user reads about each."""
         self.executor.run_jobs(list(jobs))
         until(lambda: len(self.ended()) == len(jobs))
         return ["\n".join(map(str, job.errors)) for job in jobs]

@@ -1,4 +1,4 @@
-"""What travels to workers, with real heads and workers that start in empty folders: with and without git.
+"""The files that travel to workers, with real heads and workers that start in empty folders: with and without git.
 
 A small workflow that reads and runs what lies around it, in the layouts that there are; and the project's own.
 """
@@ -69,7 +69,7 @@ def site(server: FakeAws, tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def no_git(site: Site, tmp_path: Path) -> None:
-    """A PATH with all programs but git."""
+    """Set a PATH with all programs but git."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for folder in site.env["PATH"].split(":"):
@@ -81,7 +81,7 @@ def no_git(site: Site, tmp_path: Path) -> None:
 
 
 def write(folder: Path, **changed: str) -> None:
-    """The small workflow."""
+    """Write the small workflow."""
     for name, text in (FILES | changed).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def write(folder: Path, **changed: str) -> None:
 
 
 def said(site: Site) -> str:
-    """The result; what said it was a worker's own copy of the tool."""
+    """Return the result; assert that a worker's own copy of the tool wrote it."""
     tool, _, words = site.objects()["runs/main/results/all.txt"].partition(": ")
     assert tool.startswith(f"{site.folder}/tasks/")
     return words.strip()
@@ -148,7 +148,7 @@ def test_a_snakefile_between_data(site: Site, no_git: None) -> None:
     names = keep_archive(site)
     text = site.run()
     assert said(site) == "ANNA BERT"
-    # What inputs are travels beside the sources.
+    # The identities of inputs travel beside the sources.
     own = {".snakemake/fingerprints.json"}
     assert set(names) == {name.removeprefix("workflow/") for name in FILES} | own
     assert "being larger than 10 MB: old/a.bam, reads/a.fastq" in text

@@ -1,4 +1,4 @@
-"""The images: what is in them, what is not, and every rule once, as a job runs it: not root, on a read-only root."""
+"""The images: their content, and every rule once, as a job runs it: not as root, on a read-only root."""
 
 import base64
 import gzip
@@ -285,7 +285,7 @@ def test_fastqc_counts_what_is_in_the_reads(whole: Whole, fastq: str, name: str)
 
 
 def colours(png: bytes) -> int:
-    """The number of colours in a picture."""
+    """Count the colours in a picture."""
     with Image.open(io.BytesIO(png)) as picture:
         return len(picture.convert("RGB").getcolors(picture.width * picture.height) or [])
 
@@ -316,12 +316,12 @@ def test_page_is_what_the_whole_multiqc_makes(whole: Whole, tmp_path: Path) -> N
 
 
 def rounded(text: str) -> str:
-    """The text with decimals to nine digits: Python sums them up with other last digits from version to version."""
+    """Round the decimals in a text to nine digits: sums differ in their last digits between versions of Python."""
     return re.sub(r"\d+\.\d+(e-?\d+)?", lambda number: f"{float(number[0]):.9g}", text)
 
 
 def tables(archive: Path) -> dict[str, str]:
-    """What MultiQC found, without where and when."""
+    """Return MultiQC's data, without paths and dates."""
     found = {}
     with zipfile.ZipFile(archive) as zipped:
         for name in zipped.namelist():
@@ -335,7 +335,7 @@ def tables(archive: Path) -> dict[str, str]:
 
 
 def page(path: Path) -> tuple[list[str], dict[str, Any]]:
-    """The lines of a page, without those that differ between two runs of one MultiQC, and its plots."""
+    """Return the lines of a page, without those that differ between two runs of one MultiQC, and its plots."""
     html = path.read_text()
     blob = re.search(r'id="mqc_compressed_plotdata">([^<]+)<', html)
     assert blob

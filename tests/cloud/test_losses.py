@@ -1,4 +1,4 @@
-"""What a run says at its end of reads that were lost, where results lie in S3."""
+"""A run reports lost reads at its end, where results lie in S3."""
 
 import subprocess
 import sys

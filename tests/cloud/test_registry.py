@@ -1,4 +1,4 @@
-"""Pushing images to a real registry: who may, what is passed over, and what is told when it does not work."""
+"""Images are pushed to a real registry: with which login, which layers are skipped, and the messages of failures."""
 
 import base64
 import io
@@ -40,7 +40,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture
 def image() -> Iterator[str]:
-    """A local image of a few bytes that nobody has seen before."""
+    """Make a local image of a few random bytes."""
     name = f"terraflow-tests:{uuid.uuid4().hex}"
     with io.BytesIO() as layer:
         with tarfile.open(fileobj=layer, mode="w") as archive:
@@ -55,7 +55,7 @@ def image() -> Iterator[str]:
 
 @pytest.fixture
 def repository(there: Registry, image: str) -> Iterator[str]:
-    """A repository of the test's own, whose local names go away again."""
+    """Return a repository of the test's own; delete its local names afterwards."""
     url = f"{there.host}/repo-{uuid.uuid4().hex[:8]}"
     yield url
     names = subprocess.run(
@@ -66,7 +66,7 @@ def repository(there: Registry, image: str) -> Iterator[str]:
 
 
 def manifest(repository: str, tag: str) -> dict[str, Any]:
-    """What the registry itself has under a tag."""
+    """Return the registry's own content of a tag."""
     host, _, name = repository.partition("/")
     headers = {"Accept": registry.MANIFESTS[0]}
     url = f"http://{host}/v2/{name}/manifests/{tag}"

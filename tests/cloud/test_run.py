@@ -77,7 +77,7 @@ def evaluate(lab: Laboratory, run: str, folder: Path) -> None:
 
 
 def kind_of(key: str) -> str:
-    """The folder of an object, without the run that it belongs to: `raw`, `reads`, `qc`, `report.html`."""
+    """Return the folder of an object, without that of its run: `raw`, `reads`, `qc`, `report.html`."""
     parts = key.removeprefix("runs/").split("/")
     if not key.startswith("runs/"):
         return parts[0]
@@ -149,7 +149,7 @@ def test_the_demo(lab: Laboratory) -> None:
 
 
 def header_and_records(vcf: Path) -> tuple[list[str], list[str]]:
-    """The header without paths, commands and dates, and all columns of all records."""
+    """Return the header without paths, commands and dates, and all columns of all records."""
     text = subprocess.run(["bcftools", "view", "--no-version", vcf], check=True, capture_output=True, text=True).stdout
     lines = text.splitlines()
     header = [line for line in lines if line.startswith("#")]

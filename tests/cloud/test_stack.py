@@ -42,12 +42,12 @@ def second(new_stack: Callable[[], Stack]) -> Iterator[Coming]:
 
 @pytest.fixture(scope="module")
 def first(second: Coming, deployed_stack: Deployed) -> Deployed:
-    """The stack of all tests, applied while the second is on its way."""
+    """Return the stack of all tests, applied at the same time as the second one."""
     return deployed_stack
 
 
 def actions(plan: dict[str, Any]) -> dict[str, set[str]]:
-    """What a plan does, by kind of resource."""
+    """Return the actions of a plan by type of resource."""
     done: dict[str, set[str]] = {}
     for change in plan["resource_changes"]:
         if change["change"]["actions"] not in (["no-op"], ["read"]):
@@ -119,7 +119,7 @@ def test_the_bucket_is_as_it_should_be(first: Deployed, aws: Aws) -> None:
 
 
 def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:
-    """What stands in the account under a stack's name or tag, by kind; kinds without any are left out."""
+    """Return the account's resources with a stack's name or tag, by kind; kinds without any are left out."""
     batch, ec2, iam = aws.client("batch"), aws.client("ec2"), aws.client("iam")
     tagged = [{"Name": "tag:stack", "Values": [stack]}]
     names = {
@@ -170,7 +170,7 @@ def test_two_stacks_stand_side_by_side_and_one_goes_alone(first: Deployed, secon
     assert before.keys() == others.keys()
     assert len(before) == 9
 
-    # Data are not lost by accident: everything else goes, the bucket and what is in it stays.
+    # Data are not lost by accident: the bucket and its objects stay, all other resources go.
     s3, bucket = aws.client("s3"), stack.outputs["bucket"]
     version = s3.put_object(Bucket=bucket, Key="raw/reads.fastq.gz", Body=b"reads")["VersionId"]
     destroy = ["destroy", "-auto-approve", "-no-color", *as_arguments(SECOND)]

@@ -1,4 +1,4 @@
-"""`terraflow stage` against S3: what arrives, what is never sent twice, and what an interruption leaves."""
+"""`terraflow stage` against S3: uploads arrive whole, none is sent twice, and an interrupted one goes on."""
 
 import gzip
 import hashlib
@@ -53,7 +53,7 @@ class Lab:
         return {key: s3.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in keys}
 
     def key(self, place: str, *files: str | Path) -> str:
-        """The key of a file: its place, the digest of its content (or of all files of an index), its name."""
+        """Return the key of a file: its place, the digest of its content (or of all files of an index), its name."""
         digests = [hashlib.sha256((self.folder / file).read_bytes()).hexdigest() for file in files]
         whole = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
         return f"{place}/{whole[:16]}/{Path(files[0]).name}"
@@ -153,7 +153,7 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
     assert lab.sent() == []
     assert "sent        0 files" in again.stdout and "passed over 5 files" in again.stdout
 
-    # What was written can itself be staged: there is nothing left to send.
+    # The written sheet and configuration can be staged themselves: nothing is left to send.
     remote = lab.stage("config/samples.s3.tsv", "--configfile", "config/aws.yaml", "--out-config", "config/again.yaml")
     assert remote.returncode == 0, remote.stderr
     assert lab.sent() == []
@@ -162,7 +162,7 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
 
 def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     (lab.folder / "ploidy.txt").write_text("* * * * 2\n")
-    # Also files of the working directory that are named from the root: it lies elsewhere on a worker.
+    # Files of the working directory that have absolute paths, too: the directory lies elsewhere on a worker.
     (lab.folder / "my.yaml").write_text(
         "reference:\n  fasta: genome.fa\n  bwa_index: prebuilt\n"
         f"calling: {{ploidy: {lab.folder}/ploidy.txt, windows: 3}}\nannotation:\n  gff: genes.gff\n"
@@ -272,7 +272,7 @@ def test_a_run_of_another_folder_is_staged_from_here(lab: Lab, options: tuple[st
     assert "Relative paths start from data/run" in done.stdout
     written = yaml.safe_load((run / "config" / "aws.yaml").read_text())
     assert written["samples"] == "samples.s3.tsv" and (run / "samples.s3.tsv").is_file()
-    # The command that it says is next works as it stands, but for the profile, which wants a whole stack.
+    # The printed command works as it stands, but for the profile, which needs a whole stack.
     command = next(line for line in done.stdout.splitlines() if line.endswith("--dry-run"))
     words = command.replace(f"--profile {ROOT / 'profiles' / 'aws'}", "--workflow-profile none").split()
     assert words[0] == str(Path(sys.executable).with_name("snakemake"))

@@ -1,4 +1,4 @@
-"""The stack without an AWS: its form, its own tests (`terraform test`) and what checkov says.
+"""The stack without an AWS: its format, its own tests (`terraform test`) and checkov's findings.
 
 The tests that apply it stand elsewhere; those of who may do what are in terraform/tests/iam.tftest.hcl and beside.
 """
@@ -18,14 +18,14 @@ EXAMPLES = ("terraform.tfvars.example", "backend.tf.example")
 
 
 def copied(folder: Path) -> Path:
-    """The stack's files without what Terraform leaves among them."""
+    """Return the stack's files, without those that Terraform leaves among them."""
     left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "*.tfplan", "backend.tf")
     return Path(shutil.copytree(needs.TERRAFORM, folder, ignore=left))
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy that is initialised, so that the checkout stays clean."""
+    """Return a copy that is initialised, so that the checkout stays clean."""
     initialised = needs.need_terraform()
     folder = copied(tmp_path_factory.mktemp("stack") / "terraform")
     shutil.copytree(initialised / ".terraform", folder / ".terraform", symlinks=True)
@@ -38,7 +38,7 @@ def terraform(
 ) -> subprocess.CompletedProcess[str]:
     """Terraform in a folder, without an account."""
     command = ["terraform", f"-chdir={folder}", *arguments]
-    # Nothing here may reach an account, should the machine have one.
+    # No test may reach an account that this machine has credentials for.
     env = {name: value for name, value in needs.terraform_env().items() if not name.startswith("AWS_")}
     env |= {"AWS_EC2_METADATA_DISABLED": "true"} | environment
     return subprocess.run(command, env=env, input=stdin, capture_output=True, text=True, check=False)
@@ -83,7 +83,7 @@ def test_a_policy_that_is_too_long_for_iam_is_told_in_words(stack: Path, tmp_pat
     folder = Path(shutil.copytree(stack, tmp_path / "terraform", symlinks=True))
     iam = (folder / "iam.tf").read_text()
     assert iam.count("<= 6144") == 1
-    # Policies are empty where the provider is mocked: a limit that even these exceed.
+    # A mocked provider makes empty policies: the limit is one that even these exceed.
     (folder / "iam.tf").write_text(iam.replace("<= 6144", "<= 1"))
     (folder / "tests" / "long.tftest.hcl").write_text(
         'mock_provider "aws" {\n  source = "./tests/mocks"\n}\nvariables {\n  image_tag = "1"\n}\nrun "all" {\n}\n'

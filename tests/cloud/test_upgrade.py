@@ -1,4 +1,4 @@
-"""Over a stack that the first release made: what `make deploy` would change, and that nothing is lost by it.
+"""`make deploy` over a stack that the first release made: its changes, and that no resource is lost.
 
 `landed_state.json` is the Terraform state of that release's stack with its defaults, applied to the tests' AWS; without
 outputs, data sources and what providers keep for themselves.

@@ -30,14 +30,14 @@ def command(here: Place) -> str:
 
 @pytest.fixture
 def s3(here: Place) -> Iterator[start.S3]:
-    """The S3, without the worker's result."""
+    """Return the S3, without the worker's result."""
     client = here.s3()
     client.delete_object(Bucket=start.BUCKET, Key=RESULT)
     yield client
 
 
 def run(here: Place, command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a worker's command on this machine, in an empty folder."""
+    """Run a worker's command on this machine, in an empty folder."""
     command = command.replace("python -m", f"{shlex.quote(sys.executable)} -m")
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=here.whole_env, capture_output=True, text=True, check=False

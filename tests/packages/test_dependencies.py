@@ -1,4 +1,4 @@
-"""What each distribution depends on: all it imports and nothing else, in ranges that agree through the workspace."""
+"""Each distribution depends on the packages that it imports and on no others, in ranges that agree everywhere."""
 
 import ast
 from collections import defaultdict
@@ -16,12 +16,12 @@ UNIMPORTED = {"flask", "flask-cors", "snakemake"}
 
 
 def requirements(lines: Iterable[str]) -> dict[str, Requirement]:
-    """Requirements by the name of the distribution."""
+    """Return requirements by the name of the distribution."""
     return {canonicalize_name(found.name): found for found in map(Requirement, lines)}
 
 
 def of_tests(member: Member) -> list[str]:
-    """What the group `test` asks for."""
+    """Return the requirements of the group `test`."""
     lines: list[str] = member.tables.get("dependency-groups", {}).get("test", [])
     return lines
 

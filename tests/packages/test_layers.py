@@ -1,4 +1,4 @@
-"""Who may import whom, and who may speak of what: plugins for strangers, and a workflow that knows no cloud."""
+"""Layers: which package may import which, and which words each may use."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def lint(folder: Path) -> str:
 
 @pytest.fixture
 def copies(tmp_path: Path) -> Path:
-    """A folder with the sources of all packages."""
+    """Make a folder with the sources of all packages."""
     for member in MEMBERS:
         shutil.copytree(member.source, tmp_path / member.package, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
