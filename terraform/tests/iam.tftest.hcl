@@ -1,4 +1,4 @@
-# What no role and no policy may ever say. Who is allowed what is evaluated call by call in tests/cloud.
+# Permissions that no role and no policy may have. tests/cloud evaluates the callers' permissions call by call.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -20,7 +20,7 @@ run "policies" {
         for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
       ]
     ]))
-    error_message = "No wildcard in an action."
+    error_message = "No action holds a wildcard."
   }
   assert {
     condition = length(setintersection(
@@ -50,12 +50,12 @@ run "policies" {
     condition = alltrue(flatten([
       for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
         for statement in document.statement : length(setsubtract(statement.actions, [
-          # AWS has no resources for these.
+          # AWS has no resources for these actions.
           "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs", "ecr:GetAuthorizationToken",
         ])) == 0 if contains(statement.resources, "*")
       ]
     ]))
-    error_message = "All resources (*) only where AWS takes nothing else."
+    error_message = "All resources (*) stand only where AWS accepts nothing else."
   }
   assert {
     condition = alltrue([
@@ -120,10 +120,10 @@ run "without_options" {
 
   assert {
     condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for action in statement.actions : startswith(action, "kms:")]]))
-    error_message = "No permission for a key that is not used."
+    error_message = "There is no permission for a key that is not used."
   }
   assert {
     condition     = alltrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for resource in statement.resources : startswith(resource, "arn:aws:s3:::data")]]))
-    error_message = "No bucket but the stack's."
+    error_message = "No bucket is named but the stack's."
   }
 }

@@ -1,4 +1,4 @@
-# What the stack consists of: with its defaults, and in each of its other forms.
+# The resources of the stack, with its defaults and in each of its other forms.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -74,7 +74,7 @@ run "defaults" {
   }
   assert {
     condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.data.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
-    error_message = "Encrypted with S3's keys."
+    error_message = "Objects are encrypted with S3's keys."
   }
   assert {
     condition = (
@@ -107,7 +107,7 @@ run "defaults" {
   }
   assert {
     condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : try(rule.selection.tagPrefixList, [])] == [[], ["worker-"], ["report-"]]
-    error_message = "Each kind of image is kept for itself."
+    error_message = "Images of each kind are counted apart."
   }
 
   # batch
@@ -115,11 +115,11 @@ run "defaults" {
     condition = { for kind, environment in aws_batch_compute_environment.this : kind => "${environment.compute_resources[0].type} ${environment.compute_resources[0].max_vcpus}" } == {
       spot = "FARGATE_SPOT 256", ondemand = "FARGATE 64", head = "FARGATE 4"
     }
-    error_message = "Spot, on demand, and heads by themselves, each with its limit."
+    error_message = "There are environments for Spot, on demand and heads, each with its limit."
   }
   assert {
     condition     = { for kind, queue in aws_batch_job_queue.this : kind => queue.name } == { spot = "terraflow-spot", ondemand = "terraflow-ondemand", head = "terraflow-head" }
-    error_message = "Queues by name."
+    error_message = "Queues are found by name."
   }
   assert {
     condition     = alltrue([for queue in aws_batch_job_queue.this : queue.state == "ENABLED" && queue.scheduling_policy_arn == null && length(queue.compute_environment_order) == 1])
@@ -137,7 +137,7 @@ run "defaults" {
     condition = toset(values(aws_batch_job_definition.this)[*].name) == toset([
       "terraflow-worker-20gib", "terraflow-worker-50gib", "terraflow-worker-100gib", "terraflow-worker-200gib", "terraflow-report", "terraflow-head",
     ])
-    error_message = "A definition for each disk size, for reports and for heads."
+    error_message = "There is a definition for each disk size, for reports and for heads."
   }
   assert {
     condition = alltrue([
@@ -152,17 +152,17 @@ run "defaults" {
       && jsondecode(definition.container_properties).readonlyRootFilesystem
       && jsondecode(definition.container_properties).mountPoints[0].sourceVolume == jsondecode(definition.container_properties).volumes[0].name
     ])
-    error_message = "Definitions are what Fargate takes, with logs that lose no line, propagated tags, no public address and one folder to write in."
+    error_message = "Definitions are valid for Fargate, with logs that lose no line, propagated tags, no public address and one writable folder."
   }
   assert {
     condition = { for kind, definition in aws_batch_job_definition.this : kind => try(jsondecode(definition.container_properties).ephemeralStorage.sizeInGiB, 20) } == {
       worker-20gib = 20, worker-50gib = 50, worker-100gib = 100, worker-200gib = 200, report = 20, head = 20
     }
-    error_message = "Disk sizes as named; 20 GiB is not asked for."
+    error_message = "Disk sizes are those of the names; 20 GiB is not requested."
   }
   assert {
     condition     = !can(jsondecode(aws_batch_job_definition.this["worker-20gib"].container_properties).ephemeralStorage)
-    error_message = "Fargate refuses to be asked for 20 GiB."
+    error_message = "Fargate refuses a request for 20 GiB."
   }
   assert {
     condition = { for kind, definition in aws_batch_job_definition.this : kind => reverse(split("/", jsondecode(definition.container_properties).jobRoleArn))[0] } == {
@@ -175,7 +175,7 @@ run "defaults" {
       worker-20gib  = "terraflow:worker-3f9c0a1b2c4d", worker-50gib = "terraflow:worker-3f9c0a1b2c4d", worker-100gib = "terraflow:worker-3f9c0a1b2c4d",
       worker-200gib = "terraflow:worker-3f9c0a1b2c4d", report = "terraflow:report-3f9c0a1b2c4d", head = "terraflow:worker-3f9c0a1b2c4d"
     }
-    error_message = "Images of the tag that was given; reports have their own."
+    error_message = "Images have the tag that was given; reports have their own image."
   }
   assert {
     condition = alltrue([
@@ -185,7 +185,7 @@ run "defaults" {
         "EXIT Essential container in task exited*|", "EXIT OutOfMemoryError*|", "EXIT Container Overrides length*|", "EXIT |OutOfMemoryError*",
       ]
     ])
-    error_message = "What ended by itself or would end the same way exits; Batch repeats everything else, whatever AWS calls it."
+    error_message = "An attempt that ended by itself, or would end the same way, exits; Batch repeats all others, whatever their reason."
   }
   assert {
     condition     = aws_batch_job_definition.this["worker-20gib"].timeout[0].attempt_duration_seconds == 86400 && aws_batch_job_definition.this["head"].timeout[0].attempt_duration_seconds == 1209600
@@ -203,7 +203,7 @@ run "defaults" {
   }
   assert {
     condition     = output.tags == { project = "terraflow", stack = "terraflow" } && output.log_group == "/terraflow/terraflow" && output.region == "eu-central-1"
-    error_message = "Tags, log group and region are told."
+    error_message = "Outputs name tags, log group and region."
   }
 }
 
@@ -217,11 +217,11 @@ run "public" {
 
   assert {
     condition     = length(aws_vpc_endpoint.interface) == 0 && length(aws_security_group.endpoints) == 0 && length(aws_vpc_endpoint.s3) == 1
-    error_message = "No endpoint that costs money; S3's, which doesn't, stays."
+    error_message = "No endpoint costs money; S3's free one stays."
   }
   assert {
     condition     = length(aws_internet_gateway.this) == 1 && aws_route.internet[0].destination_cidr_block == "0.0.0.0/0" && length(aws_subnet.this) == 3
-    error_message = "A way out, in three zones."
+    error_message = "The network has a way out, in three zones."
   }
   assert {
     condition     = alltrue([for definition in aws_batch_job_definition.this : jsondecode(definition.container_properties).networkConfiguration.assignPublicIp == "ENABLED"])
@@ -238,23 +238,23 @@ run "without_heads" {
 
   assert {
     condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ecr.api", "ecr.dkr", "logs"])
-    error_message = "No task calls Batch: an endpoint less."
+    error_message = "No task calls Batch, so there is one endpoint less."
   }
   assert {
     condition     = keys(aws_batch_job_queue.this) == ["ondemand", "spot"] && keys(aws_batch_compute_environment.this) == ["ondemand", "spot"] && !contains(keys(aws_batch_job_definition.this), "head")
-    error_message = "Neither queue nor definition of heads."
+    error_message = "There is neither a queue nor a definition for heads."
   }
   assert {
     condition     = length(aws_iam_role.head) == 0 && length(aws_iam_role_policy.head) == 0 && output.head_role_arn == null && output.head_job_definition == null
-    error_message = "No role of heads."
+    error_message = "There is no role for heads."
   }
   assert {
     condition     = !anytrue([for resource in data.aws_iam_policy_document.submit.statement[*].resources : anytrue([for arn in resource : strcontains(arn, "terraflow-head")])])
-    error_message = "Nobody may submit to what is not there."
+    error_message = "Nobody may submit to a queue that does not exist."
   }
 }
 
-# The two things that only a real account tells: each can be switched off.
+# Two settings whose effect only a real account shows: each can be switched off.
 run "switched_off" {
   command = plan
 
@@ -265,11 +265,11 @@ run "switched_off" {
 
   assert {
     condition     = alltrue([for document in data.aws_iam_policy_document.endpoint : length(one(document.statement).condition) == 0])
-    error_message = "Interface endpoints ask for no account."
+    error_message = "Interface endpoints check no account."
   }
   assert {
     condition     = anytrue([for statement in data.aws_iam_policy_document.s3_endpoint[0].statement : length(statement.condition) == 1])
-    error_message = "S3's endpoint goes on asking."
+    error_message = "S3's endpoint still checks the account."
   }
   assert {
     condition = alltrue([
@@ -292,7 +292,7 @@ run "own_network" {
       length(aws_vpc.this), length(aws_subnet.this), length(aws_route_table.this), length(aws_internet_gateway.this), length(aws_vpc_endpoint.s3),
       length(aws_vpc_endpoint.interface), length(aws_security_group.endpoints), length(aws_default_security_group.closed),
     ]) == 0
-    error_message = "Nothing of the network is made."
+    error_message = "The stack makes no network."
   }
   assert {
     condition     = aws_security_group.tasks.vpc_id == "vpc-00000000000000001"
@@ -308,7 +308,7 @@ run "own_network" {
   }
   assert {
     condition     = alltrue([for definition in aws_batch_job_definition.this : jsondecode(definition.container_properties).networkConfiguration.assignPublicIp == "DISABLED"])
-    error_message = "No public addresses unless asked for."
+    error_message = "Tasks have no public address by default."
   }
 }
 
@@ -321,7 +321,7 @@ run "own_public_network" {
 
   assert {
     condition     = alltrue([for definition in aws_batch_job_definition.this : jsondecode(definition.container_properties).networkConfiguration.assignPublicIp == "ENABLED"])
-    error_message = "Public addresses were asked for."
+    error_message = "Tasks have public addresses, as requested."
   }
 }
 
@@ -369,15 +369,15 @@ run "second_stack" {
     condition = [aws_iam_role.execution.name, aws_iam_role.job.name, aws_iam_role.head[0].name, aws_iam_policy.submit.name] == [
       "lab-b-execution-eu-central-1", "lab-b-job-eu-central-1", "lab-b-head-eu-central-1", "lab-b-submit-eu-central-1"
     ]
-    error_message = "Roles are of the whole account: their names hold the region as well."
+    error_message = "Roles belong to the whole account, so their names hold the region as well."
   }
   assert {
     condition     = aws_ecr_repository.this.name == "lab-b" && aws_ecr_repository.this.force_delete && aws_s3_bucket.data.force_destroy && aws_s3_bucket.data.bucket == "lab-b-data"
-    error_message = "Repository and bucket as named, and removable."
+    error_message = "Repository and bucket have the chosen names, and can be removed."
   }
   assert {
     condition     = aws_cloudwatch_log_group.jobs.name == "/terraflow/lab-b" && aws_cloudwatch_log_group.jobs.kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.jobs.retention_in_days == 7
-    error_message = "The log group as named, with the key."
+    error_message = "The log group has its name and the key."
   }
   assert {
     condition = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.data.rule :
@@ -387,15 +387,15 @@ run "second_stack" {
   }
   assert {
     condition     = aws_subnet.this[0].cidr_block == "192.168.4.0/27" && keys(output.job_definitions) == ["30"]
-    error_message = "Subnets and disk sizes as chosen."
+    error_message = "Subnets and disk sizes are those chosen."
   }
   assert {
     condition     = { for kind, environment in aws_batch_compute_environment.this : kind => environment.compute_resources[0].max_vcpus } == { spot = 16, ondemand = 8, head = 2 }
-    error_message = "Limits as chosen."
+    error_message = "Limits are those chosen."
   }
   assert {
     condition     = output.tags == { cost-centre = "4711", project = "terraflow", stack = "lab-b" }
-    error_message = "The user's tags beside the stack's."
+    error_message = "The user's tags stand beside the stack's."
   }
 }
 
@@ -413,7 +413,7 @@ run "china" {
 
   assert {
     condition     = aws_vpc_endpoint.interface["ecr.api"].service_name == "cn.com.amazonaws.cn-north-1.ecr.api" && aws_vpc_endpoint.interface["logs"].service_name == "com.amazonaws.cn-north-1.logs"
-    error_message = "Endpoints as AWS names them in China."
+    error_message = "Endpoints have AWS's names in China."
   }
 }
 

@@ -1,4 +1,4 @@
-# What each variable refuses. A run gives many variables one bad value each; all of them have to be refused.
+# Values that each variable refuses. A run gives many variables one bad value each; all have to be refused.
 
 mock_provider "aws" {
   source          = "./tests/mocks"
@@ -146,7 +146,7 @@ run "too_many_sizes" {
   expect_failures = [var.disk_gib]
 }
 
-# The ends of what is allowed, so that no check refuses too much.
+# The largest and smallest allowed values, so that no check refuses too much.
 run "lowest" {
   command = plan
 

@@ -1,4 +1,4 @@
-# An account in which everything is known at planning time, so that plans can be looked into.
+# An account in which all values are known while planning, so that tests can inspect plans.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
