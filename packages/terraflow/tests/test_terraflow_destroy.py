@@ -1,4 +1,4 @@
-"""What `terraflow destroy` takes away, and what it reads of a state: moto in this process, thousands of objects."""
+"""What `terraflow destroy` deletes, and what it reads of a state: moto in this process, thousands of objects."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from terraflow import emptying
 from terraflow.errors import UserError
-from terraflow.standing import Standing, standing
+from terraflow.remains import Remains, find
 
 REGION = "eu-central-1"
 BUCKET = "lab-123456789012-eu-central-1"
@@ -142,18 +142,18 @@ RULE = resource("aws_vpc_security_group_egress_rule", arn=None)
 @pytest.mark.parametrize(
     ("resources", "expected"),
     [
-        ([], Standing(None, None, None, None, None, ())),
-        ([RULE, BUCKET_LEFT], Standing(None, REGION, "lab", BUCKET, None, ())),
-        ([ROLE, QUEUE], Standing("123456789012", REGION, "lab", None, None, ("lab-spot",))),
+        ([], Remains(None, None, None, None, None, ())),
+        ([RULE, BUCKET_LEFT], Remains(None, REGION, "lab", BUCKET, None, ())),
+        ([ROLE, QUEUE], Remains("123456789012", REGION, "lab", None, None, ("lab-spot",))),
         (
             [RULE, BUCKET_LEFT, QUEUE, REPOSITORY, ROLE],
-            Standing("123456789012", REGION, "lab", BUCKET, "lab", ("lab-spot",)),
+            Remains("123456789012", REGION, "lab", BUCKET, "lab", ("lab-spot",)),
         ),
         (
             [{"mode": "data", "type": "aws_s3_bucket", "values": {"bucket": "other"}}, ROLE],
-            Standing("123456789012", None, "lab", None, None, ()),
+            Remains("123456789012", None, "lab", None, None, ()),
         ),
     ],
 )
-def test_what_stands_is_read_from_the_state(resources: list[dict[str, Any]], expected: Standing) -> None:
-    assert standing(resources) == expected
+def test_what_stands_is_read_from_the_state(resources: list[dict[str, Any]], expected: Remains) -> None:
+    assert find(resources) == expected

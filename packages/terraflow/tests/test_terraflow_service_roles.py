@@ -28,17 +28,17 @@ def roles(iam: Any) -> dict[str, Any]:
 
 
 def test_both_are_made_once(iam: Any) -> None:
-    assert service_roles.make_missing() == (BOTH, [])
+    assert service_roles.create_missing() == (BOTH, [])
     before = roles(iam)
     assert sorted(before) == BOTH
-    assert service_roles.make_missing() == ([], [])
+    assert service_roles.create_missing() == ([], [])
     assert roles(iam) == before
 
 
 def test_one_that_stands_is_left_alone(iam: Any) -> None:
     iam.create_service_linked_role(AWSServiceName="ecs.amazonaws.com")
     before = roles(iam)
-    assert service_roles.make_missing() == (BOTH[:1], [])
+    assert service_roles.create_missing() == (BOTH[:1], [])
     assert roles(iam)["AWSServiceRoleForECS"] == before["AWSServiceRoleForECS"]
 
 
@@ -61,6 +61,6 @@ def test_those_that_can_not_be_made_are_told(
 
     monkeypatch.setattr(iam, "create_service_linked_role", refuse)
     monkeypatch.setattr(iam, "get_role", hide)
-    made, told = service_roles.make_missing()
-    assert made == [] and len(told) == problems
+    created, told = service_roles.create_missing()
+    assert created == [] and len(told) == problems
     assert all("could not be made" in problem and code in problem for problem in told)

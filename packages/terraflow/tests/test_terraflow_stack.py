@@ -25,7 +25,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_kept_is_what_is_read(kept: Path) -> None:
-    assert stack.keep(OUTPUTS | {"later": "than this version"}) == kept
+    assert stack.save(OUTPUTS | {"later": "than this version"}) == kept
     assert asdict(stack.deployed()) == OUTPUTS
     assert [path.name for path in kept.parent.iterdir()] == ["stack.json"]
 
@@ -133,7 +133,7 @@ def test_the_largest_job_is_what_the_profile_lets_a_rule_ask_for(tmp_path: Path)
     ],
 )
 def test_what_idles_costs(variables: dict[str, object], words: str) -> None:
-    assert words in deploy.idle(variables)
+    assert words in deploy.idle_cost(variables)
 
 
 @pytest.mark.parametrize("command", sorted(cli.COMMANDS))
@@ -185,4 +185,4 @@ def environment(*subnets: str, vcpus: int = 4) -> dict[str, object]:
     ],
 )
 def test_what_tasks_run_on_is_not_taken_away(planned: dict[str, object], held: bool) -> None:
-    assert deploy.taken_away([planned]) == ([planned["address"]] if held else [])
+    assert deploy.removed_from_jobs([planned]) == ([planned["address"]] if held else [])

@@ -11,7 +11,7 @@ import yaml
 
 from samples import Unit
 from terraflow import approval, stage, staging
-from terraflow.errors import UserError, words_of_aws
+from terraflow.errors import UserError, explain_aws
 from terraflow.staging import Plan
 
 
@@ -70,12 +70,12 @@ def test_files_of_one_name_and_other_content_have_places_of_their_own() -> None:
 
 def test_a_file_keeps_the_name_that_it_has_already() -> None:
     plan = plan_of([unit(2, "a/x.fq", "b/x.fq"), unit(3, "c/y.fq", name="L2")], config("g.fa"))
-    assert [item.earlier for item in plan.items] == [
+    assert [item.earlier_key for item in plan.items] == [
         "raw/S1/L1/fq1/x.fq",
         "raw/S1/L2/y.fq",
         "reference/g.fa",
     ]
-    there = [item for item in plan.items if item.earlier != "raw/S1/L2/y.fq"]
+    there = [item for item in plan.items if item.earlier_key != "raw/S1/L2/y.fq"]
     kept = staging.with_earlier_keys(plan, there)
     assert kept.settings == {("reference", "fasta"): "reference/g.fa"}
     assert kept.fastqs[2, "fq1"] == "raw/S1/L1/fq1/x.fq"
@@ -87,8 +87,8 @@ def test_an_index_of_which_a_part_is_there_stays_together() -> None:
     plan = plan_of([], config("ref/g.fa", bwa_index="prebuilt"))
     assert staging.with_earlier_keys(plan, plan.items[:-1]) == plan
     kept = staging.with_earlier_keys(plan, plan.items)
-    assert {item.key for item in kept.items} == {item.earlier for item in plan.items}
-    assert kept.items == tuple(dataclasses.replace(item, key=item.earlier) for item in plan.items)
+    assert {item.key for item in kept.items} == {item.earlier_key for item in plan.items}
+    assert kept.items == tuple(dataclasses.replace(item, key=item.earlier_key) for item in plan.items)
 
 
 def test_the_index_comes_along_only_where_it_is_used() -> None:
@@ -204,12 +204,12 @@ def test_nothing_changes_without_a_word(
 def test_errors_of_aws_are_told_in_words() -> None:
     from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-    assert words_of_aws(ValueError("x")) is None
-    assert "set AWS_PROFILE" in str(words_of_aws(NoCredentialsError()))
+    assert explain_aws(ValueError("x")) is None
+    assert "set AWS_PROFILE" in str(explain_aws(NoCredentialsError()))
     expired = ClientError({"Error": {"Code": "ExpiredToken", "Message": "late"}}, "PutObject")
-    assert "Sign in anew" in str(words_of_aws(expired))
+    assert "Sign in anew" in str(explain_aws(expired))
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "PutObject")
-    assert "submit policy" in str(words_of_aws(denied))
-    assert "does not answer" in str(words_of_aws(EndpointConnectionError(endpoint_url="http://a")))
+    assert "submit policy" in str(explain_aws(denied))
+    assert "does not answer" in str(explain_aws(EndpointConnectionError(endpoint_url="http://a")))
     for code, words in (("NoSuchBucket", "make deploy"), ("403", "submit policy"), ("RequestTimeTooSkewed", "clock")):
-        assert words in str(words_of_aws(ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadObject")))
+        assert words in str(explain_aws(ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadObject")))

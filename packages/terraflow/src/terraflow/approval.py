@@ -1,4 +1,4 @@
-"""Asking before something changes in an account."""
+"""The question before something changes in an account."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from terraflow.errors import UserError
 
 
 def confirm(question: str, answer: str, *, approved: bool) -> None:
-    """Returns if the user approved in advance (an option, or YES=1) or types the answer. Raises UserError if not."""
+    """Return if the user approved in advance (an option, or YES=1) or types the answer; else raise UserError."""
     if approved or os.environ.get("YES") == "1":
         return
     if not sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""What has to be there before anything is deployed: all that is missing is told in one list."""
+"""Checks before a deployment: credentials, region, Terraform, Docker and quotas. All problems are listed at once."""
 
 import shutil
 import subprocess
@@ -31,7 +31,7 @@ VARIABLES = (
 # Docker's names of what Fargate calls X86_64 and ARM64.
 ENGINES = {"X86_64": "amd64", "ARM64": "arm64"}
 CREDENTIALS = "`aws configure sso` and AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, give some."
-# AWS Service Quotas, service `fargate`: what a quota limits, and the variable that asks for as much.
+# Service quotas of Fargate: by code, what a quota limits, and the variable of the stack that it limits.
 QUOTAS = {
     "L-3032A538": ("Fargate On-Demand vCPU resource count", "ondemand_max_vcpus"),
     "L-36FBB829": ("Fargate Spot vCPU resource count", "spot_max_vcpus"),
@@ -40,7 +40,7 @@ QUOTAS = {
 
 @dataclass(frozen=True)
 class Ready:
-    """What the checks found out."""
+    """The account, region and settings of a deployment that may begin."""
 
     account: str
     region: str
@@ -49,7 +49,7 @@ class Ready:
 
 
 def check(terraform: Terraform, profile: Path) -> Ready:
-    """Looks at credentials, region, Terraform, Docker and quotas. Raises UserError with all that is missing."""
+    """Check credentials, region, Terraform, Docker and quotas. Raise UserError with all problems."""
     problems: list[str] = []
     variables = _variables(terraform, problems)
     problems += _docker(variables.get("architecture"))
@@ -66,10 +66,10 @@ def check(terraform: Terraform, profile: Path) -> Ready:
     return Ready(account, region, variables, tuple(warnings))
 
 
-def same_place(terraform: Terraform, account: str | None, region: str | None) -> None:
-    """Raises UserError when credentials or settings lead to another account or region than the stack's.
+def refuse_other_place(terraform: Terraform, account: str | None, region: str | None) -> None:
+    """Raise UserError when credentials or settings lead to another account or region than the stack's.
 
-    Elsewhere Terraform would find nothing of what it made, and forget it.
+    Terraform would find none of its resources there, and drop them from its state.
     """
     problems: list[str] = []
     wanted = terraform.variables("region")["region"] or _region_of_environment(problems)
@@ -84,7 +84,7 @@ def same_place(terraform: Terraform, account: str | None, region: str | None) ->
 
 
 def largest_job(profile: Path) -> int:
-    """vCPUs of the largest job that Snakemake's profile lets rules and groups ask for."""
+    """Return the vCPUs of the largest job that Snakemake's profile lets rules and groups ask for."""
     settings = yaml.safe_load(profile.read_text()) or {}
     # No rule gets more threads than there are cores.
     asked = [settings["cores"]] if "cores" in settings else (settings.get("set-threads") or {}).values()
@@ -142,7 +142,7 @@ def _account(region: str, problems: list[str]) -> str:
 
 
 def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: list[str]) -> list[str]:
-    """Warnings; a quota that is too small even for one job is a problem, since the job would wait for ever."""
+    """Return warnings; a quota too small for a single job is a problem, since the job would wait for ever."""
     warnings = []
     client = boto3.client("service-quotas", region_name=region)
     for code, (name, variable) in QUOTAS.items():
@@ -167,7 +167,7 @@ def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: l
 
 
 def _quota(client: "ServiceQuotasClient", code: str) -> float:
-    """A quota of Fargate's; AWS keeps one for the account only once it was changed."""
+    """Return a quota of Fargate. Until an account's quota is changed, AWS knows only its default."""
     try:
         return client.get_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]
     except client.exceptions.NoSuchResourceException:

@@ -5,28 +5,28 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from terraflow.errors import UserError, words_of_aws
+from terraflow.errors import UserError, explain_aws
 
-# Command: what it does, and an example. Each is a module with add_arguments and run.
+# What each command does, and an example. Each is a module with add_arguments and run.
 COMMANDS = {
     "deploy": (
         "make or update everything in the AWS account that `snakemake --profile aws` needs",
         "AWS_PROFILE=lab terraflow deploy",
     ),
     "destroy": (
-        "take the stack away again; refuses while its bucket holds objects, unless it is named",
+        "remove the stack; refuses while its bucket holds objects, unless the bucket is named",
         "terraflow destroy --delete-data terraflow-123456789012-eu-central-1",
     ),
     "image": ("build the two Docker images of the cloud's jobs", "terraflow image"),
     "stage": (
-        "upload what a sample sheet and the configuration name, and write them anew with s3:// paths",
+        "upload the files that a sample sheet and the configuration name, and write both anew with s3:// paths",
         "terraflow stage config/samples.tsv",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name; the exit code of the process."""
+    """Run the command that the arguments name, and return the exit code of the process."""
     parser = argparse.ArgumentParser(
         prog="terraflow",
         description="What Snakemake has no word for: the cloud that a workflow runs on, and its data.",
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     for name, (purpose, example) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, epilog=f"Example: {example}")
-        # Imported only when asked for: boto3 takes a while.
+        # Only the command that is called: importing boto3 takes a while.
         if name in words[:1]:
             import_module(f"terraflow.{name}").add_arguments(command)
     options = parser.parse_args(words)
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"terraflow {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except Exception as error:
-        reason = words_of_aws(error)
+        reason = explain_aws(error)
         if reason is None:
             raise
         print(f"terraflow {options.command}: {reason}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`terraflow deploy`: everything in the AWS account that `snakemake --profile aws` needs."""
+"""`terraflow deploy`: makes or updates everything in the AWS account that `snakemake --profile aws` needs."""
 
 import argparse
 import os
@@ -17,17 +17,17 @@ from terraflow.approval import confirm
 from terraflow.errors import UserError
 from terraflow.terraform import Terraform
 
-# us-east-1: an interface endpoint, an hour and zone.
+# Dollars for an interface endpoint, in each hour and zone (us-east-1).
 ENDPOINT_HOUR = 0.01
+# Interface endpoints in each zone of a private network, and those that only head jobs need.
 ENDPOINTS = 3
-# For head jobs alone.
 HEAD_ENDPOINTS = 1
 HOURS_OF_MONTH = 730
 
-# Kinds of resources that runs hold: Terraform waits until tasks end, or AWS ends them.
-HELD = (
+# Resources that running jobs use: Terraform waits until the jobs end, or AWS ends them.
+USED_BY_JOBS = (
     "aws_batch_compute_environment",
-    # Replaced, it is not there for seconds, in which a run can't submit.
+    # While one is replaced, a run can't submit for some seconds.
     "aws_batch_job_definition",
     "aws_batch_job_queue",
     "aws_internet_gateway",
@@ -39,14 +39,14 @@ HELD = (
     "aws_vpc",
     "aws_vpc_endpoint",
 )
-# How long service-linked roles that were just made are given until all of AWS knows them.
-READY_SECONDS = 10
+# Seconds until all of AWS knows a service-linked role.
+ROLE_SECONDS = 10
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Declare the options of the command."""
     parser.add_argument(
         "--auto-approve",
         action="store_true",
@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks, plan, question, images, Terraform, profile.
+    """Check, plan, ask, bring the images, apply, and link the profile, in this order.
 
-    A definition must never name an image that is not there while jobs may start. So where a repository exists, images
-    go there before the definitions change; in a new account Terraform has to make the repository first.
+    While jobs may start, no job definition may name an image that does not exist. So images are pushed before the
+    definitions change; only in a new account does Terraform have to make the repository first.
     """
     terraform = Terraform(checkout.root() / "terraform")
     snakemake = checkout.root() / "profiles" / profile.NAME
@@ -85,16 +85,16 @@ def run(options: argparse.Namespace) -> int:
         if changes:
             _apply(terraform, tag, plan)
     outputs = terraform.outputs()
-    deployed = stack.of_outputs(outputs, "Terraform's outputs are not whole")
+    deployed = stack.from_outputs(outputs, "Terraform's outputs are not whole")
     if not repository:
         push_images(deployed.repository_url, tag, deployed.region)
 
-    file = stack.keep(outputs)
+    file = stack.save(outputs)
     left_alone = profile.install(snakemake)
     if left_alone:
         console.print(f"[yellow]Note:[/] {left_alone}")
     say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
-    say(f"Idle it costs {idle(ready.variables)}.")
+    say(f"Idle it costs {idle_cost(ready.variables)}.")
     console.print(
         f"""
   data       s3://{deployed.bucket}/raw/ reference/ runs/
@@ -112,13 +112,13 @@ Next:
 
 
 def image_tag(architecture: str) -> str:
-    """Tag of the checkout's images: their content, and what processor they are for unless it is the usual one."""
+    """Return the tag of the checkout's images: a digest of their content, and any architecture but X86_64."""
     suffix = "" if architecture == "X86_64" else f"-{architecture.lower()}"
     return image.content_tag(checkout.root()) + suffix
 
 
 def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None:
-    """Elsewhere Terraform would find nothing of what it made, forget it, and make it all anew."""
+    """Raise UserError for another account or region than the stack's: Terraform would make all of it anew there."""
     known = (outputs.get("account_id", ready.account), outputs.get("region", ready.region))
     if known != (ready.account, ready.region):
         raise UserError(
@@ -129,29 +129,29 @@ def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None
 
 
 def _refuse_while_jobs_run(terraform: Terraform, plan: Path, region: str) -> None:
-    """Changes of zones, network or queues take away what tasks use."""
-    held = taken_away(terraform.planned(plan))
-    running = jobs.unended(region, list(terraform.outputs().get("queues", {}).values())) if held else []
+    """Raise UserError if the plan removes resources that jobs run on, and jobs have not ended."""
+    removed = removed_from_jobs(terraform.planned(plan))
+    running = jobs.active(region, list(terraform.outputs().get("queues", {}).values())) if removed else []
     if running:
         raise UserError(
-            f"{len(running)} jobs have not ended, and this would take away what they run on ({', '.join(held[:5])}"
-            f"{', …' if len(held) > 5 else ''}). Nothing was changed. Wait for them, or stop their run with Ctrl-C; or "
-            "leave zones, network, existing_network, vpc_cidr and head_jobs as they are until then.",
-            *jobs.shown(running),
+            f"{len(running)} jobs have not ended, and this would take away what they run on ({', '.join(removed[:5])}"
+            f"{', …' if len(removed) > 5 else ''}). Nothing was changed. Wait for them, or stop their run with Ctrl-C; "
+            "or leave zones, network, existing_network, vpc_cidr and head_jobs as they are until then.",
+            *jobs.listed(running),
         )
 
 
-def taken_away(changes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Addresses of what tasks run on that a plan deletes or replaces, or whose subnets it changes."""
+def removed_from_jobs(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the addresses of what jobs run on and a plan deletes, replaces or moves to other subnets."""
     return [
         change["address"]
         for change in changes
-        if change["type"] in HELD and ("delete" in change["change"]["actions"] or _moves(change["change"]))
+        if change["type"] in USED_BY_JOBS and ("delete" in change["change"]["actions"] or _moves(change["change"]))
     ]
 
 
 def _moves(change: Mapping[str, Any]) -> bool:
-    """Whether a compute environment goes on in other subnets or security groups."""
+    """Say whether a compute environment gets other subnets or security groups."""
 
     def network(side: str) -> list[Any]:
         resources = (change.get(side) or {}).get("compute_resources") or []
@@ -161,25 +161,25 @@ def _moves(change: Mapping[str, Any]) -> bool:
 
 
 def _apply(terraform: Terraform, tag: str, plan: Path) -> None:
-    """Applies; once more if AWS could not use its own roles yet, as in an account that never had them."""
-    made, problems = service_roles.make_missing()
-    for role in made:
+    """Apply the plan, and once more if AWS can't use its own roles yet, which an account gets with its first stack."""
+    created, problems = service_roles.create_missing()
+    for role in created:
         say(f"Made {role}, AWS's own role in this account")
     for problem in problems:
         console.print(f"[yellow]Note:[/] {escape(problem)}")
     try:
         terraform.apply(plan)
     except UserError:
-        if service_roles.NOT_READY not in terraform.complaint:
+        if service_roles.NOT_READY not in terraform.errors:
             raise
         say("AWS's own roles could not be used yet; once more")
-        time.sleep(READY_SECONDS)
+        time.sleep(ROLE_SECONDS)
         if terraform.plan(tag, plan):
             terraform.apply(plan)
 
 
 def push_images(repository_url: str, tag: str, region: str) -> None:
-    """Brings to the repository those of the two images that it lacks."""
+    """Push those of the two images that the repository lacks, building them if need be."""
     authorisation = registry.authorisation(boto3.client("ecr", region_name=region))
     targets = {f"{target}-{tag}": target for target in image.TARGETS}
     missing = registry.missing(repository_url, targets, authorisation)
@@ -192,8 +192,8 @@ def push_images(repository_url: str, tag: str, region: str) -> None:
         registry.push(local[targets[name]], repository_url, name, authorisation)
 
 
-def idle(variables: Mapping[str, Any]) -> str:
-    """What the stack costs in a month in which nothing runs."""
+def idle_cost(variables: Mapping[str, Any]) -> str:
+    """Describe what the stack costs in a month in which nothing runs."""
     if variables["existing_network"] or variables["network"] == "public":
         return "nothing but what the bucket and the images hold"
     endpoints = (ENDPOINTS + HEAD_ENDPOINTS * bool(variables["head_jobs"])) * int(variables["zones"])
@@ -204,5 +204,5 @@ def idle(variables: Mapping[str, Any]) -> str:
 
 
 def say(text: str) -> None:
-    """A step that begins, or its result."""
+    """Print a step that begins, or its result."""
     console.print(f"[bold]terraflow:[/] {text}")

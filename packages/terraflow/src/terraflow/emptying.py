@@ -1,4 +1,4 @@
-"""Takes everything out of a bucket or an image repository, also what comes while it is taken out."""
+"""Empties a bucket or an image repository, also of what is added meanwhile."""
 
 from typing import TYPE_CHECKING
 
@@ -10,52 +10,52 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
-# S3 and ECR: at most so many objects, and images, in one call.
+# The most objects (S3) and images (ECR) in one call.
 OBJECTS, IMAGES = 1000, 100
-# Errors of single objects that pass, and how often in a row nothing at all may be deleted because of them.
-PASSING = ("InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")
+# Errors of single objects that may pass, and how many calls in a row may delete nothing because of them.
+TRANSIENT = ("InternalError", "RequestTimeout", "ServiceUnavailable", "SlowDown")
 FRUITLESS = 10
 REFERENCED = "ImageReferencedByManifestList"
 
 
 def empty_bucket(s3: "S3Client", bucket: str) -> int:
-    """Deletes all versions, delete markers and unfinished uploads; how many. A bucket that is gone is empty.
+    """Delete all versions, delete markers and unfinished uploads, and return their number; 0 if there is no bucket.
 
-    Lists from the start until nothing is there. Raises UserError with the first object that can't be deleted.
+    List from the start until nothing is left. Raise UserError with the first object that can't be deleted.
     """
-    gone = fruitless = 0
+    deleted = fruitless = 0
     try:
         while True:
-            (objects, deleted), (uploads, aborted) = _delete_page(s3, bucket), _abort_uploads(s3, bucket)
+            (objects, removed), (uploads, aborted) = _delete_page(s3, bucket), _abort_uploads(s3, bucket)
             if not objects + uploads:
-                return gone
-            gone += deleted + aborted
-            fruitless = 0 if deleted + aborted else fruitless + 1
+                return deleted
+            deleted += removed + aborted
+            fruitless = 0 if removed + aborted else fruitless + 1
             if fruitless == FRUITLESS:
                 raise UserError(f"S3 deletes nothing of {bucket} for now: try again later.")
     except s3.exceptions.NoSuchBucket:
-        return gone
+        return deleted
 
 
 def _delete_page(s3: "S3Client", bucket: str) -> tuple[int, int]:
-    """How many versions and markers the first page has, and how many of them were deleted."""
+    """Delete the first page of versions and markers; return how many there were, and how many were deleted."""
     page = s3.list_object_versions(Bucket=bucket, MaxKeys=OBJECTS)
     found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-    there: list[ObjectIdentifierTypeDef] = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-    if not there:
+    objects: list[ObjectIdentifierTypeDef] = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+    if not objects:
         return 0, 0
-    errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": there, "Quiet": True}).get("Errors", [])
+    errors = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors", [])
     for error in errors:
-        if error.get("Code") not in PASSING:
+        if error.get("Code") not in TRANSIENT:
             raise UserError(
                 f"s3://{bucket}/{error.get('Key')} can't be deleted ({error.get('Code')}: {error.get('Message')}), and "
                 f"perhaps others neither. What was deleted by then is gone; nothing else of the stack was removed."
             )
-    return len(there), len(there) - len(errors)
+    return len(objects), len(objects) - len(errors)
 
 
 def _abort_uploads(s3: "S3Client", bucket: str) -> tuple[int, int]:
-    """How many unfinished uploads the first page has, and how many of them were ended."""
+    """Abort the first page of unfinished uploads; return how many there were, and how many were aborted."""
     uploads = s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
     aborted = 0
     for upload in uploads:
@@ -68,20 +68,20 @@ def _abort_uploads(s3: "S3Client", bucket: str) -> tuple[int, int]:
 
 
 def empty_repository(ecr: "ECRClient", name: str) -> int:
-    """Deletes all images; how many. Images are no data: `make deploy` builds them anew.
+    """Delete all images and return their number. Images are no data: `make deploy` builds them anew.
 
-    An index holds the images that it lists until it is gone itself, so that deleting takes more than one round.
-    Raises UserError with ECR's reason when a round deletes nothing that was not deleted before.
+    ECR keeps the images that an index lists until the index is deleted, so that this takes more than one round.
+    Raise UserError with ECR's reason when a round deletes nothing that was not deleted before.
     """
-    gone: set[str] = set()
+    deleted: set[str] = set()
     while digests := _digests(ecr, name):
-        failures, before = [], len(gone)
+        failures, before = [], len(deleted)
         for first in range(0, len(digests), IMAGES):
             ids: list[ImageIdentifierTypeDef] = [{"imageDigest": one} for one in digests[first : first + IMAGES]]
             answer = ecr.batch_delete_image(repositoryName=name, imageIds=ids)
             failures += answer.get("failures", [])
-            gone |= {image["imageDigest"] for image in answer.get("imageIds", [])}
-        if len(gone) == before:
+            deleted |= {image["imageDigest"] for image in answer.get("imageIds", [])}
+        if len(deleted) == before:
             one = failures[0] if failures else {}
             raise UserError(
                 f"{len(digests)} images of repository {name} can't be deleted: {one.get('failureCode')}, "
@@ -89,7 +89,7 @@ def empty_repository(ecr: "ECRClient", name: str) -> int:
                 if failures
                 else f"{len(digests)} images of repository {name} come back when they are deleted: who pushes them?"
             )
-    return len(gone)
+    return len(deleted)
 
 
 def _digests(ecr: "ECRClient", name: str) -> list[str]:

@@ -1,11 +1,11 @@
-"""What a user can put right."""
+"""Errors that a user can put right, and AWS's errors in plain words."""
 
 
 class UserError(Exception):
-    """Something a user can put right: a message, and if there are several problems one line for each."""
+    """An error that a user can put right: a message, and a line for each problem if there are several."""
 
     def __init__(self, message: str, *problems: str) -> None:
-        """`problems` are shown below the message, each on a line of its own."""
+        """Show the problems below the message, each on a line of its own."""
         super().__init__("\n".join([message, *(f"  - {problem}" for problem in problems)]))
 
 
@@ -13,8 +13,8 @@ SIGN_IN = "Sign in anew (aws sso login), or set AWS_PROFILE."
 ASK = "ask whoever deployed the stack to attach its submit policy to you."
 
 
-def words_of_aws(error: Exception) -> str | None:
-    """What an error of AWS's libraries means, in one line; None for any other error."""
+def explain_aws(error: Exception) -> str | None:
+    """Explain an error of AWS's libraries in one line; None for any other error."""
     library = type(error).__module__.partition(".")[0]
     if library not in ("boto3", "botocore", "s3transfer"):
         return None

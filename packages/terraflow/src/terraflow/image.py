@@ -1,4 +1,4 @@
-"""The images of the cloud's jobs: the tag that their content gives them, and how they are built."""
+"""`terraflow image`: builds the images of the cloud's jobs, and names them after their content."""
 
 import argparse
 import hashlib
@@ -14,7 +14,7 @@ from terraflow import checkout
 from terraflow.errors import UserError
 
 TARGETS = ("worker", "report")
-# Everything that `docker build` is sent (.dockerignore) and what tells it what to do with it.
+# All files that `docker build` is sent (.dockerignore), and those that direct it.
 PACKAGES = (
     "snakemake-aws-common",
     "snakemake-executor-plugin-aws-batch-fargate",
@@ -31,20 +31,20 @@ CONTENT = (
     "workflow/scripts/bin",
     "workflow/scripts/hts.py",
 )
-# Mirrors of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
+# Variables that name a mirror of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
 MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
-# Docker's names of what Fargate calls X86_64 and ARM64.
+# Platforms by Docker's name; Fargate calls them X86_64 and ARM64.
 ARCHITECTURES = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 
 
 class ImageError(UserError):
-    """An image can't be named or built; the message says why, and what to do."""
+    """Raised when an image can't be named or built; the message says why, and what to do."""
 
 
 def content_tag(root: Path) -> str:
-    """Twelve hex digits that stand for all that the images of the checkout `root` are made from.
+    """Return twelve hex digits of a digest of all that the images of the checkout `root` are made from.
 
-    Files count by their path and bytes: not by their times, order or owner. Raises ImageError when one is missing.
+    Files count by their path and bytes, not by their times, order or owner. Raise ImageError when one is missing.
     """
     digest = hashlib.sha256()
     for name in CONTENT:
@@ -59,16 +59,16 @@ def content_tag(root: Path) -> str:
 
 
 def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str]:
-    """Builds what is not there yet, and shows what Docker says meanwhile: {target: "terraflow:<target>-<tag>"}.
+    """Build the images that the engine lacks, and return their names: {target: "terraflow:<target>-<tag>"}.
 
-    `platform` is Docker's ("linux/amd64", "linux/arm64"); without it images are for the engine's own. Further
-    arguments of `docker build` (`--network host`, say) are taken from TERRAFLOW_DOCKER_BUILD_ARGS, mirrors of PyPI from
-    PIP_INDEX_URL and UV_DEFAULT_INDEX. Raises ImageError.
+    Docker's output goes to the terminal. `platform` is "linux/amd64" or "linux/arm64", else the engine's own.
+    TERRAFLOW_DOCKER_BUILD_ARGS holds further arguments of `docker build` (`--network host`, say), PIP_INDEX_URL and
+    UV_DEFAULT_INDEX name a mirror of PyPI. Raise ImageError when an image can't be built.
     """
     if platform is not None and platform not in ARCHITECTURES:
         raise ImageError(f"platform is '{platform}', but has to be one of: {', '.join(ARCHITECTURES)}")
     if shutil.which("docker") is None:
-        raise ImageError("Docker was not found: https://docs.docker.com/engine/install tells how to install it")
+        raise ImageError("Docker was not found: install it as https://docs.docker.com/engine/install says")
     wanted = ARCHITECTURES[platform] if platform else _engine_architecture()
     images = {target: f"terraflow:{target}-{tag}" for target in TARGETS}
     for target, image in images.items():
@@ -85,19 +85,21 @@ def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `terraflow image`."""
-    parser.add_argument("--platform", choices=ARCHITECTURES, help="Default: that of the Docker engine")
+    """Declare the options of the command."""
+    parser.add_argument(
+        "--platform", choices=ARCHITECTURES, help="platform of the images (default: that of the Docker engine)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """`terraflow image`: builds both and prints their names."""
+    """Build both images and print their names."""
     root = checkout.root()
     print(*build(root, content_tag(root), platform=options.platform).values(), sep="\n")
     return 0
 
 
 def _files(path: Path) -> Iterator[Path]:
-    """A file, or all files below a folder that are sent to Docker, in an order that is the same everywhere."""
+    """Yield a file, or all files below a folder that are sent to Docker, in the same order everywhere."""
     if path.is_file():
         yield path
         return
@@ -133,6 +135,6 @@ def _engine_architecture() -> str:
 
 
 def _architecture_of(image: str) -> str | None:
-    """The architecture of a local image; None if there is no such image."""
+    """Return the architecture of a local image, by Docker's name; None if there is no such image."""
     done = subprocess.run(["docker", "image", "inspect", image], capture_output=True, text=True, check=False)
     return str(json.loads(done.stdout)[0]["Architecture"]) if done.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Snakemake's profile for the stack, where Snakemake looks for profiles by name."""
+"""Links Snakemake's profile for the stack to where Snakemake looks for profiles by name."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ NAME = "aws"
 
 
 def link() -> Path:
-    """Where Snakemake looks for the profile from any working directory."""
+    """Return the path where Snakemake looks for the profile from any working directory."""
     return Path(get_appdirs().user_config_dir) / NAME
 
 
 def install(profile: Path) -> str | None:
-    """Links the profile into the user's Snakemake configuration; why it was left alone, if it was.
+    """Link the profile into the user's Snakemake configuration; return why another one was left there, if it was.
 
-    A link to another checkout's profile is taken over: the stack that was deployed last is the one that is used.
+    A link to another checkout's profile is replaced: the stack that was deployed last is the one that is used.
     """
     place = link()
     if place.is_symlink() and place.resolve() == profile.resolve():
@@ -33,7 +33,7 @@ def install(profile: Path) -> str | None:
 
 
 def remove(profile: Path) -> None:
-    """Takes the link away again, if it is ours."""
+    """Remove the link if it leads to this profile."""
     place = link()
     if place.is_symlink() and place.resolve() == profile.resolve():
         place.unlink()

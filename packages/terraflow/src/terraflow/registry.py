@@ -1,4 +1,4 @@
-"""Images on their way to a registry: which are there already, and pushing those that are not."""
+"""Finds the images that a registry lacks, and pushes them."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from terraflow.errors import UserError
 if TYPE_CHECKING:
     from mypy_boto3_ecr.client import ECRClient
 
-# Kinds of manifests that a tag may name; a registry that is not told answers in an old form or not at all.
+# The kinds of manifests that a tag may name. Without them a registry answers in an old form or not at all.
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -31,20 +31,20 @@ MANIFESTS = (
 )
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SECONDS = 30
-# What of a user's Docker configuration tells how to reach the engine; the rest is credentials of other registries.
-KEPT = ("currentContext", "proxies", "HttpHeaders")
+# The settings of a Docker configuration that say how to reach the engine. The others are credentials of registries.
+ENGINE_SETTINGS = ("currentContext", "proxies", "HttpHeaders")
 
 
 @dataclass(frozen=True)
 class Authorisation:
-    """What a registry's owner has given for twelve hours. The password is in no text that is made of it."""
+    """User and password for a registry, good for twelve hours. Its text does not show the password."""
 
     user: str
     password: str = field(repr=False)
 
 
 def authorisation(ecr: "ECRClient") -> Authorisation:
-    """ECR's authorisation for Docker clients. Raises UserError when it gives none."""
+    """Return ECR's authorisation for Docker clients. Raise UserError when it gives none."""
     try:
         data = ecr.get_authorization_token()["authorizationData"][0]
     except (BotoCoreError, ClientError) as error:
@@ -54,7 +54,7 @@ def authorisation(ecr: "ECRClient") -> Authorisation:
 
 
 def repository(ecr: "ECRClient", name: str) -> str | None:
-    """Address of a repository, without a tag; None if there is none of this name."""
+    """Return the address of a repository, without a tag; None if there is none of this name."""
     try:
         return ecr.describe_repositories(repositoryNames=[name])["repositories"][0]["repositoryUri"]
     except ecr.exceptions.RepositoryNotFoundException:
@@ -62,12 +62,12 @@ def repository(ecr: "ECRClient", name: str) -> str | None:
 
 
 def missing(repository_url: str, tags: Iterable[str], by: Authorisation) -> list[str]:
-    """Tags that the repository lacks, asked of the registry itself. Raises UserError when it gives no answer."""
+    """Ask the registry which of the tags its repository lacks. Raise UserError when it does not answer."""
     host, _, name = repository_url.partition("/")
     scheme = "http" if host.rpartition(":")[0] in LOOPBACK else "https"
     lacking = []
     with requests.Session() as session:
-        # Never a proxy's or a .netrc's idea of who is asking.
+        # No proxy and no credentials of a .netrc for a registry on this machine.
         session.trust_env = scheme == "https"
         session.auth = (by.user, by.password)
         session.headers["Accept"] = ", ".join(MANIFESTS)
@@ -95,7 +95,7 @@ def missing(repository_url: str, tags: Iterable[str], by: Authorisation) -> list
 
 
 def push(image: str, repository_url: str, tag: str, by: Authorisation) -> None:
-    """Pushes a local image, and shows what Docker says. Raises UserError if it is not there afterwards."""
+    """Push a local image; Docker's output goes to the terminal. Raise UserError if the registry lacks it afterwards."""
     name = f"{repository_url}:{tag}"
     _docker(dict(os.environ), "tag", image, name)
     with _logged_in(repository_url.partition("/")[0], by) as env:
@@ -110,17 +110,17 @@ def push(image: str, repository_url: str, tag: str, by: Authorisation) -> None:
 
 @contextmanager
 def _logged_in(host: str, by: Authorisation) -> Iterator[Mapping[str, str]]:
-    """Environment of a Docker client that is logged in, in a configuration that goes away again.
+    """Yield the environment of a Docker client that is logged in, with a configuration that is removed afterwards.
 
-    The user's own configuration is left alone: no password stays in it or in a keychain.
+    The user's own configuration is not touched: no password stays in it or in a keychain.
     """
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     with tempfile.TemporaryDirectory(prefix="terraflow-docker-") as folder:
-        # Where a configuration names no credentials at all, Docker takes the machine's keychain.
+        # A configuration that names no registry would make Docker use the machine's keychain.
         settings: dict[str, Any] = {"auths": {host: {}}}
         try:
             read = json.loads((own / "config.json").read_text())
-            settings |= {key: read[key] for key in KEPT if key in read}
+            settings |= {key: read[key] for key in ENGINE_SETTINGS if key in read}
         except (OSError, ValueError, TypeError):
             pass
         (Path(folder) / "config.json").write_text(json.dumps(settings))

@@ -1,4 +1,4 @@
-"""The deployed stack: what is kept of Terraform's outputs, for Snakemake's profile and for terraflow."""
+"""The deployed stack: Terraform's outputs, kept in a file for Snakemake's profile and for terraflow."""
 
 import json
 import os
@@ -11,7 +11,8 @@ from terraflow import checkout
 from terraflow.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[4]
-ELSEWHERE = "TERRAFLOW_STACK"
+# Variable that names another file.
+FILE_VARIABLE = "TERRAFLOW_STACK"
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,18 @@ class Stack:
     job_role_arn: str
     submit_policy_arn: str
     tags: Mapping[str, str]
-    # Without head_jobs there are none.
+    # None in a stack without head_jobs.
     head_job_definition: str | None = None
     head_role_arn: str | None = None
 
 
 def path() -> Path:
-    """Where the deployed stack's outputs are kept; TERRAFLOW_STACK names another place."""
-    return Path(os.environ.get(ELSEWHERE) or checkout.root() / ".terraflow" / "stack.json")
+    """Return the file that holds the deployed stack's outputs; TERRAFLOW_STACK names another one."""
+    return Path(os.environ.get(FILE_VARIABLE) or checkout.root() / ".terraflow" / "stack.json")
 
 
 def deployed() -> Stack:
-    """The deployed stack. Raises UserError, naming the command that makes one, when there is none."""
+    """Read the deployed stack. Raise UserError, which names the command that makes one, when there is none."""
     file = path()
     try:
         outputs = json.loads(file.read_text())
@@ -53,19 +54,19 @@ def deployed() -> Stack:
         raise UserError(f"There is no deployed stack: {file} is missing. `make deploy` makes one.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{file} can't be read ({error}). `make deploy` writes it anew.") from None
-    return of_outputs(outputs, f"{file} is not whole")
+    return from_outputs(outputs, f"{file} is not whole")
 
 
 def for_profile() -> Stack:
-    """The deployed stack, or the end of Snakemake with the reason alone: its own error would follow its whole usage."""
+    """Read the deployed stack, or end Snakemake with the reason alone, since its own error would follow its usage."""
     try:
         return deployed()
     except UserError as error:
         sys.exit(f"snakemake: {error}")
 
 
-def of_outputs(outputs: object, complaint: str) -> Stack:
-    """The stack with these outputs. Raises UserError that begins with `complaint` when one is missing."""
+def from_outputs(outputs: object, complaint: str) -> Stack:
+    """Make a stack of Terraform's outputs. Raise UserError that begins with `complaint` when one is missing."""
     known = outputs if isinstance(outputs, dict) else {}
     lacking = [field.name for field in fields(Stack) if field.default is MISSING and field.name not in known]
     if lacking:
@@ -73,8 +74,8 @@ def of_outputs(outputs: object, complaint: str) -> Stack:
     return Stack(**{field.name: known[field.name] for field in fields(Stack) if field.name in known})
 
 
-def keep(outputs: Mapping[str, object]) -> Path:
-    """Writes the outputs to where `deployed` finds them, whole or not at all."""
+def save(outputs: Mapping[str, object]) -> Path:
+    """Write the outputs to where `deployed` finds them, whole or not at all, and return the file."""
     file = path()
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")

@@ -1,4 +1,4 @@
-"""`terraflow stage`: brings what a sample sheet and a configuration name to the stack's bucket."""
+"""`terraflow stage`: uploads the files that a sample sheet and a configuration name to the stack's bucket."""
 
 import argparse
 import dataclasses
@@ -26,7 +26,7 @@ console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of the command."""
+    """Declare the options of the command."""
     parser.add_argument("sheet", metavar="SHEET", help="sample sheet whose FASTQ files lie on this disk")
     parser.add_argument(
         "--configfile",
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks as the workflow does, compares, sends, writes sheet and configuration."""
+    """Check as the workflow does, compare, send, and write sheet and configuration."""
     deployed = stack.deployed()
     project = checkout.root()
     start = Path.cwd()
@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
 def _stage(
     deployed: stack.Stack, sheet: str, configfile: str | None, out: str | None, out_config: str | None, replace: bool
 ) -> Path:
-    """The work of the command in the working directory of the run; the configuration that it has written."""
+    """Do the work in the working directory of the run, and return the configuration that was written."""
     source = Path(configfile or readers.WORKFLOW_CONFIG)
     config, own = readers.read_config(source, sheet)
     units = readers.read_sheet(sheet)
@@ -104,12 +104,12 @@ def _stage(
     begun = time.monotonic()
     uploads = Uploads(client, deployed.bucket)
     files = readers.local_files(units, config)
-    _with_bar("read", files, lambda moved, _: uploads.read(files, moved))
+    _with_bar("read", files, lambda progress, _: uploads.read(files, progress))
     plan = staging.plan(units, config, uploads.digest)
     console.print(f"Comparing {len(plan.items)} files with s3://{deployed.bucket}")
     plan, states = _compared(uploads, plan)
     if not replace:
-        _refuse_other(states, deployed.bucket)
+        _refuse_different(states, deployed.bucket)
     sending = [item for item, state in states.items() if state is not State.SAME]
     _send(uploads, sending)
 
@@ -132,8 +132,8 @@ def _stage(
 
 
 def _compared(uploads: Uploads, plan: Plan) -> tuple[Plan, dict[Item, State]]:
-    """What the bucket holds of the plan's files; a file that lies there under its earlier key keeps it."""
-    earlier = {item: dataclasses.replace(item, key=item.earlier) for item in plan.items}
+    """Compare the plan's files with the bucket; a file that lies there under its earlier key keeps that key."""
+    earlier = {item: dataclasses.replace(item, key=item.earlier_key) for item in plan.items}
     found = uploads.compare(list(earlier.values()))
     plan = staging.with_earlier_keys(plan, [item for item, old in earlier.items() if found[old] is State.SAME])
     known = {old.key: State.SAME for old, state in found.items() if state is State.SAME}
@@ -142,7 +142,7 @@ def _compared(uploads: Uploads, plan: Plan) -> tuple[Plan, dict[Item, State]]:
 
 
 def _working_directory(sheet: str, configfile: Path | None, directory: Path | None) -> Path:
-    """Where relative paths start: the sheet's folder if something is missing here, and nothing is missing there."""
+    """Return where relative paths start: the sheet's folder if files are missing here and none is missing there."""
     here, beside = Path(), Path(sheet).parent
     if directory is not None or not Path(sheet).is_file():
         return directory or here
@@ -152,7 +152,7 @@ def _working_directory(sheet: str, configfile: Path | None, directory: Path | No
 
 
 def _say_next(project: Path, directory: Path, config: Path) -> None:
-    """The commands that run the workflow from this folder, whatever is on PATH."""
+    """Print the commands that run the workflow from this folder, whatever is on PATH."""
     beside = Path(sys.executable).with_name("snakemake")
     found = shutil.which("snakemake")
     program = "snakemake" if found and Path(found) == beside else _shown(beside)
@@ -169,12 +169,12 @@ def _say_next(project: Path, directory: Path, config: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    """A path as one would type it here."""
+    """Return a path as one would type it here."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _default_out(sheet: Path) -> Path:
-    """Beside the sheet, or in config/ where the sheet lies outside the working directory."""
+    """Return a path beside the sheet, or in config/ where the sheet lies outside the working directory."""
     name = f"{sheet.name.removesuffix(sheet.suffix)}.s3.tsv"
     return sheet.with_name(name) if _inside(sheet) else readers.WORKFLOW_CONFIG.parent / name
 
@@ -184,7 +184,7 @@ def _inside(path: Path) -> bool:
 
 
 def _from_here(path: Path) -> Path:
-    """Relative to the working directory, which lies elsewhere on a worker."""
+    """Return a path relative to the working directory, which lies elsewhere on a worker."""
     return _whole(path).relative_to(Path.cwd())
 
 
@@ -193,7 +193,7 @@ def _whole(path: Path) -> Path:
 
 
 def _refuse_outside(out: Path, out_config: Path, ploidy: object) -> None:
-    """Workers get what the workflow reads from below the working directory only."""
+    """Raise UserError for files outside the working directory: workers do not get them."""
     named = [("--out", out), ("--out-config", out_config)]
     if isinstance(ploidy, str):
         named.append(("calling.ploidy", Path(ploidy)))
@@ -204,12 +204,12 @@ def _refuse_outside(out: Path, out_config: Path, ploidy: object) -> None:
         raise UserError(f"These files have to lie below the working directory, {Path.cwd()}:", *problems)
 
 
-def _refuse_other(states: dict[Item, State], bucket: str) -> None:
+def _refuse_different(states: dict[Item, State], bucket: str) -> None:
     problems = [
-        f"{item.named}: {item.path} is not what s3://{bucket}/{item.key} holds, by size or checksum "
+        f"{item.source}: {item.path} is not what s3://{bucket}/{item.key} holds, by size or checksum "
         "(or has no checksum that could be compared)"
         for item, state in states.items()
-        if state is State.OTHER
+        if state is State.DIFFERENT
     ]
     if problems:
         raise UserError(
@@ -221,15 +221,15 @@ def _refuse_other(states: dict[Item, State], bucket: str) -> None:
 
 
 def _send(uploads: Uploads, items: Sequence[Item]) -> None:
-    """Sends files, with a line for each where there is no terminal."""
+    """Send files, and print a line for each where there is no terminal."""
 
-    def send(moved: Callable[[int], None], whole: Callable[[], None]) -> None:
+    def send(progress: Callable[[int], None], file_done: Callable[[], None]) -> None:
         def done(item: Item) -> None:
-            whole()
+            file_done()
             if not console.is_terminal:
                 console.print(f"sent {item.path} to {item.key}")
 
-        uploads.send(items, moved, done)
+        uploads.send(items, progress, done)
 
     _with_bar("sent", [item.path for item in items], send)
 
@@ -237,7 +237,7 @@ def _send(uploads: Uploads, items: Sequence[Item]) -> None:
 def _with_bar(
     verb: str, files: Sequence[Path], work: Callable[[Callable[[int], None], Callable[[], None]], None]
 ) -> None:
-    """Does work on files with a bar on a terminal; the work tells of bytes and of whole files."""
+    """Show a bar on a terminal; `work` calls its first argument with numbers of bytes, its second for each file."""
     if not files:
         return
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
@@ -262,7 +262,7 @@ def _sum(items: Sequence[Item]) -> str:
 
 
 def _notes(plan: Plan, bucket: str, config: Mapping[str, Any]) -> list[str]:
-    """What was left where it is, and what that means for jobs."""
+    """Return notes about files that are not uploaded, and what that means for jobs."""
     notes = []
     ploidy, alt = config["calling"]["ploidy"], Path(f"{config['reference']['fasta']}.alt")
     if config["reference"]["bwa_index"] == "prebuilt" and alt.exists():

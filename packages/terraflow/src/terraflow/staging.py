@@ -1,7 +1,7 @@
 """Plans the uploads of a sheet and a configuration, their keys, and the rewritten sheet and configuration.
 
-A key holds a digest of the file's content: files of two projects never meet under one name, a file that has changed
-gets a key of its own, and the same file is sent once, whoever sends it.
+A key holds a digest of the file's content: files of two projects never share a key, a file that has changed gets a key
+of its own, and the same file is sent once, whoever sends it.
 """
 
 import hashlib
@@ -26,20 +26,20 @@ DIGITS = 16
 
 @dataclass(frozen=True)
 class Item:
-    """A local file and its key in the bucket; `named` says where it was named, for messages.
+    """A local file and its key in the bucket; `source` is where the sheet or configuration names it, for messages.
 
-    `earlier` is the key that version 0.1 would have given it, without a digest.
+    `earlier_key` is the key that version 0.1 gave such a file, without a digest.
     """
 
     path: Path
     key: str
-    named: str
-    earlier: str = ""
+    source: str
+    earlier_key: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to send, and the keys that replace paths: of the sheet by line and column, of the configuration by key."""
+    """The files to send, and the keys that replace paths: in the sheet by line and column, in the settings by key."""
 
     items: tuple[Item, ...]
     fastqs: Mapping[tuple[int, str], str]
@@ -48,9 +48,9 @@ class Plan:
 
 
 def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[Path], str]) -> Plan:
-    """Keys `raw/<sample>/<unit>/<digest>/<file>` and `reference/<digest>/<file>` for all that is on this disk.
+    """Give each local file a key: `raw/<sample>/<unit>/<digest>/<file>` or `reference/<digest>/<file>`.
 
-    `digest` gives a file's SHA-256 in hexadecimal. A prebuilt index lies beside its FASTA, under a digest of them all.
+    `digest` returns a file's SHA-256 in hexadecimal. A prebuilt index lies beside its FASTA, under one digest of all.
     """
     items: list[Item] = []
     fastqs: dict[tuple[int, str], str] = {}
@@ -79,23 +79,23 @@ def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[P
         folder = f"reference/{_digest_of_all(map(digest, files))}"
         settings[section, option] = f"{folder}/{PurePosixPath(path).name}"
         for file in files:
-            named = f"{section}.{option}" if file == files[0] else "reference.bwa_index"
-            items.append(Item(file, f"{folder}/{file.name}", named, f"reference/{file.name}"))
-    # One file in two lines is one object, if the lines are of one unit.
+            source = f"{section}.{option}" if file == files[0] else "reference.bwa_index"
+            items.append(Item(file, f"{folder}/{file.name}", source, f"reference/{file.name}"))
+    # Two lines of one unit may name the same file: it is one object.
     once = {item.key: item for item in reversed(items)}
     return Plan(tuple(reversed(once.values())), fastqs, settings, tuple(remote))
 
 
-def with_earlier_keys(plan: Plan, there: Iterable[Item]) -> Plan:
-    """The plan in which files that are `there` under their earlier keys keep these.
+def with_earlier_keys(plan: Plan, uploaded: Iterable[Item]) -> Plan:
+    """Return the plan in which the files that S3 has under their earlier keys keep these.
 
     Files of one folder stay together, since BWA's index has to lie beside its FASTA.
     """
-    found = set(there)
+    found = set(uploaded)
     folders: dict[str, list[Item]] = {}
     for item in plan.items:
         folders.setdefault(item.key.rpartition("/")[0], []).append(item)
-    kept = {item.key: item.earlier for items in folders.values() if found.issuperset(items) for item in items}
+    kept = {item.key: item.earlier_key for items in folders.values() if found.issuperset(items) for item in items}
 
     def key_of(key: str) -> str:
         return kept.get(key, key)
@@ -109,7 +109,7 @@ def with_earlier_keys(plan: Plan, there: Iterable[Item]) -> Plan:
 
 
 def rewritten_sheet(text: str, source: str, plan: Plan, bucket: str) -> str:
-    """The sheet with `s3://` addresses: columns, their order, comments and all other fields as they were."""
+    """Return the sheet with `s3://` addresses: columns, their order, comments and all other fields stay as they are."""
     columns: list[str] | None = None
     lines = [f"{WRITTEN_BY} from {source}"]
     for number, line in enumerate(text.split("\n"), start=1):
@@ -132,9 +132,9 @@ def rewritten_sheet(text: str, source: str, plan: Plan, bucket: str) -> str:
 
 
 def rewritten_config(own: Mapping[str, Any], source: Path, sheet: str, plan: Plan, bucket: str) -> str:
-    """The user's own configuration with what has changed, for `--configfile`; its comments stay behind.
+    """Return the user's configuration with the changed settings, for `--configfile`; comments are lost.
 
-    Keys that are not in it come from config/config.yaml, which Snakemake reads in any case.
+    Keys that it lacks come from config/config.yaml, which Snakemake reads in any case.
     """
     content: dict[str, Any] = {**own, "samples": sheet}
     for (section, key), place in plan.settings.items():
@@ -144,7 +144,7 @@ def rewritten_config(own: Mapping[str, Any], source: Path, sheet: str, plan: Pla
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raises UserError where a file to write is somebody else's."""
+    """Raise UserError if a file to write exists and was not written by `terraflow stage`."""
     try:
         if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(WRITTEN_BY):
             raise UserError(
@@ -155,7 +155,7 @@ def refuse_foreign(path: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file whole or not at all. Raises UserError rather than overwrite what somebody else wrote."""
+    """Write a file whole or not at all. Raise UserError rather than overwrite a file that somebody else wrote."""
     refuse_foreign(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _digest_of_all(digests: Iterable[str]) -> str:
-    """A file's own digest, or one over those of several."""
+    """Return the digest of a single file, or a digest of several digests."""
     first, *others = digests
     whole = hashlib.sha256("\n".join([first, *others]).encode()).hexdigest() if others else first
     return whole[:DIGITS]

@@ -1,4 +1,4 @@
-"""Files to S3: none twice, none half, each compared with what S3 holds afterwards."""
+"""Uploads files to S3: none twice, none half, and each is compared with what S3 holds afterwards."""
 
 import base64
 import hashlib
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 MIB = 1 << 20
-# Above this size a file goes in parts; S3 takes 10,000 of them, and s3transfer makes them larger where that is needed.
+# Above this size a file goes in parts. S3 takes 10,000 of them; s3transfer makes larger ones where that is needed.
 PARTS_ABOVE = 64 * MIB
 PART = 16 * MIB
 REQUESTS = 10
-# Files that are read for their checksum at a time.
+# Files that are read at a time.
 READERS = 4
-# What S3 keeps with the object, so that the same file is known again.
-KEPT = "sha256"
-# What S3 answers when what came is not what the checksum was made of.
+# Metadata of an object: the SHA-256 of the file that it was uploaded from.
+DIGEST = "sha256"
+# Errors of S3 when the bytes that arrived do not have the checksum that was sent along.
 REFUSED = ("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch")
 
 
 class State(Enum):
-    """What S3 has under the key of a file."""
+    """S3's object under the key of a file, compared with the file."""
 
     ABSENT = "absent"
     SAME = "same"
-    OTHER = "other"
+    DIFFERENT = "different"
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class Fingerprint:
 
 
 def fingerprint(
-    path: Path, stopped: threading.Event | None = None, moved: Callable[[int], None] = lambda _: None
+    path: Path, stopped: threading.Event | None = None, progress: Callable[[int], None] = lambda _: None
 ) -> Fingerprint:
-    """Reads a file once, and tells `moved` of bytes. Raises CancelledError as soon as `stopped` is set."""
+    """Read a file once, and call `progress` with numbers of bytes. Raise CancelledError as soon as `stopped` is set."""
     crc, digest, size = 0, hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(MIB):
@@ -69,59 +69,59 @@ def fingerprint(
             crc = zlib.crc32(chunk, crc)
             digest.update(chunk)
             size += len(chunk)
-            moved(len(chunk))
+            progress(len(chunk))
     return Fingerprint(size, base64.b64encode(crc.to_bytes(4, "big")).decode(), digest.hexdigest())
 
 
 class Uploads:
-    """Comparing and sending with one client."""
+    """Compares and uploads files with one client."""
 
     def __init__(self, client: "S3Client", bucket: str, parts_above: int = PARTS_ABOVE, part: int = PART) -> None:
-        """Sizes in bytes."""
+        """Take sizes in bytes: of the smallest file that is sent in parts, and of a part."""
         self._client = client
         self._bucket = bucket
         self._stopped = threading.Event()
-        # Each file is read once before it is sent; S3 refuses it if it reads otherwise then.
+        # Each file is read once before it is sent; S3 refuses it if its content is another one by then.
         self._read: dict[Path, Fingerprint] = {}
         self._config = TransferConfig(
             multipart_threshold=parts_above, multipart_chunksize=part, max_request_concurrency=REQUESTS
         )
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a file in hexadecimal."""
+        """Return the SHA-256 of a file in hexadecimal."""
         return self._fingerprint(path).sha256
 
-    def read(self, paths: Iterable[Path], moved: Callable[[int], None]) -> None:
-        """Reads files for their checksums, several at a time; `moved` is told of bytes as they go."""
-        self._for_each(paths, lambda path: self._fingerprint(path, moved))
+    def read(self, paths: Iterable[Path], progress: Callable[[int], None]) -> None:
+        """Read files for their checksums, several at a time, and call `progress` with numbers of bytes."""
+        self._in_parallel(paths, lambda path: self._fingerprint(path, progress))
 
     def compare(self, items: Sequence[Item]) -> dict[Item, State]:
-        """What S3 has of each file already."""
-        return self._for_each(items, self._compare)
+        """Compare each file with the object that S3 has under its key."""
+        return self._in_parallel(items, self._compare)
 
-    def _for_each(self, things: Iterable[T], work: Callable[[T], R]) -> dict[T, R]:
-        """The work's results in the order of the things, several at a time."""
+    def _in_parallel(self, arguments: Iterable[T], function: Callable[[T], R]) -> dict[T, R]:
+        """Call a function with each argument, several at a time; return its results by argument, in the same order."""
         with ThreadPoolExecutor(READERS) as pool:
-            futures = {thing: pool.submit(work, thing) for thing in dict.fromkeys(things)}
+            futures = {argument: pool.submit(function, argument) for argument in dict.fromkeys(arguments)}
             with self._cancelling(futures.values()):
                 for future in as_completed(futures.values()):
                     future.result()
-        return {thing: future.result() for thing, future in futures.items()}
+        return {argument: future.result() for argument, future in futures.items()}
 
-    def _fingerprint(self, path: Path, moved: Callable[[int], None] = lambda _: None) -> Fingerprint:
+    def _fingerprint(self, path: Path, progress: Callable[[int], None] = lambda _: None) -> Fingerprint:
         if path not in self._read:
-            self._read[path] = fingerprint(path, self._stopped, moved)
+            self._read[path] = fingerprint(path, self._stopped, progress)
         return self._read[path]
 
-    def send(self, items: Iterable[Item], moved: Callable[[int], None], done: Callable[[Item], None]) -> None:
-        """Uploads the files, several at a time; `moved` is told of bytes as they go, `done` of each whole object.
+    def send(self, items: Iterable[Item], progress: Callable[[int], None], done: Callable[[Item], None]) -> None:
+        """Upload files, several at a time; call `progress` with numbers of bytes, and `done` with each item sent.
 
-        At an error, or when the user interrupts, what has begun is aborted: S3 shows an object only when it is whole.
+        Abort unfinished uploads at an error or Ctrl-C: S3 shows an object only when it is whole.
         """
         pool = ThreadPoolExecutor(READERS)
         try:
             with TransferManager(self._client, self._config) as manager:
-                futures = {pool.submit(self._send, manager, item, moved): item for item in items}
+                futures = {pool.submit(self._send, manager, item, progress): item for item in items}
                 with self._cancelling(futures):
                     for future in as_completed(futures):
                         future.result()
@@ -131,7 +131,7 @@ class Uploads:
 
     @contextmanager
     def _cancelling(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
-        """At the first error what has not begun is dropped, and what is being read is not read to its end."""
+        """At an error, cancel what has not begun, and stop reading files."""
         try:
             yield
         except BaseException:
@@ -152,33 +152,33 @@ class Uploads:
         head = self._head(item.key)
         if head is None:
             return State.ABSENT
-        kept = head.get("Metadata", {}).get(KEPT)
-        if kept and head["ContentLength"] == item.path.stat().st_size:
-            return State.SAME if kept == self.digest(item.path) else State.OTHER
+        digest = head.get("Metadata", {}).get(DIGEST)
+        if digest and head["ContentLength"] == item.path.stat().st_size:
+            return State.SAME if digest == self.digest(item.path) else State.DIFFERENT
 
         def length(part: int) -> int:
             return self._client.head_object(Bucket=self._bucket, Key=item.key, PartNumber=part)["ContentLength"]
 
-        # Not sent by us: by whatever checksum S3 has.
-        return State.SAME if is_same(item.path, head, length) else State.OTHER
+        # Not uploaded by terraflow: compare by whatever checksum S3 has.
+        return State.SAME if is_same(item.path, head, length) else State.DIFFERENT
 
-    def _send(self, manager: TransferManager, item: Item, moved: Callable[[int], None]) -> None:
+    def _send(self, manager: TransferManager, item: Item, progress: Callable[[int], None]) -> None:
         local = self._fingerprint(item.path)
-        extra = {"ChecksumCRC32": local.crc32, "Metadata": {KEPT: local.sha256}}
+        extra = {"ChecksumCRC32": local.crc32, "Metadata": {DIGEST: local.sha256}}
         try:
-            manager.upload(str(item.path), self._bucket, item.key, extra, subscribers=[_Moved(moved)]).result()
+            manager.upload(str(item.path), self._bucket, item.key, extra, subscribers=[_Progress(progress)]).result()
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in REFUSED:
                 raise
             raise UserError(
-                f"{item.path} did not reach S3 as it was read for its checksum: is it still being written? Nothing was "
-                "kept of it; run the command again when it is whole."
+                f"{item.path} has changed since its checksum was read: is it still being written? S3 kept nothing of "
+                "it; run the command again when the file is whole."
             ) from None
-        self._refuse_difference(item, local)
+        self._verify(item, local)
 
-    def _refuse_difference(self, item: Item, local: Fingerprint) -> None:
+    def _verify(self, item: Item, local: Fingerprint) -> None:
         head = self._head(item.key)
-        found = head and (head["ContentLength"], head.get("ChecksumCRC32", local.crc32), head["Metadata"].get(KEPT))
+        found = head and (head["ContentLength"], head.get("ChecksumCRC32", local.crc32), head["Metadata"].get(DIGEST))
         expected = (local.size, local.crc32, local.sha256)
         if found != expected:
             raise UserError(
@@ -188,11 +188,11 @@ class Uploads:
             )
 
 
-class _Moved(BaseSubscriber):
-    """Tells of bytes as they go; a part that is sent again is first taken back."""
+class _Progress(BaseSubscriber):
+    """Passes on the numbers of bytes sent; a part that is sent again is subtracted first."""
 
-    def __init__(self, moved: Callable[[int], None]) -> None:
-        self._moved = moved
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self._progress = progress
 
     def on_progress(self, future: "TransferFuture", bytes_transferred: int, **_: object) -> None:
-        self._moved(bytes_transferred)
+        self._progress(bytes_transferred)
