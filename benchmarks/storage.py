@@ -10,7 +10,6 @@ Needs the packages of the tests (moto is the S3). Examples:
 
 import argparse
 import gzip
-import importlib
 import os
 import subprocess
 import sys
@@ -23,12 +22,9 @@ from typing import Any
 
 import yaml
 
+from strict_aws import Aws, running
+
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = ROOT / "tests" / "cloud"
-sys.path.append(str(TESTS))
-running = importlib.import_module("strict_aws.process").running
-# The server of the tests, which stand outside the paths of type checks.
-Aws = Any
 
 BUCKET = "lab"
 REFERENCE = ROOT / "config" / "example" / "reference.fa.gz"
@@ -94,7 +90,9 @@ def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, st
     command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml")]
     command += ["--directory", str(folder), *arguments]
     printed = folder / "printed.txt"
-    env = aws.env | {"PYTHONPATH": os.pathsep.join([str(TESTS / "plugins"), os.environ.get("PYTHONPATH", "")])}
+    env = aws.env | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "cloud" / "plugins"), os.environ.get("PYTHONPATH", "")])
+    }
     start = time.monotonic()
     with printed.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

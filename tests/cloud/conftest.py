@@ -1,85 +1,22 @@
 """An AWS, and the stack applied to it, for all tests of the cloud."""
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
 
 import needs
 import pytest
 from heads import serving_heads
+from stacks import Deployed, Stack, as_arguments, copy_of_stack
 
 from fake_batch import FakeAws
-from strict_aws.process import Aws, running
-
-IMAGE_TAG = "3f9c0a1b2c4d"
-
-
-@dataclass
-class Stack:
-    """A copy of `terraform/` in a folder of its own, and what was applied from it."""
-
-    folder: Path
-    env: dict[str, str]
-
-    def terraform(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Terraform in the folder; its whole output is in the error when it fails."""
-        command = ["terraform", f"-chdir={self.folder}", *arguments]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        return done
-
-    def apply(self, **variables: Any) -> None:
-        """Apply the stack with these variables."""
-        self.terraform("apply", "-auto-approve", "-no-color", *as_arguments(variables))
-
-    def plan(self, *options: str, **variables: Any) -> dict[str, Any]:
-        """Return the plan as Terraform shows it in JSON."""
-        plan = self.folder / "tests.tfplan"
-        self.terraform("plan", "-no-color", f"-out={plan}", *options, *as_arguments(variables))
-        shown: dict[str, Any] = json.loads(self.terraform("show", "-json", str(plan)).stdout)
-        return shown
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs by name."""
-        outputs = json.loads(self.terraform("output", "-json").stdout)
-        return {name: output["value"] for name, output in outputs.items()}
-
-
-def as_arguments(variables: dict[str, Any]) -> list[str]:
-    """`-var` arguments, with an image tag if none is given."""
-    written = {"image_tag": IMAGE_TAG} | variables
-    return [f"-var={name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in written.items()]
-
-
-def terraform_environment(aws: Aws) -> dict[str, str]:
-    """Return the server's environment, with Terraform's own."""
-    own = needs.terraform_env()
-    kept = {name: own[name] for name in own if name.startswith(("TF_", "CHECKPOINT_"))}
-    return {name: value for name, value in aws.env.items() if not name.startswith("TF_")} | kept
-
-
-def copy_of_stack(folder: Path, aws: Aws) -> Stack:
-    """Return a stack that is initialised and not applied, without state, variables or provider of the checkout."""
-    initialised = needs.need_terraform()
-    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf")
-    shutil.copytree(needs.TERRAFORM, folder, ignore=left)
-    shutil.copytree(initialised / ".terraform", folder / ".terraform", symlinks=True)
-    shutil.copy(initialised / ".terraform.lock.hcl", folder)
-    return Stack(folder, terraform_environment(aws))
+from strict_aws import Aws
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def aws(strict_aws_server: Aws) -> Aws:
     """Return the AWS that the tests of a process share, with all their resources: give yours names of their own."""
-    with running(tmp_path_factory.mktemp("aws") / "server.log") as server:
-        yield server
+    return strict_aws_server
 
 
 @pytest.fixture(scope="session")
@@ -94,14 +31,13 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove the faults that a test has set up, so that they don't reach the next one in the process."""
     yield
     if "aws" in request.fixturenames:
-        request.getfixturevalue("aws").ask("forget_faults")
+        request.getfixturevalue("aws").forget_faults()
 
 
 @pytest.fixture
-def empty_aws(tmp_path: Path) -> Iterator[Aws]:
+def empty_aws(fresh_strict_aws: Aws) -> Aws:
     """Return an empty AWS for one test."""
-    with running(tmp_path / "aws.log") as server:
-        yield server
+    return fresh_strict_aws
 
 
 @pytest.fixture(scope="session")
@@ -112,21 +48,6 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Callable[[]
         return copy_of_stack(tmp_path_factory.mktemp("stack") / "terraform", aws)
 
     return make
-
-
-@dataclass
-class Deployed:
-    """The applied stack: its outputs, and the file that `terraflow deploy` would have written from them."""
-
-    stack: Stack
-    outputs: dict[str, Any]
-    stack_json: Path
-    apply_output: str
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Environment for whatever works with the stack."""
-        return self.stack.env | {"TERRAFLOW_STACK": str(self.stack_json)}
 
 
 @pytest.fixture(scope="session")
@@ -148,16 +69,6 @@ def _clean() -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(aws: Aws) -> Iterator[Callable[..., AbstractContextManager[None]]]:
+def settings(aws: Aws) -> Callable[..., AbstractContextManager[None]]:
     """Return a context manager that changes settings of the shared AWS for the length of a `with`."""
-
-    @contextmanager
-    def changed(**values: Any) -> Iterator[None]:
-        before = aws.ask("settings")
-        aws.set(**values)
-        try:
-            yield
-        finally:
-            aws.set(**{name: before[name] for name in values})
-
-    yield changed
+    return aws.changed

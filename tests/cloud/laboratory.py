@@ -19,10 +19,10 @@ from typing import Any
 
 import images
 import yaml
+from stacks import Deployed
 
-from conftest import Deployed
 from shared import ROOT
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 # The files of the project that a run needs: no tests, no sources of packages, no history.
 PROJECT = ("workflow", "config", "envs", "profiles", "aws")

@@ -23,10 +23,10 @@ import needs
 import pytest
 import registry as loopback
 from registry import Registry
+from stacks import terraform_environment
 
-from conftest import terraform_environment
 from shared import ROOT
-from strict_aws.process import Aws, running
+from strict_aws import Aws, running
 from terraflow.image import TARGETS, content_tag
 
 PASSWORD = "correct-horse-battery"
@@ -316,7 +316,7 @@ def test_destroyed_by_name_nothing_is_left(site: Site) -> None:
     bucket = json.loads(site.stack_json.read_text())["bucket"]
     site.aws.fault(call="error", service="s3", operation="DeleteBucket", status=403, code="AccessDenied", times=9)
     code, printed = site.run("destroy", "--auto-approve", "--delete-data", bucket)
-    site.aws.ask("forget_faults")
+    site.aws.forget_faults()
     assert code == 1 and "AccessDenied" in printed and "`make destroy` goes on from there" in printed
     # Terraform has no outputs any more, and data have come meanwhile.
     s3 = site.aws.client("s3")

@@ -18,7 +18,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from fake_jobs import FakeJob, without_sources, workflow
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings
-from strict_aws.process import REGION, Aws, running
+from strict_aws import REGION, Aws, running
 
 IMAGE = "terraflow-executor-tests"
 PYTHON = """#!/bin/bash
@@ -169,7 +169,7 @@ def head(site: Aws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., H
     yield new
     for one in made:
         one.executor.wait = False
-    site.ask("forget_faults")
+    site.forget_faults()
 
 
 def job(sample: str, **more: Any) -> FakeJob:

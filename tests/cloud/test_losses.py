@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from shared import ROOT
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 TABLE = "results/qc/calling_reads.tsv"
 

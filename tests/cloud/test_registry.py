@@ -23,7 +23,7 @@ import registry as loopback
 import requests
 from registry import PASSWORD, USER, Registry
 
-from strict_aws.process import Aws
+from strict_aws import Aws
 from terraflow import registry
 from terraflow.errors import UserError
 from terraflow.registry import Authorisation

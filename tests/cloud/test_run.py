@@ -19,10 +19,10 @@ from typing import Any
 import needs
 import pytest
 from laboratory import Laboratory
+from stacks import Deployed
 
-from conftest import Deployed
 from shared import ROOT
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {

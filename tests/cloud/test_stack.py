@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stacks import Deployed, Stack, as_arguments
 
-from conftest import Deployed, Stack, as_arguments
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 SECOND = {"stack": "second", "network": "public"}
 

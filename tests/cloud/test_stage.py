@@ -19,7 +19,7 @@ import yaml
 from boto3.s3.transfer import TransferConfig
 
 from shared import ROOT
-from strict_aws.process import Aws
+from strict_aws import Aws
 from terraflow.cli import main
 from terraflow.errors import UserError
 from terraflow.staging import Item

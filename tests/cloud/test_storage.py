@@ -23,7 +23,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_aws_common import patience
 from snakemake_aws_common.checksums import of_file
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings, transfer
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 NUMBERS = itertools.count()
 KEYS = [

@@ -17,7 +17,7 @@ from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an ord
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 NUMBERS = itertools.count()
 ANOTHER = "another object than the one that the run was planned with"

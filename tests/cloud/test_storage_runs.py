@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 HERE = Path(__file__).resolve().parent
 SOURCES = re.compile(r"\S+ -m snakemake --deploy-sources .*? && ")

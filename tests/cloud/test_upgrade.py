@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from conftest import Stack
+from stacks import Stack
 
 STATE = Path(__file__).parent / "landed_state.json"
 Changes = dict[str, list[str]]

@@ -10,14 +10,13 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
-import needs
+import docker
 import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ResponseStreamingError
 
-from strict_aws.container import LABEL
-from strict_aws.process import Aws, running
+from strict_aws import LABEL, Aws, running
 
 ONCE = Config(retries={"total_max_attempts": 1})
 ROLE = "arn:aws:iam::123456789012:role/execution"
@@ -119,16 +118,14 @@ def test_the_quotas_are_fargate_s(own: Aws) -> None:
     assert code(quotas.get_service_quota, ServiceCode="fargate", QuotaCode="L-0") == "NoSuchResourceException"
 
 
-def test_the_registry_has_the_engine_s_images(own: Aws) -> None:
-    needs.need_docker()
-    import docker
+def test_the_registry_has_the_engine_s_images(own: Aws, engine: docker.DockerClient) -> None:
 
     ecr = own.client("ecr")
     uri = ecr.create_repository(repositoryName="tests-aws")["repository"]["repositoryUri"]
     assert uri == "123456789012.dkr.ecr.us-east-1.amazonaws.com/tests-aws"
     asked = {"repositoryName": "tests-aws", "imageIds": [{"imageTag": "worker-1"}]}
     assert code(ecr.describe_images, **asked) == "ImageNotFoundException"
-    engine = docker.from_env()
+
     engine.images.get("debian:trixie-slim").tag(uri, "worker-1")
     try:
         [image] = ecr.describe_images(**asked)["imageDetails"]
@@ -137,14 +134,11 @@ def test_the_registry_has_the_engine_s_images(own: Aws) -> None:
         engine.images.remove(f"{uri}:worker-1")
 
 
-def test_a_killed_test_run_leaves_no_server_container_or_volume(tmp_path: Path) -> None:
+def test_a_killed_test_run_leaves_no_server_container_or_volume(tmp_path: Path, engine: docker.DockerClient) -> None:
     """Nor does a killed server, once the next one has started; what another host's server runs is not touched."""
-    needs.need_docker()
-    import docker
 
-    engine = docker.from_env()
     before = {volume.name for volume in engine.volumes.list()}
-    code = "import pathlib, sys, time; from strict_aws.process import running\n"
+    code = "import pathlib, sys, time; from strict_aws import running\n"
     code += "with running(pathlib.Path(sys.argv[1])) as aws:\n print(aws.endpoint, flush=True)\n time.sleep(600)"
     command = [sys.executable, "-c", code, str(tmp_path / "server.log")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tests:
@@ -250,9 +244,9 @@ def test_images_of_an_index_go_after_it(own: Aws) -> None:
     ecr.delete_repository(repositoryName="indexed")
 
 
-def test_a_first_environment_may_fail_for_want_of_roles(empty_aws: Aws) -> None:
-    empty_aws.set(service_roles_at_once=False)
-    ec2, batch = empty_aws.client("ec2"), empty_aws.client("batch")
+def test_a_first_environment_may_fail_for_want_of_roles(fresh_strict_aws: Aws) -> None:
+    fresh_strict_aws.set(service_roles_at_once=False)
+    ec2, batch = fresh_strict_aws.client("ec2"), fresh_strict_aws.client("batch")
     subnet = ec2.describe_subnets()["Subnets"][0]
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [subnet["VpcId"]]}])["SecurityGroups"]
     network = {"subnets": [subnet["SubnetId"]], "securityGroupIds": [groups[0]["GroupId"]]}
@@ -333,11 +327,11 @@ def test_a_policy_holds_whoever_has_its_keys(own: Aws) -> None:
     assert code(s3.delete_bucket, Bucket="data") == "AccessDenied"
 
 
-def test_reset_forgets_everything(empty_aws: Aws) -> None:
-    empty_aws.client("s3").create_bucket(Bucket="data")
-    empty_aws.set(containers=1)
-    empty_aws.fault(call="reset", service="batch")
-    empty_aws.reset()
-    assert empty_aws.client("s3").list_buckets()["Buckets"] == []
-    assert empty_aws.ask("settings")["containers"] == 4
-    assert empty_aws.faults() == []
+def test_reset_forgets_everything(fresh_strict_aws: Aws) -> None:
+    fresh_strict_aws.client("s3").create_bucket(Bucket="data")
+    fresh_strict_aws.set(containers=1)
+    fresh_strict_aws.fault(call="reset", service="batch")
+    fresh_strict_aws.reset()
+    assert fresh_strict_aws.client("s3").list_buckets()["Buckets"] == []
+    assert fresh_strict_aws.settings()["containers"] == 4
+    assert fresh_strict_aws.faults() == []

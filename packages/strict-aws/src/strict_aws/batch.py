@@ -1,4 +1,4 @@
-"""AWS Batch: refuses what AWS refuses (`fargate.py` says what), and describes definitions and jobs as AWS does."""
+"""AWS Batch: refuses what AWS refuses (`fargate.py`) and describes definitions, queues and jobs as AWS does."""
 
 import json
 from typing import Any
@@ -9,22 +9,23 @@ from moto.batch.responses import BatchResponse
 from moto.batch.urls import url_paths as batch_urls
 
 from strict_aws import fargate, jobs
-from strict_aws.faults import take
+from strict_aws.capacity import LIMITS
+from strict_aws.faults import take_for_job
 
 
 def refuse(problems: list[str]) -> None:
-    """AWS's own error, with all that is wrong in the message."""
+    """Raise AWS's error with all problems in its message, if there are any."""
     if problems:
         raise ClientException("Error executing request, Exception : " + "; ".join(problems))
 
 
 def kinds(queue: JobQueue) -> list[str]:
-    """Kinds of a queue's compute environments, in order."""
+    """Return the types of a queue's compute environments, in order."""
     return [environment.compute_resources["type"] for environment in queue.environments]
 
 
 def active_definition(backend: BatchBackend, identifier: str) -> JobDefinition:
-    """The definition that a name, `name:revision` or ARN means; without a revision the newest that is active."""
+    """Return the definition of a name, `name:revision` or ARN; without a revision the newest that is active."""
     name = identifier.rpartition("/")[2]
     name, _, revision = name.partition(":")
     found = [d for d in backend._job_definitions.values() if d.name == name and revision in ("", str(d.revision))]
@@ -36,7 +37,7 @@ def active_definition(backend: BatchBackend, identifier: str) -> JobDefinition:
 
 
 def submit(self: BatchResponse) -> str:
-    """SubmitJob, with all that AWS takes and moto ignores."""
+    """SubmitJob: check the request, then start a job that heeds all of it."""
     backend, request = self.batch_backend, json.loads(self.body)
     queue = backend.get_job_queue(request.get("jobQueue", ""))
     if queue is None:
@@ -44,7 +45,7 @@ def submit(self: BatchResponse) -> str:
     definition = active_definition(backend, request.get("jobDefinition", ""))
     refuse(fargate.check_submission(request, definition.describe(), queue.describe(), kinds(queue)))
     if request.get("arrayProperties"):
-        raise ClientException("the AWS for tests has no array jobs")
+        raise ClientException("strict-aws has no array jobs")
     job = jobs.FargateJob(request, definition, queue, backend)
     backend._jobs[job.job_id] = job
     job.start()
@@ -52,7 +53,7 @@ def submit(self: BatchResponse) -> str:
 
 
 def describe_jobs(self: BatchResponse) -> str:
-    """DescribeJobs: at most 100, and nothing about a job that Batch has lost or not seen yet."""
+    """DescribeJobs: at most 100 jobs, without those that Batch has lost or does not know yet."""
     ids = json.loads(self.body).get("jobs", [])
     if len(ids) > 100:
         raise ClientException(f"{len(ids)} jobs in one call, at most 100")
@@ -62,10 +63,15 @@ def describe_jobs(self: BatchResponse) -> str:
     )
 
 
-def terminate_jobs(self: BatchResponse) -> str:
-    """TerminateJobs: at most 50; what is no job's id is an error of its own, and the answer 200 all the same.
+def _name_of(backend: BatchBackend, job_id: str) -> str:
+    job = backend._jobs.get(job_id)
+    return str(job.job_name) if job else ""
 
-    Jobs that are unknown count as ended, as AWS documents.
+
+def terminate_jobs(self: BatchResponse) -> str:
+    """TerminateJobs: 1 to 50 jobs, each with a result of its own in an answer of status 200.
+
+    Unknown jobs count as ended, as AWS documents.
     """
     body = json.loads(self.body)
     ids, reason = body.get("jobs") or [], body.get("reason")
@@ -74,7 +80,7 @@ def terminate_jobs(self: BatchResponse) -> str:
     errors = [
         {"job": job_id, "code": "ServerException", "message": "made to fail by a test"}
         for job_id in ids
-        if take("job", lambda fault: fault["job"] == "unending")
+        if take_for_job(_name_of(self.batch_backend, job_id), "unending")
     ]
     done = [job_id for job_id in ids if job_id not in [error["job"] for error in errors]]
     for job_id in done:
@@ -83,7 +89,7 @@ def terminate_jobs(self: BatchResponse) -> str:
 
 
 def list_jobs(self: BatchResponse) -> str:
-    """ListJobs: RUNNING unless a status or a filter is given, 1,000 to a page (100 with a filter); no invisible job."""
+    """ListJobs: running jobs unless a status or a filter is given; 1,000 to a page, or 100 with a filter."""
     body = json.loads(self.body)
     status, filters = body.get("jobStatus"), body.get("filters")
     found = self.batch_backend.list_jobs(
@@ -100,7 +106,7 @@ def list_jobs(self: BatchResponse) -> str:
 
 
 def patch() -> None:
-    """Requests are checked before moto sees them; jobs are ours."""
+    """Check requests before moto has them, and replace moto's jobs."""
     register, create_environment = BatchResponse.registerjobdefinition, BatchResponse.createcomputeenvironment
     create_queue, describe_definitions = BatchResponse.createjobqueue, BatchBackend.describe_job_definitions
     update_queue, describe_a_queue = BatchResponse.updatejobqueue, JobQueue.describe
@@ -110,12 +116,12 @@ def patch() -> None:
         request = json.loads(self.body)
         refuse(fargate.check_definition(request))
         answer = json.loads(register(self))
-        # A revision is what its own request says; moto takes these from the revision before.
+        # A revision is as its own request describes it; moto copies these from the revision before.
         definition = self.batch_backend._job_definitions[answer["jobDefinitionArn"]]
         definition.platform_capabilities = request.get("platformCapabilities") or ["EC2"]
         definition.propagate_tags = request.get("propagateTags", False)
-        definition.timeout = request.get("timeout")  # type: ignore[assignment]
-        definition.retry_strategy = request.get("retryStrategy")  # type: ignore[assignment]
+        definition.timeout = request.get("timeout")
+        definition.retry_strategy = request.get("retryStrategy")
         return json.dumps(answer)
 
     def createcomputeenvironment(self: BatchResponse) -> str:
@@ -128,19 +134,20 @@ def patch() -> None:
         found: list[ComputeEnvironment | None] = [backend.get_compute_environment(name) for name in named]
         refuse(fargate.check_queue(request, [e.compute_resources["type"] for e in found if e]))
         answer = create_queue(self)
-        backend.get_job_queue(request["jobQueueName"]).limits = request.get("jobStateTimeLimitActions") or []
+        LIMITS[json.loads(answer)["jobQueueArn"]] = request.get("jobStateTimeLimitActions") or []
         return answer
 
     def updatejobqueue(self: BatchResponse) -> str:
         request = json.loads(self.body)
-        answer = update_queue(self)
         if "jobStateTimeLimitActions" in request:
             refuse(list(fargate.check_limits(request["jobStateTimeLimitActions"])))
-            self.batch_backend.get_job_queue(request["jobQueue"]).limits = request["jobStateTimeLimitActions"]
+        answer = update_queue(self)
+        if "jobStateTimeLimitActions" in request:
+            LIMITS[json.loads(answer)["jobQueueArn"]] = request["jobStateTimeLimitActions"]
         return answer
 
     def describe_queue(self: JobQueue) -> dict[str, Any]:
-        return {**describe_a_queue(self), "jobStateTimeLimitActions": getattr(self, "limits", [])}
+        return {**describe_a_queue(self), "jobStateTimeLimitActions": LIMITS.get(self.arn, [])}
 
     def describe_job_definitions(
         self: BatchBackend,
@@ -148,7 +155,7 @@ def patch() -> None:
         job_def_list: list[str] | None = None,
         status: str | None = None,
     ) -> list[JobDefinition]:
-        # AWS takes name:revision here; moto names only.
+        # moto takes names only, not name:revision.
         if job_def_list:
             found = [self.get_job_definition(identifier) for identifier in job_def_list if ":" in identifier]
             if found:
@@ -157,7 +164,7 @@ def patch() -> None:
 
     def describe(self: JobDefinition) -> dict[str, Any]:
         described = describe_definition(self)
-        # AWS leaves out what a definition does not have.
+        # AWS leaves out the fields that a definition does not have.
         return {name: value for name, value in described.items() if value is not None}
 
     BatchResponse.registerjobdefinition = registerjobdefinition  # type: ignore[method-assign]

@@ -1,31 +1,34 @@
-"""Which job may start: first in, first out in each queue, within the vCPUs of its compute environments and the account.
+"""Capacity: which job may start, first in, first out in each queue, within the vCPUs of its environments and quotas.
 
-A job that can never have its vCPUs waits in RUNNABLE, and so does all that comes after it in its queue, as on AWS. If
-its queue's environments are too small for it, its status reason says so, and the queue ends it where it has a time
-limit for that reason; of a quota that is used up or too small AWS says nothing.
+A job that can never have its vCPUs waits in RUNNABLE, and so does every job behind it in its queue, as on AWS. If the
+queue's environments are too small for it, its status reason says so, and a queue with a time limit for that reason ends
+the job. AWS gives no reason for a quota that is used up or too small.
 """
 
 import threading
 import time
 from typing import Any
 
-from strict_aws.reasons import LIMITED, TOO_LARGE, TOO_LARGE_TOLD
+from strict_aws.reasons import CANCELED, TOO_LARGE, TOO_LARGE_WAITS
 from strict_aws.state import STATE
 
 QUOTAS = {"FARGATE": "fargate_ondemand_vcpus", "FARGATE_SPOT": "fargate_spot_vcpus"}
+# `jobStateTimeLimitActions` of the queues, by ARN.
+LIMITS: dict[str, list[dict[str, Any]]] = {}
 
 
 class Capacity:
-    """What is in use, and who waits."""
+    """vCPUs and containers in use, and the jobs that wait, by queue."""
 
     def __init__(self) -> None:
+        """Begin with nothing in use."""
         self.changed = threading.Condition()
         self.waiting: dict[str, list[Any]] = {}
         self.used: dict[str, float] = {}
         self.containers = 0
 
     def enter(self, job: Any) -> Any:
-        """Waits for room; gives the compute environment, or nothing if the job was told to stop."""
+        """Wait for room and return the compute environment that has it, or None if the job was told to stop."""
         queue, stuck_since = self.waiting.setdefault(job.job_queue.arn, []), 0.0
         with self.changed:
             queue.append(job)
@@ -49,15 +52,15 @@ class Capacity:
 
     @staticmethod
     def _stuck(job: Any, seconds: float) -> None:
-        """Says why a job waits, and ends it if its queue is told to."""
+        """Give the job its reason for waiting, and end it if its queue limits the time for that."""
         if not job.stop:
-            job.job_stopped_reason = TOO_LARGE_TOLD
-        for limit in getattr(job.job_queue, "limits", []):
+            job.job_stopped_reason = TOO_LARGE_WAITS
+        for limit in LIMITS.get(job.job_queue.arn, []):
             if limit["reason"] == TOO_LARGE and seconds > limit["maxTimeSeconds"] * STATE.setting("job_second"):
-                job.terminate(LIMITED.format(TOO_LARGE))
+                job.terminate(CANCELED.format(TOO_LARGE))
 
     def leave(self, environment: Any, vcpus: float) -> None:
-        """Gives the room back."""
+        """Give the room back."""
         with self.changed:
             self._take(environment, -vcpus)
             self.changed.notify_all()
@@ -68,7 +71,7 @@ class Capacity:
         self.containers += 1 if vcpus > 0 else -1
 
     def _room(self, job: Any) -> Any:
-        """The first environment of the job's queue that has room for it."""
+        """Return the first environment of the job's queue that has room for it, or None."""
         if self.containers >= STATE.setting("containers"):
             return None
         for environment in job.job_queue.environments:

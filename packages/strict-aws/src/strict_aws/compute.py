@@ -1,4 +1,4 @@
-"""Batch's compute environments and queues."""
+"""Compute environments of Batch, and the service-linked roles that they need."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ SERVICE_ROLES = {"AWSServiceRoleForBatch": "batch", "AWSServiceRoleForECS": "ecs
 UNUSABLE = "Unable to assume the service linked role. Please verify that the ECS service linked role exists"
 
 
-def service_role(backend: BatchBackend) -> str:
-    """ARN of Batch's service-linked role, which AWS makes with an account's first environment, as it does ECS's.
+def linked_role(backend: BatchBackend) -> str:
+    """Return the ARN of Batch's service-linked role; make it and ECS's with the first environment of the account.
 
-    With the setting `service_roles_at_once` off they can't be used at once, and that environment fails.
+    While the setting `service_roles_at_once` is off, they are not usable at once, and that environment fails.
     """
     iam = backend.iam_backend
     with STATE.lock:
@@ -27,14 +27,14 @@ def service_role(backend: BatchBackend) -> str:
             except NotFoundException:
                 missing.append(name)
                 path = f"/aws-service-role/{service}.amazonaws.com/"
-                iam.create_role(name, "{}", path, None, "made by AWS", [], "3600")
+                iam.create_role(name, "{}", path, None, "Made by AWS", [], "3600")
         if missing and not STATE.setting("service_roles_at_once"):
             raise ClientException(UNUSABLE)
         return str(iam.get_role("AWSServiceRoleForBatch").arn)
 
 
 def patch() -> None:
-    """What moto refuses or forgets of compute environments and queues, and AWS's names of their roles."""
+    """Make moto take compute environments that AWS takes, keep changes of them, and name their roles as AWS does."""
     SERVICE_NAME_CONVERSION.update(batch="Batch", ecs="ECS")
     create, update = BatchBackend.create_compute_environment, BatchBackend.update_compute_environment
     describe = BatchBackend.describe_compute_environments
@@ -45,18 +45,17 @@ def patch() -> None:
         _type: str,
         state: str,
         compute_resources: dict[str, Any],
-        service_role_: str | None,
+        service_role: str | None,
         tags: dict[str, str] | None = None,
     ) -> Any:
-        # AWS takes its service-linked role where none is named.
-        role = service_role_ or service_role(self)
+        role = service_role or linked_role(self)
         return create(self, compute_environment_name, _type, state or "ENABLED", compute_resources, role, tags)
 
     def update_compute_environment(
         self: BatchBackend, compute_environment_name: str, compute_resources: Any = None, **rest: Any
     ) -> Any:
         done = update(self, compute_environment_name, compute_resources=compute_resources, **rest)
-        # AWS changes what it is told to; moto takes no notice.
+        # moto ignores changes of the resources.
         environment = self.get_compute_environment(compute_environment_name)
         if environment and compute_resources:
             environment.compute_resources |= compute_resources
@@ -68,9 +67,6 @@ def patch() -> None:
             environment["containerOrchestrationType"] = "ECS"
         return found
 
-    def create_call(self: BatchBackend, *arguments: Any, service_role: str | None = None, **rest: Any) -> Any:
-        return create_compute_environment(self, *arguments, service_role_=service_role, **rest)
-
-    BatchBackend.create_compute_environment = create_call  # type: ignore[method-assign,assignment]
+    BatchBackend.create_compute_environment = create_compute_environment  # type: ignore[method-assign]
     BatchBackend.update_compute_environment = update_compute_environment  # type: ignore[method-assign,assignment]
     BatchBackend.describe_compute_environments = describe_compute_environments  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""One attempt's container on the Docker engine: its limits, its log, its end."""
+"""The container of one attempt on the Docker engine: its limits, its log, its end."""
 
 import contextlib
 import os
@@ -13,31 +13,31 @@ import docker
 import psutil
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
+from strict_aws.constants import LABEL
 from strict_aws.reasons import EXITED, MEMORY, NO_IMAGE, RECLAIMED, TIMED_OUT, Ended
 from strict_aws.state import STATE
 
 if TYPE_CHECKING:
     from strict_aws.jobs import FargateJob
 
-# Its value is the server's host and process.
-LABEL = "terraflow.tests.aws"
+# Value of `LABEL` on the containers of this server.
 OWNER = f"{socket.gethostname()}:{os.getpid()}"
 
 
 def engine() -> docker.DockerClient:
-    """The engine, or an error that says there is none."""
+    """Return a client of the engine. Raises DockerException if there is none."""
     return docker.from_env(timeout=120)
 
 
 def remove_all() -> None:
-    """Removes every container of this server."""
+    """Remove every container of this server."""
     with contextlib.suppress(DockerException):
         for container in engine().containers.list(all=True, filters={"label": f"{LABEL}={OWNER}"}):
             _remove(container)
 
 
 def remove_orphans() -> None:
-    """Removes the containers of servers of this host that were killed."""
+    """Remove the containers of servers of this host that were killed."""
     with contextlib.suppress(DockerException):
         for container in engine().containers.list(all=True, filters={"label": LABEL}):
             host, _, process = container.labels[LABEL].rpartition(":")
@@ -46,15 +46,16 @@ def remove_orphans() -> None:
 
 
 def _remove(container: Any) -> None:
-    """With the volumes that its image has made for it."""
+    """Remove a container with the volumes that were made for it."""
     with contextlib.suppress(APIError):
         container.remove(force=True, v=True)
 
 
 class Container:
-    """A container from its start to its removal; `watch` waits for its end and raises how it ended."""
+    """A container from its start to its removal, as a context; `watch` waits for its end and raises Ended."""
 
     def __init__(self, job: "FargateJob", variables: dict[str, str], group: str, stream: str) -> None:
+        """Name the container of a job's next attempt; `variables` are all that it gets."""
         self.job, self.variables, self.group, self.stream = job, variables, group, stream
         attempt = f"{job.job_name[:60]}-{job.job_id[:8]}-{len(job.attempts) + 1}"
         self.name = re.sub(r"[^A-Za-z0-9_.-]", "-", attempt)
@@ -62,7 +63,12 @@ class Container:
         self.reader: threading.Thread | None = None
 
     def __enter__(self) -> "Container":
-        properties, client = self.job.properties, engine()
+        """Start the container. Raises Ended if it does not start."""
+        properties = self.job.properties
+        try:
+            client = engine()
+        except DockerException as problem:
+            raise Ended(f"strict-aws: no Docker engine answers: {problem}") from None
         self._need_image(client, properties["image"])
         try:
             self.container = client.containers.run(
@@ -77,7 +83,7 @@ class Container:
                 memswap_limit=f"{self.job.memory_mib}m",
                 init=bool((properties.get("linuxParameters") or {}).get("initProcessEnabled")),
                 read_only=bool(properties.get("readonlyRootFilesystem")),
-                # With the owner of the image's folder if that is a VOLUME there, and root's otherwise, as on Fargate.
+                # The folder belongs to its owner in the image if it is a VOLUME there, else to root, as on Fargate.
                 volumes=[mount["containerPath"] for mount in properties.get("mountPoints") or []],
                 user=properties.get("user"),
             )
@@ -91,7 +97,7 @@ class Container:
         return self
 
     def _need_image(self, client: docker.DockerClient, image: str) -> None:
-        """The engine's own image of that name, or the registry's on loopback."""
+        """Pull an image from the registry behind ECR unless the engine has it. Raises Ended if there is none."""
         try:
             client.images.get(image)
         except ImageNotFound:
@@ -108,14 +114,18 @@ class Container:
             _remove(client.containers.get(self.name))
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        # The last of the log comes after the container's end, and goes with the container.
+        """Remove the container."""
+        # The last lines of the log come after the container's end, and are lost with the container.
         if self.reader is not None:
             self.reader.join(10)
         if self.container is not None:
             _remove(self.container)
 
     def watch(self, fault: dict[str, Any] | None) -> None:
-        """Waits for the end, or brings it about: by order, by the time limit, or by a fault."""
+        """Wait for the end, or bring it about: by TerminateJob, by the time limit, or by a fault.
+
+        Raises Ended in any case.
+        """
         started = time.monotonic()
         limit = (self.job.timeout or {}).get("attemptDurationSeconds")
         while self._running():
@@ -144,7 +154,7 @@ class Container:
         return bool(self.container.status in ("created", "running"))
 
     def _runs(self, words: str) -> bool:
-        """Whether a process with these words in its command line is there."""
+        """Return whether a command line in the container contains these words."""
         try:
             return not words or any(words in " ".join(row) for row in self.container.top()["Processes"])
         except APIError:
@@ -157,12 +167,12 @@ class Container:
         return int(self.container.attrs["State"]["ExitCode"])
 
     def _stop(self) -> int:
-        """SIGTERM, and SIGKILL if that was not heard."""
+        """Send SIGTERM, then SIGKILL if the container does not end, and return the exit code."""
         self.container.stop(timeout=STATE.setting("stop_seconds"))
         return self._exit_code()
 
     def _read_log(self) -> None:
-        """Passes what the container prints on to CloudWatch Logs, while it runs."""
+        """Write the output of the container to CloudWatch Logs while it runs."""
         backend = self.job._log_backend
         with contextlib.suppress(DockerException, OSError):
             rest = b""
@@ -174,7 +184,7 @@ class Container:
     def _put(self, backend: Any, lines: list[bytes]) -> None:
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": line.decode(errors="replace").rstrip("\r")} for line in lines]
-        # CloudWatch takes no empty message.
+        # CloudWatch Logs takes no empty message.
         events = [event for event in events if event["message"]]
         if events:
             backend.put_log_events(self.group, self.stream, events)

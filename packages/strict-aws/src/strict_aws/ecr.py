@@ -1,7 +1,7 @@
-"""ECR: its images are those of a real registry on loopback, or of the Docker engine under ECR's names.
+"""ECR: its images are those of a real registry on the loopback address, or of the Docker engine under ECR's names.
 
-AWS's registry is one with its API: what was pushed is what DescribeImages tells. moto's knows only PutImage, and
-deletes images that an index lists.
+On AWS, DescribeImages describes what was pushed. moto knows only the images of PutImage, and deletes images that an
+index lists.
 """
 
 import base64
@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+import docker
 from moto.core.responses import ActionResult
 from moto.ecr.exceptions import ImageAlreadyExistsException
 from moto.ecr.models import ECRBackend, Repository
@@ -24,7 +25,7 @@ MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 def token() -> str:
-    """What `docker login` gets: user AWS and the password that the registry takes."""
+    """Return the token for `docker login`: user AWS and the password that the registry takes."""
     return base64.b64encode(f"AWS:{STATE.setting('registry_password')}".encode()).decode()
 
 
@@ -36,7 +37,7 @@ def _ask_registry(path: str, method: str = "GET") -> bytes:
 
 
 def _in_registry(name: str) -> dict[str, str]:
-    """Manifests by tag, as the registry has them."""
+    """Return manifests by tag, as the registry has them."""
     try:
         tags = json.loads(_ask_registry(f"{name}/tags/list"))["tags"] or []
     except urllib.error.HTTPError as error:
@@ -47,9 +48,7 @@ def _in_registry(name: str) -> dict[str, str]:
 
 
 def _in_engine(uri: str) -> dict[str, str]:
-    """Manifests by tag, made up for the engine's local images of this name."""
-    import docker
-
+    """Return made-up manifests by tag for the engine's images of this name."""
     found = {}
     with contextlib.suppress(docker.errors.DockerException):
         for image in docker.from_env().images.list(name=uri):
@@ -62,7 +61,7 @@ def _in_engine(uri: str) -> dict[str, str]:
 
 
 def fetch(backend: ECRBackend, name: str) -> None:
-    """Tells moto of images that came without its knowing."""
+    """Put images that were pushed or tagged, and that moto does not know, into a repository of moto's."""
     repository = backend.repositories.get(name)
     if repository is None:
         return
@@ -75,7 +74,7 @@ def fetch(backend: ECRBackend, name: str) -> None:
 
 
 def _delete_in_registry(backend: ECRBackend, name: str, ids: list[dict[str, str]]) -> None:
-    """Deletes in the registry what an order to ECR means, by the tags that moto knows it by."""
+    """Delete images in the registry, by the tags that moto knows them by."""
     digests = {image.get("imageDigest") for image in ids}
     for image in backend.repositories[name].images if name in backend.repositories else []:
         tags = image.image_tags if image.get_image_digest() in digests else []
@@ -86,13 +85,13 @@ def _delete_in_registry(backend: ECRBackend, name: str, ids: list[dict[str, str]
 
 
 def _held(backend: ECRBackend, name: str) -> set[str]:
-    """Digests of images that an index in the repository lists: they can't be deleted before it."""
+    """Return the digests of images that an index in the repository lists: they can't be deleted before it."""
     images = backend.repositories[name].images if name in backend.repositories else []
     return {entry["digest"] for image in images for entry in json.loads(image.image_manifest).get("manifests", [])}
 
 
 def patch() -> None:
-    """Repository addresses, the login, and what images there are."""
+    """Make addresses, login and images of repositories those of the registry or engine."""
 
     def uri(self: Repository) -> str:
         host = STATE.setting("registry") or f"{self.registry_id}.dkr.ecr.{self.region_name}.amazonaws.com"
@@ -101,7 +100,7 @@ def patch() -> None:
     def get_authorization_token(self: ECRResponse) -> ActionResult:
         host = STATE.setting("registry")
         default = f"https://{self.current_account}.dkr.ecr.{self.region}.amazonaws.com"
-        # AWS's tokens live for twelve hours; moto's have ended in 2015.
+        # AWS's tokens are valid for twelve hours; moto's ended in 2015.
         expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=12)
         data = {
             "authorizationToken": token(),
@@ -140,7 +139,7 @@ def patch() -> None:
         return done | {"failures": done["failures"] + failures}
 
     ECRBackend.batch_delete_image = batch_delete_image  # type: ignore[method-assign]
-    Repository.uri = property(uri, lambda self, value: None)  # type: ignore[assignment,misc]
+    Repository.uri = property(uri, lambda self, value: None)  # type: ignore[assignment]
     ECRResponse.get_authorization_token = get_authorization_token  # type: ignore[method-assign]
     for name in ("describe_images", "list_images", "batch_get_image"):
         fetching(name)

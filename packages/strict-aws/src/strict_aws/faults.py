@@ -1,17 +1,9 @@
-"""What a test can make go wrong.
+"""Faults: what a test makes go wrong in calls and jobs. docs/faults.md describes the words to users.
 
-A fault is a dictionary; `times` (1) is how often it strikes, `skip` (0) how many that fit it lets pass first.
-
-Calls: `call` is one of
-  error     answers with `status` and `code` (503 SlowDown) instead of doing anything
-  reset     does nothing and cuts the connection
-  truncate  answers, but cuts the connection after half of the body
-and fits by any of `service`, `operation`, `key` (a pattern such as "runs/*"), `caller` (access key).
-
-Jobs: `job` is one of those in `aws/jobs.py`, and fits by `name`, a pattern for the job's name; `seconds` (0) after the
-container has started it strikes, or as soon after that as a command line in the container has the words `process`.
+A fault is a dictionary. `call` or `job` is its kind; the first fault of the kind that fits a call or job strikes.
 """
 
+import io
 import json
 import os
 import socket
@@ -24,9 +16,40 @@ from strict_aws.state import STATE
 
 Environ = dict[str, Any]
 
+# The words of each kind, and the fields that a fault of the kind may have.
+WORDS = {
+    "call": ("error", "reset", "truncate"),
+    "job": (
+        *("pull", "network", "interface", "capacity"),
+        *("reclaim", "out_of_memory", "lose", "lose_running", "unending"),
+    ),
+}
+# Patterns that a call's record has to fit.
+CALL_PATTERNS = ("service", "operation", "bucket", "key", "caller")
+FIELDS = {
+    "call": ("call", "times", "skip", *CALL_PATTERNS, "status", "code", "message"),
+    "job": ("job", "times", "skip", "name", "seconds", "process", "code"),
+}
+
+
+def check(fault: dict[str, Any]) -> None:
+    """Raise ValueError for a fault that could never strike: without a kind, with an unknown word or field."""
+    kinds = WORDS.keys() & fault.keys()
+    if len(kinds) != 1:
+        raise ValueError(f"a fault has either 'call' or 'job', not {', '.join(map(repr, fault)) or 'nothing'}")
+    [kind] = kinds
+    if fault[kind] not in WORDS[kind]:
+        raise ValueError(f"there is no fault {kind}={fault[kind]!r}; there are {', '.join(WORDS[kind])}")
+    if unknown := fault.keys() - set(FIELDS[kind]):
+        known = ", ".join(FIELDS[kind])
+        raise ValueError(f"a fault of a {kind} has no {', '.join(map(repr, sorted(unknown)))}; its fields are {known}")
+
 
 def take(kind: str, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-    """The first fault of a kind ("call" or "job") that fits and strikes now; it is used up once by that."""
+    """Return the first fault of a kind ("call" or "job") that fits and strikes now, and count that it has struck.
+
+    The fault is skipped while its `skip` is above zero, and is removed once it has struck `times` times.
+    """
     with STATE.lock:
         for fault in STATE.faults:
             if kind not in fault or not fits(fault):
@@ -41,13 +64,17 @@ def take(kind: str, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | 
     return None
 
 
-def fits_call(fault: dict[str, Any], record: dict[str, Any]) -> bool:
-    """Whether a fault means this call."""
-    return all(fnmatchcase(record[field], fault.get(field, "*")) for field in ("service", "operation", "key", "caller"))
+def take_for_job(name: str, *words: str) -> dict[str, Any] | None:
+    """Return the fault, one of these words, that strikes a job of this name now."""
+    return take("job", lambda fault: fault["job"] in words and fnmatchcase(name, fault.get("name", "*")))
+
+
+def _fits_call(fault: dict[str, Any], record: dict[str, Any]) -> bool:
+    return all(fnmatchcase(record[field], fault.get(field, "*")) for field in CALL_PATTERNS)
 
 
 def error(service: str, status: int, code: str, message: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Headers and body of an error as the service would write it."""
+    """Return headers and body of an error in the service's own format."""
     if service in ("s3", "iam", "sts", "ec2"):
         inner = f"<Code>{code}</Code><Message>{message}</Message>"
         wrapped = f"<Error>{inner}</Error>"
@@ -61,14 +88,16 @@ def error(service: str, status: int, code: str, message: str) -> tuple[list[tupl
 
 
 class Faults:
-    """WSGI layer that strikes."""
+    """WSGI layer in which faults of calls strike."""
 
     def __init__(self, application: Callable[[Environ, Any], Iterable[bytes]]) -> None:
+        """Put the layer on an application."""
         self.application = application
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Pass a call on, or answer it as a fault demands."""
         record = environ["aws.record"]
-        fault = take("call", lambda fault: fits_call(fault, record))
+        fault = take("call", lambda fault: _fits_call(fault, record))
         if fault is None:
             return self.application(environ, start_response)
         record["fault"] = kind = fault["call"]
@@ -86,14 +115,13 @@ class Faults:
 
 
 def _drain(environ: Environ) -> None:
-    """Reads the body for those who come after, so that an early answer does not meet a client that still sends."""
-    import io
-
+    """Read the whole body, for later layers too: a client that still sends would not hear an early answer."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
 
 
 def _half(environ: Environ, body: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the first half of a body and cut the connection."""
     whole = b"".join(body)
     yield whole[: len(whole) // 2]
     cut(environ, politely=True)
@@ -101,13 +129,13 @@ def _half(environ: Environ, body: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def cut(environ: Environ, *, politely: bool = False) -> None:
-    """Ends the connection: with a reset, or as if all had been said."""
+    """End the connection: with a reset, or politely, as after a complete answer."""
     connection = environ["werkzeug.socket"]
     if politely:
         connection.shutdown(socket.SHUT_RDWR)
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Files that the server has made of the socket would keep it open: they get one at whose other end nobody is.
+    # The server has made files of the socket, which keep it open: they get another one, whose other end is closed.
     ours, theirs = socket.socketpair()
     with ours, theirs:
         os.dup2(ours.fileno(), connection.fileno())

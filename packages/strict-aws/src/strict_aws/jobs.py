@@ -1,17 +1,9 @@
-"""Jobs on Fargate: each attempt is a container on the Docker engine, reported as AWS reports it.
+"""Jobs on Fargate: each attempt is a container on the Docker engine, reported as AWS reports it."""
 
-Faults of jobs (`faults.py`): `reclaim` (Spot takes the task back; only in a Spot environment), `out_of_memory` (its
-container is killed; with `code`, a process in it is, and the tool ends with that code), `pull` (the image can't be
-pulled), `network`, `interface`, `capacity` (why the task can't start), `lose` (Batch no longer knows the job).
-"""
-
-import datetime
 import logging
-import secrets
 import threading
 import time
 import uuid
-from fnmatch import fnmatchcase
 from typing import Any
 
 from moto.batch.models import BatchBackend, Job, JobDefinition, JobQueue
@@ -19,9 +11,11 @@ from moto.batch.utils import JobStatus
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.settings import moto_server_port
 
+from strict_aws import credentials
 from strict_aws.capacity import CAPACITY
+from strict_aws.constants import ADMIN
 from strict_aws.container import Container, remove_all
-from strict_aws.faults import take
+from strict_aws.faults import take_for_job
 from strict_aws.reasons import (
     NO_CAPACITY,
     NO_IMAGE,
@@ -33,49 +27,26 @@ from strict_aws.reasons import (
     refused,
     retried,
 )
-from strict_aws.state import ADMIN, STATE
+from strict_aws.state import STATE
 
-log = logging.getLogger("aws.jobs")
+log = logging.getLogger("strict_aws.jobs")
 
-ROLES: dict[str, dict[str, str]] = {}
-# What a task that can't start tells, by fault.
+# Status reasons of a task that does not start, by fault.
 UNSTARTED = {"pull": NO_IMAGE, "network": NO_NETWORK, "interface": NO_INTERFACE, "capacity": NO_CAPACITY}
 
 
-def role_credentials(token: str) -> dict[str, str]:
-    """What AWS's credential endpoint inside a task answers; it takes no signature, only the address of the task."""
-    expires = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=6)
-    return ROLES[token] | {"Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ")}
-
-
-def role_of(access_key: str) -> str | None:
-    """ARN of the role that an access key was made for, if it was."""
-    return next((role["RoleArn"] for role in ROLES.values() if role["AccessKeyId"] == access_key), None)
-
-
-def new_role(arn: str) -> str:
-    """Credentials for a task; gives the token that their address ends with."""
-    token = uuid.uuid4().hex
-    ROLES[token] = {
-        "RoleArn": arn,
-        "AccessKeyId": "ASIA" + secrets.token_hex(8).upper(),
-        "SecretAccessKey": secrets.token_hex(20),
-        "Token": secrets.token_hex(40),
-    }
-    return token
-
-
 def now() -> int:
-    """Milliseconds, as AWS counts."""
+    """Return the time as AWS writes it: milliseconds since 1970."""
     return int(time.time() * 1000)
 
 
 class FargateJob(Job):
-    """A job of moto's whose container, attempts and description are Fargate's."""
+    """A job of moto's, which is a thread, with the container, attempts and description of a job on Fargate."""
 
     def __init__(
         self, request: dict[str, Any], definition: JobDefinition, queue: JobQueue, backend: BatchBackend
     ) -> None:
+        """Take a SubmitJob request that has been checked."""
         super().__init__(
             request["jobName"],
             definition,
@@ -105,7 +76,7 @@ class FargateJob(Job):
 
     @staticmethod
     def _merged(own: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-        """The definition's container with a submission's overrides: lists of named things by name, the rest whole."""
+        """Return a definition's container properties with a submission's overrides, lists merged by name or type."""
         merged = dict(own)
         for key, name in (("environment", "name"), ("resourceRequirements", "type")):
             entries = {entry[name]: entry for entry in own.get(key) or []}
@@ -115,10 +86,10 @@ class FargateJob(Job):
             merged["command"] = overrides["command"]
         return merged
 
-    # What AWS tells of a job.
+    # What AWS reports of a job.
 
     def describe_short(self) -> dict[str, Any]:
-        """A job as ListJobs has it."""
+        """Return the job as ListJobs has it."""
         short = {
             "jobId": self.job_id,
             "jobArn": self.arn,
@@ -133,12 +104,10 @@ class FargateJob(Job):
         return short | ({"container": container} if container else {})
 
     def _exit(self) -> dict[str, Any]:
-        ended = self.ended
-        told = {"exitCode": ended.exit_code, "reason": ended.reason} if ended else {}
-        return {name: value for name, value in told.items() if value is not None}
+        return self.ended.container() if self.ended else {}
 
     def describe(self) -> dict[str, Any]:
-        """A job as DescribeJobs has it."""
+        """Return the job as DescribeJobs has it."""
         command = self._add_parameters_to_command(self.properties.get("command") or [])
         container = {
             **self.properties,
@@ -165,18 +134,18 @@ class FargateJob(Job):
     # A job's life.
 
     def run(self) -> None:
-        """All attempts, one after the other."""
+        """Make attempts until one succeeds or none is left."""
         try:
             self._live()
         except Exception:
             log.exception("job %s", self.job_name)
-            self._end(Ended("the AWS for tests broke, see its log"))
+            self._end(Ended("strict-aws failed; the reason is in its log"))
 
     def _live(self) -> None:
         self._status = JobStatus.PENDING
         if self.depends_on and not self._wait_for_dependencies():
             return
-        if self._strikes("lose"):
+        if take_for_job(self.job_name, "lose"):
             self.lost = True
             return
         if refusal := self._refusal():
@@ -192,7 +161,7 @@ class FargateJob(Job):
                 CAPACITY.leave(environment, self.vcpus)
             if self.lost:
                 return None
-            attempts = self.retry_strategy.get("attempts") or 1
+            attempts = int(self.retry_strategy.get("attempts") or 1)
             done = ended.exit_code == 0 or self.stop or ended.status_reason == TIMED_OUT
             if done or len(self.attempts) >= attempts or not retried(self.retry_strategy, ended):
                 return self._end(ended)
@@ -206,25 +175,25 @@ class FargateJob(Job):
         self._status = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
 
     def terminate(self, reason: str) -> None:
-        """TerminateJob and CancelJob; a job that has ended stays as it is."""
+        """End the job with a reason, as TerminateJob and CancelJob do; leave a job that has ended as it is."""
         if not self.job_stopped and not self.stop:
             self.job_stopped_reason = reason
             self.stop = True
 
     @property
     def invisible(self) -> bool:
-        """Whether Batch tells nothing of the job: it has lost it, or took it too short a time ago."""
+        """Whether Batch does not know of the job: it has lost it, or took it less than `invisible_seconds` ago."""
         young = now() - self.milliseconds["createdAt"] < 1000 * STATE.setting("invisible_seconds")
         return self.lost or young
 
     def _refusal(self) -> str | None:
-        """Why ECS refuses to start what Batch has taken."""
+        """Return why ECS refuses a job that Batch has taken, or None."""
         longest = max((environment.name for environment in self.job_queue.environments), key=len)
         tags = [len(self.backend.list_tags_for_resource(arn)) for arn in (self.arn, self.job_definition.arn)]
-        return refused(self.request.get("containerOverrides") or {}, self._batch_s_own(longest), sum(tags))
+        return refused(self.request.get("containerOverrides") or {}, self._variables_of_batch(longest), sum(tags))
 
-    def _batch_s_own(self, environment: str) -> dict[str, str]:
-        """The variables that Batch adds to a task's."""
+    def _variables_of_batch(self, environment: str) -> dict[str, str]:
+        """Return the variables that Batch adds to those of a task."""
         return {
             "AWS_BATCH_JOB_ID": self.job_id,
             "AWS_BATCH_JOB_ATTEMPT": str(len(self.attempts) + 1),
@@ -232,19 +201,15 @@ class FargateJob(Job):
             "AWS_BATCH_CE_NAME": environment,
         }
 
-    def _strikes(self, *kinds: str) -> dict[str, Any] | None:
-        """A fault that a test has waiting for this job."""
-        return take("job", lambda f: f["job"] in kinds and fnmatchcase(self.job_name, f.get("name", "*")))
-
     def _attempt(self, environment: Any) -> Ended:
-        """One attempt, from the task's start to its end."""
+        """Make one attempt and return how it ended."""
         self._status = JobStatus.STARTING
         started, task = now(), uuid.uuid4().hex
         arn = f"arn:aws:ecs:{self.backend.region_name}:{self.backend.account_id}"
         self.task = {"taskArn": f"{arn}:task/{environment.ecs_name}/{task}"}
         spot = environment.compute_resources["type"] == "FARGATE_SPOT"
         try:
-            fault = self._strikes(*UNSTARTED)
+            fault = take_for_job(self.job_name, *UNSTARTED)
             if fault:
                 raise Ended(UNSTARTED[fault["job"]].format(self.properties["image"]))
             group, stream = self._log_stream(task)
@@ -252,17 +217,22 @@ class FargateJob(Job):
             with Container(self, self._environment(environment), group, stream) as container:
                 self._status, started = JobStatus.RUNNING, now()
                 self.milliseconds["startedAt"] = started
-                container.watch(self._strikes("out_of_memory", *(["reclaim"] if spot else []), "lose_running"))
+                words = ("out_of_memory", "lose_running", *(["reclaim"] if spot else []))
+                container.watch(take_for_job(self.job_name, *words))
         except Ended as ended:
-            told = {"exitCode": ended.exit_code, "reason": ended.reason}
-            container_told = self.task | {name: value for name, value in told.items() if value is not None}
-            attempt = {"container": container_told | {"networkInterfaces": []}, "startedAt": started}
-            self.attempts.append(attempt | {"stoppedAt": now(), "statusReason": ended.status_reason})
+            self.attempts.append(
+                {
+                    "container": self.task | ended.container() | {"networkInterfaces": []},
+                    "startedAt": started,
+                    "stoppedAt": now(),
+                    "statusReason": ended.status_reason,
+                }
+            )
             return ended
-        raise AssertionError("a container ends with Ended")
+        raise AssertionError("Container.watch ends with Ended")
 
     def _log_stream(self, task: str) -> tuple[str, str]:
-        """Group and stream as Fargate names them. A group that is missing keeps the task from starting."""
+        """Return group and stream of the log as Fargate names them. Raises Ended if the group is missing."""
         options = (self.properties.get("logConfiguration") or {}).get("options") or {}
         group = options.get("awslogs-group", "/aws/batch/job")
         stream = f"{options.get('awslogs-stream-prefix', self.job_definition.name)}/default/{task}"
@@ -277,25 +247,25 @@ class FargateJob(Job):
         return group, stream
 
     def _environment(self, environment: Any) -> dict[str, str]:
-        """Variables in the container: the job's own, Batch's, and where Fargate has the role's credentials."""
+        """Return the variables in the container: the job's own, Batch's, and the address of the role's credentials."""
         endpoint = f"http://127.0.0.1:{moto_server_port()}"
         variables = {entry["name"]: entry["value"] for entry in self.properties["environment"]}
-        variables |= self._batch_s_own(environment.name) | {
+        variables |= self._variables_of_batch(environment.name) | {
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             "AWS_REGION": self.backend.region_name,
             "AWS_DEFAULT_REGION": self.backend.region_name,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # Not Fargate's: leads the SDKs to the AWS for tests.
+            # Not Fargate's: leads the SDKs to this server.
             "AWS_ENDPOINT_URL": endpoint,
         }
         if role := self.properties.get("jobRoleArn"):
-            # Fargate gives a relative address on 169.254.170.2, which a test's machine does not have.
-            variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{endpoint}{ADMIN}credentials/{new_role(role)}"
+            # On Fargate the address is relative to 169.254.170.2, which the container of a test can't reach.
+            variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{endpoint}{ADMIN}credentials/{credentials.issue(role)}"
         return variables
 
 
 def stop_all() -> None:
-    """Ends all jobs and removes their containers, also those that a broken thread has left."""
+    """End all jobs and remove their containers, also those that a failed thread has left."""
     for job in [thread for thread in threading.enumerate() if isinstance(thread, FargateJob)]:
         job.stop = True
     remove_all()

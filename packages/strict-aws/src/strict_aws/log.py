@@ -1,9 +1,6 @@
-"""What was asked of the server: one record for each call.
+"""The log of requests: one record for each call. docs/requests.md describes it to users."""
 
-Fields: time, service, operation (AWS's names), bucket, key (also of the prefix that is listed), status, received and
-sent (bytes of bodies, without framing), caller (access key: a test's own, or a role's), fault.
-"""
-
+import io
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +20,7 @@ SERVICES = {"servicequotas": "service-quotas"}
 
 
 def describe(environ: Environ) -> dict[str, Any]:
-    """Which operation a call is, as far as headers, path and query tell."""
+    """Return the record of a call, from its headers, path and query."""
     scope, caller = _credential(environ)
     service = SERVICES.get(scope, scope)
     record: dict[str, Any] = {"time": time.time(), "service": service, "operation": "", "bucket": "", "key": ""}
@@ -48,7 +45,7 @@ def describe(environ: Environ) -> dict[str, Any]:
 
 
 def _credential(environ: Environ) -> tuple[str, str]:
-    """Service and access key out of `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; S3 without a signature."""
+    """Return service and access key from `Credential=KEY/DATE/REGION/SERVICE/aws4_request`; S3 without a signature."""
     _, found, credential = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")
     parts = credential.partition(",")[0].split("/")
     return (parts[3], parts[0]) if found and len(parts) >= 5 else ("s3", "")
@@ -59,23 +56,23 @@ def _length(environ: Environ) -> int:
 
 
 def _query_action(environ: Environ) -> str:
-    import io
-
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     fields = dict(part.split("=", 1) for part in body.decode().split("&") if "=" in part)
-    return fields.get("Action", "")
+    return str(fields.get("Action", ""))
 
 
 class Log:
-    """WSGI layer that writes the log; what lies under it finds the record in the environment as `aws.record`."""
+    """WSGI layer that writes the log; the layers under it find the record in the environment as `aws.record`."""
 
     def __init__(self, application: Callable[[Environ, Any], Iterable[bytes]]) -> None:
+        """Put the layer on an application."""
         self.application = application
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterator[bytes]:
+        """Record a call and pass it on; answer status 500 if the server fails."""
         record = environ["aws.record"] = describe(environ)
-        # Before the answer: whoever has it may ask for the log at once.
+        # Before the answer: a caller that has it may ask for the log at once.
         with STATE.lock:
             STATE.requests.append(record)
 
@@ -88,7 +85,7 @@ class Log:
         except ConnectionAbortedError:
             raise
         except Exception:
-            # An answer at any rate: a client that still sends would wait for ever.
+            # The body is read first: a client that still sends would wait for ever.
             logging.getLogger("strict_aws").exception("%s %s", record["service"], record["operation"])
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start("500 InternalError", [("Content-Length", "0")])

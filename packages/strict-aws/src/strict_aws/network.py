@@ -1,4 +1,4 @@
-"""EC2: a security group rule's description is told whatever the rule points to. moto tells it for addresses only."""
+"""EC2: every security group rule has its description. moto keeps it for rules that name addresses only."""
 
 from moto.ec2.models.security_groups import SecurityGroupRule
 
@@ -6,7 +6,7 @@ Target = dict[str, str] | None
 
 
 def patch() -> None:
-    """Descriptions of rules that point to a group or a prefix list."""
+    """Make moto keep the descriptions of rules that name a group or a prefix list."""
     original = SecurityGroupRule.__init__
 
     def __init__(
@@ -23,11 +23,12 @@ def patch() -> None:
     ) -> None:
         target = (ip_range, source_group, prefix_list_id)
         original(self, ec2_backend, ip_protocol, group_id, from_port, to_port, *target, **rest)  # type: ignore[arg-type]
-        self.said = next((given["Description"] for given in target if given and "Description" in given), None)  # type: ignore[attr-defined]
+        described = (given["Description"] for given in target if given and "Description" in given)
+        self.given_description = next(described, None)  # type: ignore[attr-defined]
 
     def description(self: SecurityGroupRule) -> str | None:
         changed: str | None = self.ip_range.get("Description")
-        return changed or self.said  # type: ignore[attr-defined,no-any-return]
+        return changed or self.given_description  # type: ignore[attr-defined]
 
     SecurityGroupRule.__init__ = __init__  # type: ignore[method-assign,assignment]
     SecurityGroupRule.description = property(description)  # type: ignore[assignment,method-assign]

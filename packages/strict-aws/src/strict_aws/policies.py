@@ -1,7 +1,7 @@
-"""Evaluates IAM policies as AWS does: a denial that fits wins, then a permission that fits, else nothing is allowed.
+"""IAM policies, evaluated as AWS does: an explicit deny wins over an allow, and without either nothing is allowed.
 
-Enough of the language for one account: Effect, Action and NotAction, Resource and NotResource, Principal (in the
-policies of buckets and in trust), Condition. What it does not know (an operator, a policy variable) is an error.
+Knows the elements that one account needs: Effect, Action and NotAction, Resource and NotResource, Principal (in bucket
+policies and trust policies) and Condition. An unknown element, operator or policy variable raises ValueError.
 Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements".
 """
 
@@ -18,15 +18,15 @@ Context = Mapping[str, str | list[str]]
 
 
 class Verdict(Enum):
-    """How a call is judged."""
+    """How the evaluation of a call ends."""
 
     ALLOWED = "allowed"
-    DENIED = "denied in so many words"
-    NOT_ALLOWED = "not allowed by anything"
+    DENIED = "explicitly denied"
+    NOT_ALLOWED = "implicitly denied"
 
 
 def parse(document: str | Policy) -> Policy:
-    """A policy from its JSON text."""
+    """Return a policy from its JSON text."""
     policy: Policy = json.loads(document) if isinstance(document, str) else document
     return policy
 
@@ -40,7 +40,10 @@ def judge(
     resource_policies: Iterable[Policy] = (),
     principal: str = "",
 ) -> Verdict:
-    """The verdict on a call by someone with these identity policies on a resource with those policies of its own."""
+    """Evaluate a call: the caller's identity policies, and the policies of the resource that name the `principal`.
+
+    `context` has the condition keys of the call; their case does not matter.
+    """
     context = {key.lower(): value for key, value in (context or {}).items()}
     fitting = [s["Effect"] for s in _statements(identity) if _fits(s, action, resource, context)]
     for statement in _statements(resource_policies):
@@ -52,7 +55,7 @@ def judge(
 
 
 def wildcard_actions(policies: Iterable[Policy]) -> list[str]:
-    """Actions with a wildcard in what policies allow, and NotAction, which is one by nature."""
+    """Return the allowed actions that contain a wildcard, and every NotAction, which is a wildcard by nature."""
     allowing = [statement for statement in _statements(policies) if statement["Effect"] == "Allow"]
     named = [action for statement in allowing for action in _list(statement.get("Action"))]
     turned = [f"not {action}" for statement in allowing for action in _list(statement.get("NotAction"))]
@@ -68,7 +71,7 @@ def _statements(policies: Iterable[Policy]) -> Iterator[Policy]:
         for statement in _list(policy["Statement"]):
             unknown = statement.keys() - STATEMENT
             if unknown:
-                raise ValueError(f"unknown in a statement: {', '.join(sorted(unknown))}")
+                raise ValueError(f"unknown element of a statement: {', '.join(sorted(unknown))}")
             yield statement
 
 
@@ -76,7 +79,7 @@ STATEMENT = {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", 
 
 
 def _fits(statement: Policy, action: str, resource: str, context: Context) -> bool:
-    # A trust policy names no resource: it is the role's own.
+    # A trust policy belongs to a role and names no resource.
     own = "Principal" in statement and not {"Resource", "NotResource"} & statement.keys()
     return (
         _named(statement, "Action", lambda pattern: like(pattern.lower(), action.lower()))
@@ -90,7 +93,7 @@ def _fits(statement: Policy, action: str, resource: str, context: Context) -> bo
 
 
 def _named(statement: Policy, element: str, fits: Callable[[str], bool]) -> bool:
-    """Whether an element names something, or its Not… does not."""
+    """Return whether an element fits, or whether its Not… form does not."""
     turned = f"Not{element}" in statement
     patterns = _list(statement[f"Not{element}" if turned else element])
     return any(fits(pattern) for pattern in patterns) != turned
@@ -103,18 +106,18 @@ def _arn(resource: str) -> Callable[[str], bool]:
 @cache
 def _pattern(pattern: str) -> re.Pattern[str]:
     if "${" in pattern:
-        raise ValueError(f"policy variables are not known here: {pattern}")
+        raise ValueError(f"policy variables are not supported: {pattern}")
     parts = {"*": ".*", "?": "."}
     return re.compile("".join(parts.get(letter, re.escape(letter)) for letter in pattern), re.DOTALL)
 
 
 def like(pattern: str, value: str) -> bool:
-    """IAM's wildcards: `*` for any letters, `?` for one."""
+    """Return whether a value fits a pattern with IAM's wildcards: `*` for any characters, `?` for one."""
     return _pattern(pattern).fullmatch(value) is not None
 
 
 def arn_like(pattern: str, arn: str) -> bool:
-    """An ARN's six parts, each by itself; `*` alone is every resource."""
+    """Return whether an ARN fits a pattern, part by part of its six; `*` alone fits every resource."""
     if pattern == "*":
         return True
     patterns, parts = pattern.split(":", 5), arn.split(":", 5)
@@ -158,7 +161,7 @@ NEGATIVE = {
 
 
 def _condition(operator: str, key: str, wanted: list[str], context: Context) -> bool:
-    """One operator on one key. A missing key fails a positive operator and passes a negative one."""
+    """Evaluate one operator on one key. A missing key fails a positive operator and passes a negative one."""
     given = context.get(key.lower())
     if operator == "Null":
         return [str(value).lower() for value in wanted] == [str(given is None).lower()]
@@ -168,7 +171,7 @@ def _condition(operator: str, key: str, wanted: list[str], context: Context) -> 
     turned = name in NEGATIVE
     compare = OPERATORS.get(NEGATIVE.get(name, name))
     if compare is None or quantifier not in ("", "ForAllValues", "ForAnyValue"):
-        raise ValueError(f"unknown operator in a condition: {operator}")
+        raise ValueError(f"unknown condition operator: {operator}")
     if given is None:
         return if_exists or turned or quantifier == "ForAllValues"
     found = [any(compare(str(want), value) for want in wanted) != turned for value in _list(given)]

@@ -1,6 +1,6 @@
-"""Service Quotas: Fargate's vCPUs. moto knows only the VPC's quotas.
+"""Service Quotas: Fargate's vCPUs. moto knows only the quotas of VPCs.
 
-As on AWS, GetServiceQuota does not know of a quota that nobody has had changed (setting `quotas_changed`).
+As on AWS, GetServiceQuota knows a quota only once somebody has had it changed (setting `quotas_changed`).
 """
 
 import json
@@ -20,7 +20,7 @@ FARGATE = {
 
 
 def fargate(quota_code: str) -> dict[str, Any]:
-    """A quota of Fargate's."""
+    """Return a quota of Fargate as Service Quotas describes it."""
     name, setting = FARGATE[quota_code]
     return {
         "ServiceCode": "fargate",
@@ -35,7 +35,7 @@ def fargate(quota_code: str) -> dict[str, Any]:
 
 
 def patch() -> None:
-    """GetServiceQuota and GetAWSDefaultServiceQuota answer for Fargate as AWS does."""
+    """Make GetServiceQuota and GetAWSDefaultServiceQuota know the quotas of Fargate."""
     original = ServiceQuotasBackend.get_service_quota
 
     def get_service_quota(self: ServiceQuotasBackend, service_code: str, quota_code: str) -> dict[str, Any]:

@@ -1,33 +1,45 @@
-"""Holds calls with a role's credentials against the role's policies (setting `enforce_roles`), as AWS does.
+"""Permissions: a call with the credentials of a role needs the permissions of the role (setting `enforce_roles`).
 
-moto can do so for users, by signature; here the key alone tells who calls. Only S3, Batch, CloudWatch Logs, ECR and
-IAM's GetRole are judged: what jobs and heads call. Keys that no role was given for are the account's owner: all goes.
+The access key alone identifies the caller; signatures are not checked. S3, Batch, CloudWatch Logs,
+ECR and IAM's calls about one role have AWS's resources and condition keys; a call to another service needs its action
+on `*`, and one to STS nothing. Any other access key is the account's owner, who may do everything.
+Source: Service Authorization Reference, "Actions, resources, and condition keys" of these services.
 """
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from moto.batch.models import batch_backends
+from moto.iam.exceptions import NotFoundException
 from moto.iam.models import ManagedPolicy, iam_backends
 from moto.s3.models import s3_backends
 
-from strict_aws import jobs, policies
+from strict_aws import credentials, policies
+from strict_aws.constants import ACCOUNT, REGION
 from strict_aws.faults import error
 from strict_aws.state import STATE
 
-ACCOUNT = "123456789012"
-BATCH = f"arn:aws:batch:us-east-1:{ACCOUNT}"
+BATCH = f"arn:aws:batch:{REGION}:{ACCOUNT}"
 Environ = dict[str, Any]
+# Action, resource and condition keys of one permission that a call needs.
+Need = tuple[str, str, policies.Context]
 
 # S3's operations whose permission has another name.
 S3_ACTIONS = {
     "HeadObject": "s3:GetObject",
     "HeadBucket": "s3:ListBucket",
+    "ListBuckets": "s3:ListAllMyBuckets",
     "ListObjects": "s3:ListBucket",
     "ListObjectsV2": "s3:ListBucket",
     "ListObjectVersions": "s3:ListBucketVersions",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
     "CreateMultipartUpload": "s3:PutObject",
     "UploadPart": "s3:PutObject",
     "CompleteMultipartUpload": "s3:PutObject",
@@ -38,7 +50,7 @@ S3_ACTIONS = {
 
 
 def documents(arn: str) -> list[policies.Policy]:
-    """All policies of a role, or the one policy that the ARN names."""
+    """Return all policies of a role, or the one managed policy that the ARN names."""
     iam = iam_backends[ACCOUNT]["aws"]
     if ":policy/" in arn:
         return [_document(iam.managed_policies[arn])]
@@ -53,13 +65,13 @@ def _document(policy: ManagedPolicy) -> policies.Policy:
 
 
 def bucket_policies(bucket: str) -> list[policies.Policy]:
-    """The policy of a bucket, if it has one."""
+    """Return the policy of a bucket, if it has one."""
     found = s3_backends[ACCOUNT]["aws"].buckets.get(bucket)
     return [policies.parse(found.policy.decode())] if found and found.policy else []
 
 
-def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[tuple[str, str, policies.Context]]:
-    """Action, resource and condition keys of everything that a call needs."""
+def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Need]:
+    """Yield every permission that a call needs."""
     service, operation = record["service"], record["operation"]
     if service == "s3":
         yield from _needs_of_s3(record, environ, body)
@@ -67,10 +79,10 @@ def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[tup
         yield from _needs_of_batch(operation, json.loads(body or b"{}"))
     elif service == "logs":
         group = json.loads(body or b"{}").get("logGroupName", "*")
-        yield f"logs:{operation}", f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{group}:log-stream:", {}
+        yield f"logs:{operation}", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}:log-stream:", {}
     elif service == "ecr":
         name = json.loads(body or b"{}").get("repositoryName", "*")
-        yield f"ecr:{operation}", f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/{name}", {}
+        yield f"ecr:{operation}", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}", {}
     elif service == "iam":
         name = parse_qs(body.decode()).get("RoleName", ["*"])[0]
         yield f"iam:{operation}", f"arn:aws:iam::{ACCOUNT}:role/{name}", {}
@@ -78,7 +90,7 @@ def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[tup
         yield f"{service}:{operation}", "*", {}
 
 
-def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[tuple[str, str, policies.Context]]:
+def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Need]:
     operation, bucket = record["operation"], f"arn:aws:s3:::{record['bucket']}"
     action = S3_ACTIONS.get(operation, f"s3:{operation}")
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
@@ -86,8 +98,10 @@ def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Itera
         for key in re.findall(rb"<Key>(.*?)</Key>", body):
             yield "s3:DeleteObject", f"{bucket}/{key.decode()}", {}
         return
-    if action.startswith(("s3:ListBucket", "s3:GetBucket")) or operation.endswith("Bucket"):
-        yield action, bucket, {f"s3:{name}": query[name][0] for name in ("prefix", "delimiter") if name in query}
+    # The record of a listing has the prefix as its key.
+    if not record["key"] or action.startswith("s3:ListBucket"):
+        context = {f"s3:{name}": query[name][0] for name in ("prefix", "delimiter") if name in query}
+        yield action, bucket if record["bucket"] else "*", context
         return
     if "versionId" in query:
         action = {"s3:GetObject": "s3:GetObjectVersion", "s3:DeleteObject": "s3:DeleteObjectVersion"}.get(
@@ -100,13 +114,13 @@ def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Itera
         yield "s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/').partition('?')[0]}", {}
 
 
-def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str, policies.Context]]:
+def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[Need]:
     action = f"batch:{operation}"
     if operation == "SubmitJob":
         context = _tags_of_request(request)
         for resource in _submitted_with(request):
             yield action, resource, context
-            # AWS asks for it on what a tagged job is submitted with, not on the job.
+            # AWS demands it on the queue and the definition of a tagged job, not on the job.
             if context:
                 yield "batch:TagResource", resource, context
     elif operation in ("TerminateJob", "CancelJob"):
@@ -119,7 +133,7 @@ def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[tuple[s
 
 
 def _submitted_with(request: dict[str, Any]) -> Iterator[str]:
-    """ARNs of a submission's queue and definition; of the latter with and without revision: AWS may ask for either."""
+    """Yield the ARNs of a submission's queue and definition, the latter with and without revision: AWS checks both."""
     queue, definition = request["jobQueue"], request["jobDefinition"]
     yield queue if queue.startswith("arn:") else f"{BATCH}:job-queue/{queue}"
     name, _, revision = definition.rpartition("/")[2].partition(":")
@@ -134,16 +148,17 @@ def _tags_of_request(request: dict[str, Any]) -> policies.Context:
 
 
 def _tags_of_job(job_id: str) -> dict[str, str]:
-    from moto.batch.models import batch_backends
-
-    backend = batch_backends[ACCOUNT]["us-east-1"]
+    backend = batch_backends[ACCOUNT][REGION]
     job = backend._jobs.get(job_id)
     tags = backend.list_tags_for_resource(job.arn) if job else {}
     return {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
 
 
-def allowed(arn: str, need: tuple[str, str, policies.Context]) -> bool:
-    """Whether a role may; TLS is taken as given, since tests speak plainly on loopback."""
+def allowed(arn: str, need: Need) -> bool:
+    """Return whether a role has a permission.
+
+    The call counts as one over TLS, as on AWS, although tests speak plain HTTP on the loopback address.
+    """
     action, resource, context = need
     own = bucket_policies(resource.rpartition(":")[2].partition("/")[0]) if action.startswith("s3:") else []
     context = {**context, "aws:SecureTransport": "true"}
@@ -152,14 +167,16 @@ def allowed(arn: str, need: tuple[str, str, policies.Context]) -> bool:
 
 
 class Roles:
-    """WSGI layer that refuses."""
+    """WSGI layer that refuses calls for want of permission."""
 
     def __init__(self, application: Callable[[Environ, Any], Iterable[bytes]]) -> None:
+        """Put the layer on an application."""
         self.application = application
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        """Pass a call on, or answer it with status 403."""
         record = environ["aws.record"]
-        arn = jobs.role_of(record["caller"])
+        arn = credentials.arn_of(record["caller"])
         if arn is None or not STATE.setting("enforce_roles"):
             return self.application(environ, start_response)
         small = record["service"] != "s3" or record["operation"] == "DeleteObjects"
@@ -175,14 +192,12 @@ class Roles:
 
     @staticmethod
     def _body(environ: Environ) -> bytes:
-        import io
-
         body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         return body
 
     @staticmethod
-    def _refuse(record: dict[str, Any], arn: str, need: Any, start_response: Any) -> Iterable[bytes]:
+    def _refuse(record: dict[str, Any], arn: str, need: Need, start_response: Any) -> Iterable[bytes]:
         code = "AccessDenied" if record["service"] in ("s3", "iam") else "AccessDeniedException"
         message = f"User: {arn} is not authorized to perform: {need[0]} on resource: {need[1]}"
         headers, answer = error(record["service"], 403, code, message)
@@ -190,7 +205,7 @@ class Roles:
         return [] if record["operation"].startswith("Head") else [answer]
 
     def _hiding(self, environ: Environ, start_response: Any, arn: str) -> Iterable[bytes]:
-        """S3 tells that an object is missing only to those who may list the bucket; others get 403."""
+        """Pass a call on; turn 404 into 403 for a caller who may not list the bucket, as S3 does."""
         bucket = f"arn:aws:s3:::{environ['aws.record']['bucket']}"
         if allowed(arn, ("s3:ListBucket", bucket, {})):
             return self.application(environ, start_response)
@@ -201,6 +216,10 @@ class Roles:
         return self.application(environ, start)
 
 
-def lend(arn: str) -> dict[str, str]:
-    """Keys that act with a role's policies, or with one policy: for a test that wants to be held to them."""
-    return {name: value for name, value in jobs.ROLES[jobs.new_role(arn)].items() if name != "RoleArn"}
+def keys_of(arn: str) -> dict[str, str]:
+    """Make credentials with the permissions of a role or of a managed policy. Raises ValueError if there is none."""
+    try:
+        documents(arn)
+    except (KeyError, NotFoundException):
+        raise ValueError(f"there is no role or managed policy {arn}") from None
+    return credentials.keys(credentials.issue(arn))

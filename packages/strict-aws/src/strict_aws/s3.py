@@ -1,7 +1,7 @@
-"""S3: a bucket's lifecycle configuration comes back as it was put, and its policy means what it says, as on AWS.
+"""S3: a bucket's lifecycle configuration is returned as it was put, and its policy is evaluated with its conditions.
 
-moto keeps only the parts of a lifecycle that it knows (not `NewerNoncurrentVersions`, nor an empty `And`), and
-Terraform, which waits until it reads what it wrote, then waits for nothing. Of a policy it passes over the conditions.
+moto drops parts of a lifecycle that it does not know (`NewerNoncurrentVersions`, an empty `And`), and Terraform, which
+reads until it finds what it wrote, then waits in vain. moto ignores the conditions of a bucket policy.
 """
 
 import copy
@@ -14,18 +14,19 @@ from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 
 from strict_aws import policies
+from strict_aws.constants import ACCOUNT
 
 
-def permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
-    """What the bucket's policy says to a call over TLS, as calls are on AWS."""
-    if not bucket.policy:
+def permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:
+    """Evaluate the policy of a bucket for the account's owner, whose call counts as one over TLS."""
+    if not self.policy:
         return PermissionResult.NEUTRAL
-    document = policies.parse(bucket.policy.decode())
+    document = policies.parse(self.policy.decode())
     context = {"aws:SecureTransport": "true"}
     return VERDICTS[policies.judge([], action, resource, context, resource_policies=[document], principal=OWNER)]
 
 
-OWNER = "arn:aws:iam::123456789012:root"
+OWNER = f"arn:aws:iam::{ACCOUNT}:root"
 VERDICTS = {
     policies.Verdict.ALLOWED: PermissionResult.PERMITTED,
     policies.Verdict.DENIED: PermissionResult.DENIED,
@@ -34,21 +35,21 @@ VERDICTS = {
 
 
 def patch() -> None:
-    """Keeps and returns the rules unchanged."""
+    """Make moto evaluate whole bucket policies, and keep and return the rules of a lifecycle unchanged."""
     set_lifecycle, delete_lifecycle = FakeBucket.set_lifecycle, FakeBucket.delete_lifecycle
 
     def keep(self: FakeBucket, rules: list[dict[str, Any]]) -> None:
         kept = copy.deepcopy(rules)
         set_lifecycle(self, rules)
-        self.terraflow_rules = kept  # type: ignore[attr-defined]
+        self.rules_as_put = kept  # type: ignore[attr-defined]
 
     def forget(self: FakeBucket) -> None:
         delete_lifecycle(self)
-        self.terraflow_rules = []  # type: ignore[attr-defined]
+        self.rules_as_put = []  # type: ignore[attr-defined]
 
     def answer(self: S3Response) -> Any:
         self.data["Action"] = "GetBucketLifecycleConfiguration"
-        rules = getattr(self.backend.get_bucket(self.bucket_name), "terraflow_rules", [])
+        rules = getattr(self.backend.get_bucket(self.bucket_name), "rules_as_put", [])
         if not rules:
             raise NoSuchLifecycleConfiguration(bucket_name=self.bucket_name)
         root = {"@xmlns": "http://s3.amazonaws.com/doc/2006-03-01/", "Rule": rules}

@@ -1,16 +1,38 @@
-"""What a test may set, and what the server remembers beside moto's own state; `clear()` forgets it all."""
+"""What the server remembers beside moto's own state: settings, faults that wait, and the log of requests."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# The address under which the server takes orders from tests. No bucket can have this name.
-ADMIN = "/moto-api/strict/"
+# Settings by name, with the values that a server starts with. docs/settings.md describes them to users.
+DEFAULTS: dict[str, Any] = {
+    # HOST:PORT of a registry that stands behind ECR, and the password that it takes from the user AWS.
+    "registry": None,
+    "registry_password": "secret",
+    # Fargate's quotas of an account in a region, in vCPUs.
+    "fargate_ondemand_vcpus": 6,
+    "fargate_spot_vcpus": 6,
+    # Names of those two settings whose quota somebody has had changed: GetServiceQuota knows no others.
+    "quotas_changed": [],
+    # Containers that run at once, whatever the compute environments would allow.
+    "containers": 4,
+    # Seconds between SIGTERM and SIGKILL for a container that is stopped (AWS: 30).
+    "stop_seconds": 2,
+    # Real seconds in a second of a time limit. AWS's shortest limits are 60 s for a job, 600 s for a queue.
+    "job_second": 1.0,
+    # Seconds after SubmitJob in which DescribeJobs and ListJobs do not know of the job.
+    "invisible_seconds": 0,
+    # False: the first compute environment of an account fails, since its service-linked roles are not usable yet.
+    "service_roles_at_once": True,
+    # Whether calls with the credentials of a role or policy need its permissions.
+    "enforce_roles": True,
+}
 
 
 @dataclass
 class State:
-    """Settings by name (see `DEFAULTS`), faults that wait, and the log of requests."""
+    """Settings that differ from `DEFAULTS`, faults that wait, and records of requests; hold `lock` to use them."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
@@ -18,38 +40,34 @@ class State:
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def clear(self) -> None:
-        """Back to how the server starts."""
+        """Return to the state in which the server starts."""
         with self.lock:
             self.settings.clear()
             self.faults.clear()
             self.requests.clear()
 
     def setting(self, name: str) -> Any:
-        """The value a test has set, or the default."""
+        """Return the value of a setting."""
         return self.settings.get(name, DEFAULTS[name])
 
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Change settings. Raises ValueError for an unknown name or a value of another type, and then changes none."""
+        for name, value in values.items():
+            if name not in DEFAULTS:
+                raise ValueError(f"there is no setting {name!r}; there are {', '.join(DEFAULTS)}")
+            kinds = _kinds(DEFAULTS[name])
+            if type(value) not in kinds:
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise ValueError(f"setting {name} is {value!r}, but has to be of type {expected}")
+        with self.lock:
+            self.settings.update(values)
 
-DEFAULTS: dict[str, Any] = {
-    # host:port of a registry that stands behind ECR, with the user and password it takes; None: AWS's own names.
-    "registry": None,
-    "registry_password": "secret",
-    # Fargate's quotas of a region, in vCPUs.
-    "fargate_ondemand_vcpus": 6,
-    "fargate_spot_vcpus": 6,
-    # How many containers the machine carries at once, whatever the compute environments would allow.
-    "containers": 4,
-    # Seconds between the call that stops a container and the end of it (AWS: 30 after SIGTERM).
-    "stop_seconds": 2,
-    # Length of a job's second, for time limits, which are of 60 s at least.
-    "job_second": 1.0,
-    # For how long after SubmitJob neither DescribeJobs nor ListJobs know of a job.
-    "invisible_seconds": 0,
-    # Quotas that someone has had changed: GetServiceQuota tells of these only. Names of the settings above.
-    "quotas_changed": [],
-    # False: compute environments can't be made before Batch's and ECS's service-linked roles stand.
-    "service_roles_at_once": True,
-    # Whether calls with a role's credentials are held against the role's policies.
-    "enforce_roles": True,
-}
+
+def _kinds(default: object) -> tuple[type, ...]:
+    """Return the types that a setting takes, from its default."""
+    if default is None:
+        return str, type(None)
+    return (int, float) if type(default) in (int, float) else (type(default),)
+
 
 STATE = State()

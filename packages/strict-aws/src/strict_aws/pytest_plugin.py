@@ -1,0 +1,47 @@
+"""Fixtures for tests that need an AWS.
+
+pytest loads this module in every run of an environment, so that nothing it imports may take long.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strict_aws import Aws, running
+
+
+@pytest.fixture(scope="session")
+def strict_aws_settings() -> dict[str, Any]:
+    """Settings that servers start with: none but the defaults. Override it in a conftest.py."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def strict_aws_server(tmp_path_factory: pytest.TempPathFactory, strict_aws_settings: dict[str, Any]) -> Iterator[Aws]:
+    """The server that all tests of a process share, for fixtures that outlive a test.
+
+    Whatever is made in it stays: give resources names of their own.
+    """
+    with running(tmp_path_factory.mktemp("strict-aws") / "server.log") as aws:
+        aws.set(**strict_aws_settings)
+        yield aws
+
+
+@pytest.fixture
+def strict_aws(strict_aws_server: Aws) -> Iterator[Aws]:
+    """The shared server, for one test: its log of requests begins empty; its faults and settings end with the test."""
+    before = strict_aws_server.settings()
+    strict_aws_server.requests(forget=True)
+    yield strict_aws_server
+    strict_aws_server.forget_faults()
+    strict_aws_server.set(**before)
+
+
+@pytest.fixture
+def fresh_strict_aws(tmp_path: Path, strict_aws_settings: dict[str, Any]) -> Iterator[Aws]:
+    """A server with nothing in it, for one test alone. It takes about three seconds to start."""
+    with running(tmp_path / "strict-aws.log") as aws:
+        aws.set(**strict_aws_settings)
+        yield aws
