@@ -5,10 +5,10 @@ from pathlib import Path
 
 CONFIG = "config/example/config.yaml"
 TOUCH = "--touch"
-"""What CHANGELOG.md says to give once, so that such a run on a disk stays finished."""
+"""The option that CHANGELOG.md names for one start, so that such a run on a disk stays finished."""
 
 
 def unpack(folder: Path) -> None:
-    """Unpacks it with the times of its files: inputs are older than results."""
+    """Unpack the run with the times of its files: inputs are older than results."""
     with tarfile.open(Path(__file__).with_name("run.tar.xz")) as archive:
         archive.extractall(folder, filter="data")
