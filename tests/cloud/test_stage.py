@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
 from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
 
 from shared import ROOT
 from strict_aws import Aws
@@ -326,13 +327,18 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_sent(lab: Lab) -> None
     assert "Traceback" not in done.stderr + wrong.stderr
 
 
-def test_an_object_that_came_in_parts_is_known_by_their_checksums(lab: Lab) -> None:
+@pytest.mark.parametrize(("sent", "known_by"), [("when_supported", "ChecksumCRC32"), ("when_required", "ETag")])
+def test_an_object_that_came_in_parts_is_known_by_their_checksums(
+    lab: Lab, sent: Literal["when_supported", "when_required"], known_by: str
+) -> None:
     large = lab.folder / "large.fastq"
     large.write_bytes(os.urandom(11 * MIB))
     item = Item(large, "raw/S1/L1/large.fastq", "line 2, fq1")
-    client = lab.aws.client("s3")
+    client = lab.aws.client("s3", config=Config(request_checksum_calculation=sent))
     config = TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
     client.upload_file(str(large), lab.bucket, item.key, Config=config)
+    head = client.head_object(Bucket=lab.bucket, Key=item.key, ChecksumMode="ENABLED")
+    assert head[known_by].strip('"').endswith("-3") and ("ChecksumCRC32" in head) == (sent == "when_supported")
     assert Uploads(client, lab.bucket).compare([item]) == {item: State.SAME}
     large.write_bytes(os.urandom(11 * MIB))
     assert Uploads(client, lab.bucket).compare([item]) == {item: State.DIFFERENT}

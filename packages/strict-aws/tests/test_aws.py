@@ -193,6 +193,18 @@ def test_a_lifecycle_comes_back_as_it_was_put(own: Aws) -> None:
     assert code(s3.get_bucket_lifecycle_configuration, Bucket="data") == "NoSuchLifecycleConfiguration"
 
 
+def test_a_checksum_of_parts_is_marked_as_one(own: Aws) -> None:
+    s3, name = own.client("s3"), {"Bucket": "data", "Key": "parts"}
+    upload = name | {"UploadId": s3.create_multipart_upload(**name, ChecksumAlgorithm="CRC32")["UploadId"]}
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"123456789", ChecksumAlgorithm="CRC32")
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumCRC32": "y/Q5Jg=="}]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    asked = s3.head_object(**name, ChecksumMode="ENABLED")["ChecksumCRC32"]
+    assert asked.endswith("==-1") and asked != "y/Q5Jg==-1"
+    assert s3.get_object(**name, ChecksumMode="ENABLED")["ChecksumCRC32"] == asked
+    assert "ChecksumCRC32" not in s3.head_object(**name)
+
+
 MANIFEST = {
     "schemaVersion": 2,
     "mediaType": "application/vnd.oci.image.manifest.v1+json",

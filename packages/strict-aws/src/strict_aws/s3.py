@@ -1,7 +1,8 @@
 """S3: a bucket's lifecycle configuration is returned as it was put, and its policy is evaluated with its conditions.
 
 moto drops parts of a lifecycle that it does not know (`NewerNoncurrentVersions`, an empty `And`), and Terraform, which
-reads until it finds what it wrote, then waits in vain. moto ignores the conditions of a bucket policy.
+reads until it finds what it wrote, then waits in vain. moto ignores the conditions of a bucket policy. Its HeadObject
+gives a checksum of parts without their number, as if it were one of the whole object.
 """
 
 import copy
@@ -35,8 +36,9 @@ VERDICTS = {
 
 
 def patch() -> None:
-    """Make moto evaluate whole bucket policies, and keep and return the rules of a lifecycle unchanged."""
+    """Make moto evaluate whole bucket policies, keep lifecycles unchanged, and mark checksums of parts."""
     set_lifecycle, delete_lifecycle = FakeBucket.set_lifecycle, FakeBucket.delete_lifecycle
+    head_object = S3Response.head_object
 
     def keep(self: FakeBucket, rules: list[dict[str, Any]]) -> None:
         kept = copy.deepcopy(rules)
@@ -56,7 +58,19 @@ def patch() -> None:
         headers = {"x-amz-transition-default-minimum-object-size": "all_storage_classes_128K"}
         return 200, headers, xmltodict.unparse({"LifecycleConfiguration": root})
 
+    def head(self: S3Response, bucket_name: str, query: dict[str, Any], key_name: str, headers: dict[str, Any]) -> Any:
+        status, answer_headers, body = head_object(self, bucket_name, query, key_name, headers)
+        if status == 200:
+            version = query.get("versionId", [None])[0]
+            key = self.backend.head_object(bucket_name, key_name, version_id=version)
+            if key and key.checksum_type == "COMPOSITE":
+                name = f"x-amz-checksum-{str(key.checksum_algorithm).lower()}"
+                if name in answer_headers:
+                    answer_headers[name] = f"{key.checksum_value}-{key.checksum_parts}"
+        return status, answer_headers, body
+
     FakeBucket.get_permission = permission  # type: ignore[method-assign]
     FakeBucket.set_lifecycle = keep  # type: ignore[method-assign]
     FakeBucket.delete_lifecycle = forget  # type: ignore[method-assign]
     S3Response.get_bucket_lifecycle = answer  # type: ignore[method-assign]
+    S3Response.head_object = head  # type: ignore[method-assign]
