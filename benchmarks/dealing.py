@@ -23,7 +23,7 @@ from backports import zstd
 from isal import igzip
 
 HERE = Path(__file__).resolve().parent
-DECOMPRESS = HERE.parent / "workflow" / "scripts" / "decompress.py"
+DECOMPRESS = "terraflow_workflow.reads.decompress"
 REPORT = HERE / "dealing.md"
 LENGTH = 150
 
@@ -110,7 +110,7 @@ def commands(paths: list[Path], folder: Path) -> dict[str, list[list[str]]]:
     for suffix in (".fastq", ".fastq.gz", ".fastq.zst"):
         shards = [str(folder / f"shard{index}{suffix}") for index in range(4)]
         options = ["--counts", str(folder / "counts.json"), "--shards", *shards]
-        command = [sys.executable, str(DECOMPRESS), "--fq1", str(paths[0])]
+        command = [sys.executable, "-P", "-m", DECOMPRESS, "--fq1", str(paths[0])]
         rows[f"**decompress.py**, pairs, 4 shards `{suffix}`"] = [[*command, "--fq2", str(paths[1]), *options]]
     rows["read the shards `.fastq.gz` by `gzip -dc`"] = [["gzip", "-dc", *glob(folder, "gz")]]
     rows["read the shards `.fastq.gz` by `igzip -dc`"] = [["igzip", "-dc", *glob(folder, "gz")]]

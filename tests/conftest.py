@@ -69,10 +69,10 @@ def root() -> Path:
 
 @pytest.fixture
 def script() -> Run:
-    """Return a function that runs a script of the workflow as its rules do: `script("windows", "--fai", path, …)`."""
+    """Return a function that runs a module as the rules do: `script("reference.windows", "--fai", path, …)`."""
 
     def run(name: str, *arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-B", str(ROOT / "workflow" / "scripts" / f"{name}.py"), *map(str, arguments)]
+        command = [sys.executable, "-B", "-P", "-m", f"terraflow_workflow.{name}", *map(str, arguments)]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
 
     return run

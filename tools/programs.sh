@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # The part of tools/setup.sh that finds or installs the bioinformatics tools. samtools and bcftools are in .venv already
-# (workflow/scripts/hts.py says why); bwa, FastQC and zstd come from PATH, conda or apt-get.
+# (terraflow_workflow/hts.py says why); bwa, FastQC and zstd come from PATH, conda or apt-get.
 
 # shellcheck disable=SC2154  # setup.sh sets root and state
 
@@ -228,7 +228,7 @@ used() {
   if [[ -x $state/bin/$1 ]]; then echo "$state/bin/$1"; else type -P "$1"; fi
 }
 
-release() { sed -n 's/^RELEASE = "\(.*\)"/\1/p' "$root/workflow/scripts/hts.py"; }
+release() { sed -n 's/^RELEASE = "\(.*\)"/\1/p' "$root/workflow/lib/terraflow_workflow/hts.py"; }
 
 # report_other_versions: print one line for each program whose version is not the project's.
 report_other_versions() {

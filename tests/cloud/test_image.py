@@ -83,7 +83,9 @@ def test_tools_have_the_versions_of_the_environments(image: str, command: str, p
 def test_samtools_and_bcftools_are_those_of_set_up(image: str, program: str) -> None:
     here = subprocess.run([program, "--version-only"], capture_output=True, text=True, check=True).stdout
     assert output_of(image, program, "--version-only") == here
-    assert output_of(image, "bash", "-c", f"type -aP {program}").split() == [f"/opt/terraflow/hts/bin/{program}"]
+    assert output_of(image, "bash", "-c", f"type -aP {program}").split() == [
+        f"/opt/terraflow/workflow/scripts/bin/{program}"
+    ]
 
 
 def test_python_packages_are_those_of_the_lock(image: str) -> None:
@@ -298,7 +300,7 @@ def test_page_is_what_the_whole_multiqc_makes(whole: Whole, tmp_path: Path) -> N
     inside += [f"results/qc/coverage/{name}.contigs.tsv" for name in samples]
     inside += ["results/qc/bcftools/all.stats.txt"]
     (tmp_path / "files.txt").write_text("".join(f"{whole[name]}\n" for name in inside))
-    script = [sys.executable, "-B", str(ROOT / "workflow/scripts/multiqc_input.py"), "--joint"]
+    script = [sys.executable, "-B", "-P", "-m", "terraflow_workflow.quality.multiqc_input", "--joint"]
     script += ["--files", "files.txt", "--calling-reads", str(whole["results/qc/calling_reads.tsv"])]
     script += ["--folder", "multiqc", "--list", "list.txt", "--config", "names.json"]
     subprocess.run(script, cwd=tmp_path, check=True)

@@ -11,8 +11,7 @@ from readers import alignments
 from test_rule_fastqc import fastqc_data
 from tiny import GENOME, PLAIN, fasta, fragments
 
-import decompress
-import fastq
+from terraflow_workflow.reads import decompress, fastq
 
 PAIRS = fragments(PLAIN)[:30]
 

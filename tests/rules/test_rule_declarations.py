@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from project import Project
 
-from places import OUTPUTS
 from shared import ROOT
+from terraflow_workflow.inputs.places import OUTPUTS
 
 WORKFLOW = ROOT / "workflow"
 GROWING = ("mem_mb", "disk_mb", "runtime")

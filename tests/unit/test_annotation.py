@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from annotation import AnnotationError, checked
 from shared import Run
+from terraflow_workflow.annotation.gff import AnnotationError, checked
 
 CONTIGS = {"c": 100, "d": 50}
 HEAD = "##gff-version 3\n"
@@ -85,7 +85,7 @@ def fai(tmp_path: Path) -> Path:
 def test_the_script_writes_what_csq_reads(script: Run, tmp_path: Path, fai: Path, ends: str) -> None:
     gff, out = tmp_path / "a.txt", tmp_path / "out.gff.gz"
     gff.write_bytes(gzip.compress(GOOD.replace("\n", ends).encode()))
-    run = script("annotation", "--gff", gff, "--fai", fai, "--out", out)
+    run = script("annotation.gff", "--gff", gff, "--fai", fai, "--out", out)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     assert gzip.decompress(out.read_bytes()) == GOOD.encode()
     assert out.read_bytes()[4:8] == bytes(4), "the time would make each run's file another"
@@ -110,7 +110,7 @@ def test_the_script_leaves_nothing_of_a_bad_annotation(
 ) -> None:
     gff, out = tmp_path / "a.gff.gz", tmp_path / "out.gff.gz"
     gff.write_bytes(data)
-    run = script("annotation", "--gff", gff, "--fai", fai, "--out", out)
+    run = script("annotation.gff", "--gff", gff, "--fai", fai, "--out", out)
     assert run.returncode == 1
     assert run.stderr.startswith(str(gff))
     assert message in run.stderr

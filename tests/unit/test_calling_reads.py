@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from calling_reads import Counts, read_counts, reason_of, row_of, warnings, write_table
 from shared import Run
+from terraflow_workflow.quality.calling_reads import Counts, read_counts, reason_of, row_of, warnings, write_table
 
 REASONS = {
     (0, 60): None,
@@ -82,7 +82,9 @@ def test_damaged_table_is_named(script: Run, tmp_path: Path) -> None:
     for name in ("flags", "deepest"):
         (tmp_path / name).write_text(f"{next(tmp_path.glob(f'A.{name}.*'))}\n")
     options = ["--samples", "A", "--flags", tmp_path / "flags", "--deepest", tmp_path / "deepest"]
-    run = script("calling_reads", *options, "--min-mapping-quality", 0, "--max-depth", 9, "--out", tmp_path / "out")
+    run = script(
+        "quality.calling_reads", *options, "--min-mapping-quality", 0, "--max-depth", 9, "--out", tmp_path / "out"
+    )
 
     assert run.returncode == 1
     assert "A.flags.tsv" in run.stderr and "Traceback" not in run.stderr

@@ -2,8 +2,8 @@
 
 import pytest
 
-from concrete import concrete_alleles, concrete_bases
 from shared import Run
+from terraflow_workflow.calling.concrete import concrete_alleles, concrete_bases
 
 # Each code with the bases that it stands for: SAM specification, 4.2.3.
 CODES = {
@@ -40,5 +40,7 @@ def test_alleles_alone_change_in_a_vcf(line: str, expected: str) -> None:
 
 
 def test_the_script_takes_either_format(script: Run) -> None:
-    assert script("concrete", "fasta", stdin=">RYK r\nACRN\n").stdout == ">RYK r\nACAN\n"
-    assert script("concrete", "vcf", stdin="".join(line for line, _ in LINES)).stdout == "".join(e for _, e in LINES)
+    assert script("calling.concrete", "fasta", stdin=">RYK r\nACRN\n").stdout == ">RYK r\nACAN\n"
+    assert script("calling.concrete", "vcf", stdin="".join(line for line, _ in LINES)).stdout == "".join(
+        e for _, e in LINES
+    )

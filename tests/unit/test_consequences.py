@@ -4,9 +4,9 @@ import re
 import subprocess
 from pathlib import Path
 
-import csq
-from consequences import COLUMNS, rows
 from shared import ROOT, Run
+from terraflow_workflow.annotation import csq
+from terraflow_workflow.annotation.consequences import COLUMNS, rows
 
 # One coding transcript: ATG GCT AAA GGT TGC TAA at 31 to 48; AAA is the third codon, 37 to 39.
 REFERENCE = "C" * 30 + "ATGGCTAAAGGTTGCTAA" + "C" * 32
@@ -134,5 +134,5 @@ def test_no_transcript_of_many_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_script_writes_the_names_of_the_columns_first(script: Run) -> None:
-    run = script("consequences", stdin="")
+    run = script("annotation.consequences", stdin="")
     assert (run.returncode, run.stdout) == (0, "\t".join(COLUMNS) + "\n")

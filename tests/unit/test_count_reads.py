@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from count_reads import difference, reads_in_alignment
 from shared import Run
+from terraflow_workflow.reads.count_reads import difference, reads_in_alignment
 
 GENOME = "".join(random.Random(1).choices("ACGT", k=400))
 # Pairs, an unmapped read, a secondary and a supplementary alignment, a duplicate: six reads in all.
@@ -47,7 +47,7 @@ def count(script: Run, alignment: Path, *reads: int) -> tuple[int, str]:
         files[-1].write_text(json.dumps({"reads": found}))
     reference = alignment.with_name("g.fa")
     run = script(
-        "count_reads", "--counts", *files, "--alignment", alignment, "--name", "A.cram", "--reference", reference
+        "reads.count_reads", "--counts", *files, "--alignment", alignment, "--name", "A.cram", "--reference", reference
     )
     return run.returncode, run.stderr
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from coverage_plot import MANY, Window, draw, read_windows
 from shared import Run
+from terraflow_workflow.quality.coverage_plot import MANY, Window, draw, read_windows
 
 SVG = "{http://www.w3.org/2000/svg}"
 ONE = [("chr1", 0, 50, 3.5), ("chr1", 50, 100, 0.0)]
@@ -72,6 +72,6 @@ def test_the_script_reads_the_tables_in_the_order_given(script: Run, tmp_path: P
     assert read_windows(tmp_path / "A.windows.tsv") == ONE
     tables, out = tmp_path / "tables.txt", tmp_path / "c.svg"
     tables.write_text(f"{tmp_path}/B.b.windows.tsv\n{tmp_path}/A.windows.tsv\n")
-    run = script("coverage_plot", "--tables", tables, "--out", out)
+    run = script("quality.coverage_plot", "--tables", tables, "--out", out)
     assert (run.returncode, run.stdout) == (0, "")
     assert [word for word in texts(out) if word in ("A", "B.b")] == ["B.b", "A"]

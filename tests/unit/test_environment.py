@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from environment import forget_shell_settings
 from shared import ROOT
+from terraflow_workflow.run.environment import forget_shell_settings
 
 # Each of these settings would keep Snakemake from starting, or run.sh from finding its folder.
 HOSTILE = {

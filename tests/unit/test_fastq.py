@@ -19,10 +19,10 @@ from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import fastq
-from fastq import FastqFile, batches
-from fastq_stream import FOREIGN, FastqError, Format, Source, detect, show
 from shared import bgzip
+from terraflow_workflow.reads import fastq
+from terraflow_workflow.reads.fastq import FastqFile, batches
+from terraflow_workflow.reads.fastq_stream import FOREIGN, FastqError, Format, Source, detect, show
 
 SCRIPT = Path(fastq.__file__)
 RECORD = b"@r%d\nACGTN\n+\nIIF#5\n"

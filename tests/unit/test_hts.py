@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import hts
 from shared import ROOT
+from terraflow_workflow import hts
 
 BIN = ROOT / "workflow" / "scripts" / "bin"
 SAM = b"@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:c\tLN:100\nr1\t0\tc\t5\t60\t4M\t*\t0\t0\tACGT\tIIII\n"
@@ -174,9 +174,11 @@ def test_a_python_without_pysam_says_what_to_do(shell: Shell, tmp_path: Path, pr
 
 
 def test_another_release_is_refused(shell: Shell, tmp_path: Path) -> None:
-    shutil.copytree(BIN, tmp_path / "bin")
-    text = (BIN.parent / "hts.py").read_text()
-    (tmp_path / "hts.py").write_text(text.replace(f'RELEASE = "{hts.RELEASE}"', 'RELEASE = "9.9"'))
-    done = shell("bin/samtools view in.sam")
+    shutil.copytree(BIN, tmp_path / "scripts" / "bin")
+    package = tmp_path / "lib" / "terraflow_workflow"
+    package.mkdir(parents=True)
+    text = Path(hts.__file__).read_text()
+    (package / "hts.py").write_text(text.replace(f'RELEASE = "{hts.RELEASE}"', 'RELEASE = "9.9"'))
+    done = shell("scripts/bin/samtools view in.sam")
     assert (done.returncode, done.stdout) == (127, b"")
     assert f"carries samtools {hts.RELEASE}, wanted is 9.9" in done.stderr.decode()

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import mates
-from fastq import FastqFile, batches
-from fastq_stream import FastqError
-from mates import MateError, pair_headers
+from terraflow_workflow.reads import mates
+from terraflow_workflow.reads.fastq import FastqFile, batches
+from terraflow_workflow.reads.fastq_stream import FastqError
+from terraflow_workflow.reads.mates import MateError, pair_headers
 
 
 def write(folder: Path, data: bytes, name: str = "reads.txt") -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from windows import windows
+from terraflow_workflow.reference.windows import windows
 
 AWKS = [awk for awk in ("awk", "mawk", "gawk", "busybox") if shutil.which(awk)]
 Piece = tuple[str, int, int, int]

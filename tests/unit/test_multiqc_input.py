@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from multiqc_input import label, lay_out
+from terraflow_workflow.quality.multiqc_input import label, lay_out
 
 LABELS = {
     ("qc/fastqc/WT.R1/L.1.R2_fastqc.zip", True): "WT.R1 L.1 R2",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from places import OUTPUTS, problems_of_places
+from terraflow_workflow.inputs.places import OUTPUTS, problems_of_places
 
 PREFIX = "s3://bucket/runs/one"
 

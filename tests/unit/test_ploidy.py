@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ploidy import (
+from shared import Run
+from terraflow_workflow.calling.ploidy import (
     PloidyError,
     Rule,
     for_bcftools,
     problems_of_places,
     problems_of_ploidy,
-    read_contigs,
     read_ploidy,
     segments,
 )
-from shared import Run
+from terraflow_workflow.reference.contigs import read_contigs
 
 CONTIGS = {"x": 12, "y": 7}
 SEXES = {"a": "M", "b": "F", "c": "M", "d": ""}
@@ -173,7 +173,7 @@ def test_lines_that_apply_to_nobody_are_in_the_log(script: Run, tmp_path: Path) 
     fai.write_text("x\t12\t3\t5\t6\n")
     path = ploidy_file(tmp_path, "x * * M 1\nx * * F 2\n")
     outs = ("--out-ploidy", tmp_path / "o1", "--out-samples", tmp_path / "o2")
-    run = script("ploidy", "--ploidy", path, "--fai", fai, "--samples", "a=F", *outs)
+    run = script("calling.ploidy", "--ploidy", path, "--fai", fai, "--samples", "a=F", *outs)
     assert (run.returncode, run.stderr) == (0, f"{path}, line 1: no sample called here is 'M'\n")
     assert (tmp_path / "o1").read_text() == "* * * sex1 2\n"
 
@@ -230,7 +230,8 @@ def test_bcftools_calls_by_the_files_that_are_written(script: Run, tmp_path: Pat
     (tmp_path / "g.fai").write_text("x\t60\t3\t60\t61\ny\t60\t67\t60\t61\n")
     samples = {"male": "M", "female": "F", "own": "F", "none": ""}
     run = script(
-        "ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai", "--samples", *(f"{k}={v}" for k, v in samples.items()),
+        "calling.ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai",
+        "--samples", *(f"{k}={v}" for k, v in samples.items()),
         "--out-ploidy", tmp_path / "out.ploidy", "--out-samples", tmp_path / "out.samples",
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
@@ -260,7 +261,7 @@ def test_the_script_refuses_another_references_contigs(script: Run, tmp_path: Pa
     path = ploidy_file(tmp_path, "chrX * * * 1\n")
     (tmp_path / "g.fai").write_text("x\t60\t3\t60\t61\n")
     out = ["--out-ploidy", tmp_path / "p", "--out-samples", tmp_path / "s"]
-    run = script("ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai", "--samples", "a=", *out)
+    run = script("calling.ploidy", "--ploidy", path, "--fai", tmp_path / "g.fai", "--samples", "a=", *out)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr == f"{path}, line 1: the reference has no contig 'chrX'; it has x\n"
     assert not (tmp_path / "p").exists()

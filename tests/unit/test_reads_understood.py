@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import decompress
-from fastq_stream import FastqError
+from terraflow_workflow.reads import decompress
+from terraflow_workflow.reads.fastq_stream import FastqError
 
 
 def record(name: str, bases: str = "ACGT", qualities: str = "", plus: str = "+") -> str:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import reference
-from reference import (
+from shared import Run, bgzip
+from terraflow_workflow.reference import fasta as reference
+from terraflow_workflow.reference.fasta import (
     LINE,
     LONGEST,
     PIECE,
@@ -25,7 +26,6 @@ from reference import (
     problems_of_bwa_index,
     warning_of_ambiguous,
 )
-from shared import Run, bgzip
 
 # A name such as 0:1 is refused beside a contig 0, which has a test of its own.
 names = st.text("abcXYZ019_.|:", min_size=1, max_size=6).filter(lambda name: not REGION.fullmatch(name.encode()))
@@ -193,7 +193,7 @@ def test_the_script_takes_any_compression_whatever_the_name_and_samtools_indexes
 ) -> None:
     fasta, out = tmp_path / "g.anything", tmp_path / "genome.fa"
     fasta.write_bytes(COMPRESS[kind](b">b x\r\n" + b"acgtN" * 50 + b"\r\nAC\r\n\r\n>a\r\nAC\r\nGT"))
-    run = script("reference", "--fasta", fasta, "--out", out)
+    run = script("reference.fasta", "--fasta", fasta, "--out", out)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     subprocess.run(["samtools", "faidx", out], check=True)
     assert out.with_name("genome.fa.fai").read_text() == "b\t252\t5\t100\t101\na\t4\t263\t4\t5\n"
@@ -213,7 +213,7 @@ def test_the_script_takes_any_compression_whatever_the_name_and_samtools_indexes
 def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Path, data: bytes, message: str) -> None:
     fasta, out = tmp_path / "g.fa.gz", tmp_path / "genome.fa"
     fasta.write_bytes(data)
-    run = script("reference", "--fasta", fasta, "--out", out)
+    run = script("reference.fasta", "--fasta", fasta, "--out", out)
     assert run.returncode == 1
     assert run.stderr.startswith(str(fasta))
     assert message in run.stderr
@@ -224,7 +224,7 @@ def test_the_script_leaves_nothing_of_a_bad_reference(script: Run, tmp_path: Pat
 def test_ambiguous_bases_are_reported_and_accepted(script: Run, tmp_path: Path) -> None:
     fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
     fasta.write_text(">a RYK\nACGTNNrR\n>b\nACGUN\n>c\nRYSWKMBDHV\n")
-    run = script("reference", "--fasta", fasta, "--out", out)
+    run = script("reference.fasta", "--fasta", fasta, "--out", out)
     assert (run.returncode, run.stdout) == (0, "")
     warned = "12 ambiguous bases besides N, at which no variants are called: a 2, c 10"
     rna = "1 U are written as T: the alignments and variants of this run say T"
@@ -235,7 +235,7 @@ def test_ambiguous_bases_are_reported_and_accepted(script: Run, tmp_path: Path) 
 def test_rna_is_written_as_dna(script: Run, tmp_path: Path) -> None:
     fasta, out = tmp_path / "g.fa", tmp_path / "genome.fa"
     fasta.write_text(">Uu keeps U\nACGUuu\n>b\nUUUU\n")
-    run = script("reference", "--fasta", fasta, "--out", out)
+    run = script("reference.fasta", "--fasta", fasta, "--out", out)
     assert out.read_text() == ">Uu keeps U\nACGTTT\n>b\nTTTT\n"
     warned = "7 U are written as T: the alignments and variants of this run say T"
     assert (run.returncode, run.stderr) == (0, f"warning: {fasta}: {warned}\n")
@@ -261,14 +261,14 @@ def index(tmp_path: Path) -> Path:
 def test_the_index_of_the_same_contigs_is_taken(index: Path, script: Run, tmp_path: Path) -> None:
     ann = Path(f"{index}.ann")
     assert problems_of_bwa_index(ann, {"a": 100, "b": 70, "c": 4}) == []
-    run = script("reference", "--fasta", index, "--ann", ann, "--out", tmp_path / "out.fa")
+    run = script("reference.fasta", "--fasta", index, "--ann", ann, "--out", tmp_path / "out.fa")
     assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_index_of_an_rna_is_refused(index: Path, script: Run, tmp_path: Path) -> None:
     rna = tmp_path / "rna.fa"
     rna.write_bytes(index.read_bytes().replace(b"ACGGT", b"ACGGU"))
-    run = script("reference", "--fasta", rna, "--ann", f"{index}.ann", "--out", tmp_path / "out.fa")
+    run = script("reference.fasta", "--fasta", rna, "--ann", f"{index}.ann", "--out", tmp_path / "out.fa")
     assert run.returncode == 1
     assert run.stderr == (
         f"{index}.ann: was made from a FASTA with 20 U, which BWA took for N\n"
@@ -293,7 +293,7 @@ def test_the_index_of_another_reference_is_refused(index: Path, script: Run, tmp
     ann, out = Path(f"{index}.ann"), tmp_path / "out.fa"
     other = tmp_path / "other.fa"
     other.write_text(">a\nACGT\n>b\nA\n>c\nAC\n")
-    run = script("reference", "--fasta", other, "--ann", ann, "--out", out)
+    run = script("reference.fasta", "--fasta", other, "--ann", ann, "--out", out)
     assert run.returncode == 1
     assert run.stderr == (
         f"{ann}: contig 'a' has 100 bases, in the FASTA 4\n"

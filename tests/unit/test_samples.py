@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from samples import SheetError, Unit, problems_of_fastqs, read_sheet
+from terraflow_workflow.inputs.samples import SheetError, Unit, problems_of_fastqs, read_sheet
 
 HEADER = "sample\tunit\tfq1\tfq2\n"
 NAME = "expected letters, digits, `_`, `.`, `-` and `+`, with a letter or digit first, at most 100 of them"

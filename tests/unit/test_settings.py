@@ -8,7 +8,7 @@ import pytest
 import yaml
 from snakemake.utils import validate
 
-from settings import (
+from terraflow_workflow.inputs.settings import (
     load_schema,
     problem_of_file,
     problem_of_local_file,
@@ -28,7 +28,7 @@ def problems(text: str) -> list[str]:
 
 
 def with_defaults(config: dict[str, Any], root: Path) -> dict[str, Any]:
-    validate(config, str(root / "workflow/schemas/config.schema.yaml"))
+    validate(config, str(root / "workflow/lib/terraflow_workflow/schemas/config.schema.yaml"))
     return config
 
 

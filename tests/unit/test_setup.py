@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import hts
+from terraflow_workflow import hts
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL_PROGRAMS = ["bash", "sh", "env", "cat", "echo", "sed", "grep", "head", "tail", "sort", "xargs", "cut"]
@@ -56,9 +56,9 @@ class Box:
         (folder / "home").mkdir()
         shutil.copytree(ROOT / "tools", self.root / "tools")
         shutil.copytree(ROOT / "envs", self.root / "envs")
-        scripts = self.root / "workflow" / "scripts"
-        shutil.copytree(ROOT / "workflow" / "scripts" / "bin", scripts / "bin")
-        shutil.copy(ROOT / "workflow" / "scripts" / "hts.py", scripts)
+        workflow = self.root / "workflow"
+        shutil.copytree(ROOT / "workflow" / "scripts" / "bin", workflow / "scripts" / "bin")
+        shutil.copytree(ROOT / "workflow" / "lib", workflow / "lib")
         for name in ("pyproject.toml", "uv.lock"):
             shutil.copy(ROOT / name, self.root)
         for path in ROOT.glob("packages/*/pyproject.toml"):

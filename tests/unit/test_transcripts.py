@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import csq
-from annotation import AnnotationError, checked
-from csq import COLUMNS, HEADER, TrialError, command, tried
 from shared import Run
-from transcripts import Coding
+from terraflow_workflow.annotation import csq
+from terraflow_workflow.annotation.csq import COLUMNS, HEADER, TrialError, command, tried
+from terraflow_workflow.annotation.gff import AnnotationError, checked
+from terraflow_workflow.annotation.transcripts import Coding
 
 LENGTH = 900
 SEQUENCE = ("ATG" + "GCTAAAGGTTGC" * 80)[:LENGTH]
@@ -238,7 +238,9 @@ def test_transcripts_of_which_csq_says_nothing_are_counted(
 ) -> None:
     gff, out = tmp_path / "a.gff.gz", tmp_path / "tried.tsv"
     gff.write_bytes(gzip.compress((GOOD + UNREAD[name]).encode()))
-    run = script("csq", "--gff", gff, "--genome", genome, "--name", "my.gff", "--folder", tmp_path, "--out", out)
+    run = script(
+        "annotation.csq", "--gff", gff, "--genome", genome, "--name", "my.gff", "--folder", tmp_path, "--out", out
+    )
     assert run.returncode == 0, run.stderr
     assert "warning: my.gff: bcftools csq has no consequences for 1 of 2 coding transcripts: a\n" in run.stderr
     assert out.read_text() == "transcript\tplace\tconsequences\ngood\tc:1-300\tyes\na\tc:401-500\tno\n"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from diploid import doubled
 from shared import Run
-from variant_table import COLUMNS, rows_of_filters, rows_of_samples
+from terraflow_workflow.quality.diploid import doubled
+from terraflow_workflow.quality.variant_table import COLUMNS, rows_of_filters, rows_of_samples
 
 VCF = """##fileformat=VCFv4.2
 ##contig=<ID=c,length=78>
@@ -109,7 +109,7 @@ def test_the_script_writes_one_table(script: Run, tmp_path: Path) -> None:
     twice = tmp_path / "diploid.txt"
     twice.write_text(diploid(VCF))
     filters.write_text("      1 LowQual\n      9 PASS\n")
-    run = script("variant_table", "--stats", text, "--diploid", twice, "--filters", filters, "--out", out)
+    run = script("quality.variant_table", "--stats", text, "--diploid", twice, "--filters", filters, "--out", out)
     assert (run.returncode, run.stderr) == (0, "")
     lines = [line.split("\t") for line in out.read_text().splitlines()]
     assert {len(line) for line in lines} == {len(COLUMNS)}

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-import hts
+from terraflow_workflow import hts
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "workflow" / "scripts"
+PACKAGE = ROOT / "workflow" / "lib" / "terraflow_workflow"
 ENV_FILES = sorted((ROOT / "envs").glob("*.yaml"))
 RULE_FILES = [ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]
 
@@ -80,9 +80,9 @@ def test_locked_pysam_carries_the_release(program: str) -> None:
 
 
 def environments_that_call(programs: str) -> set[str]:
-    """Return the environments of rules whose commands name one of the programs, or a script that calls one."""
-    scripts = {path.stem for path in SCRIPTS.glob("*.py") if re.search(rf'\["({programs})"', path.read_text())}
-    called = rf"\b({programs}) [a-z]|\bscript ({'|'.join(scripts)})\b"
+    """Return the environments of rules whose commands name one of the programs, or a module that calls one."""
+    modules = {path.stem for path in PACKAGE.rglob("*.py") if re.search(rf'\["({programs})"', path.read_text())}
+    called = rf"\b({programs}) [a-z]|\brun_module \w+\.({'|'.join(modules)})\b"
     found = set()
     for path in RULE_FILES:
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
@@ -170,14 +170,15 @@ def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     runtime = [*project["project"]["dependencies"], *project["dependency-groups"]["report"]]
     members = [tomllib.loads(path.read_text())["project"] for path in ROOT.glob("packages/*/pyproject.toml")]
+    own = tomllib.loads((ROOT / "workflow" / "lib" / "pyproject.toml").read_text())["project"]
     needed = {f"packages/{member['name']}/src": [member["name"], *member["dependencies"]] for member in members}
+    needed["workflow"] = [own["name"], *own["dependencies"], *project["dependency-groups"]["report"]]
     everything = [*chain.from_iterable(needed.values()), *runtime, *project["dependency-groups"]["dev"]]
     tests = {f"packages/{member['name']}/tests": everything for member in members}
     installed = packages_distributions()
     for folder, lines in {
         **needed,
         **tests,
-        "workflow": [*runtime, "snakemake", "pyyaml"],
         "tests": everything,
         "benchmarks": everything,
     }.items():

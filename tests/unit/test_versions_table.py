@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared import Run
-from versions import of_alignment, of_fastqc, of_stats, table
+from terraflow_workflow.quality.versions import of_alignment, of_fastqc, of_stats, table
 
 
 def output(*command: str, text: str | None = None) -> str:
@@ -79,7 +79,7 @@ def test_the_script_collects_all_of_them(script: Run, tmp_path: Path, header: st
     (tmp_path / "stats.txt").write_text("# This file was produced by bcftools stats (1.2+htslib-1.3) and can be\n")
     out = tmp_path / "versions.tsv"
     run = script(
-        "versions", "--header", tmp_path / "header.sam", "--stats", tmp_path / "stats.txt", "--fastqc", archive,
+        "quality.versions", "--header", tmp_path / "header.sam", "--stats", tmp_path / "stats.txt", "--fastqc", archive,
         "--snakemake", "9.9", "--out", out,
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")

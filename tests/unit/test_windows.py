@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import Run
-from windows import windows
+from terraflow_workflow.reference.windows import windows
 
 Contigs = dict[str, int]
 
@@ -55,7 +55,7 @@ def test_windows_of_a_human_genome_are_cut_without_rounding() -> None:
 def test_the_script_writes_bed(script: Run, tmp_path: Path) -> None:
     fai, out = tmp_path / "g.fa.fai", tmp_path / "w.bed"
     fai.write_text("a\t5\t3\t5\t6\nb\t4\t12\t4\t5\n")
-    run = script("windows", "--fai", fai, "--number", 3, "--key", "calling.windows", "--out", out)
+    run = script("reference.windows", "--fai", fai, "--number", 3, "--key", "calling.windows", "--out", out)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
     assert out.read_text() == "a\t0\t3\t1\na\t3\t5\t2\nb\t0\t1\t2\nb\t1\t4\t3\n"
 
@@ -78,6 +78,6 @@ EACH = "".join(
 def test_more_windows_than_bases_are_taken(script: Run, tmp_path: Path, key: str, bed: str) -> None:
     fai, out = tmp_path / "g.fa.fai", tmp_path / "w.bed"
     fai.write_text("a\t3\t3\t3\t4\nb\t2\t10\t2\t3\n")
-    run = script("windows", "--fai", fai, "--number", 6, "--key", key, "--out", out)
+    run = script("reference.windows", "--fai", fai, "--number", 6, "--key", key, "--out", out)
     assert (run.returncode, run.stderr) == (0, f"{key}: {MORE}")
     assert out.read_text() == bed

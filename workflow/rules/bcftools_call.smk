@@ -1,4 +1,6 @@
 # Variants: called in windows, joined, normalised, and told apart by filters that throw nothing away.
+from terraflow_workflow.annotation.csq import stages as csq_stages
+from terraflow_workflow.calling.filters import soft_filters
 
 
 rule ploidy:
@@ -26,12 +28,10 @@ rule ploidy:
         planned=lambda wildcards: fingerprints(PLOIDY_FILE),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script ploidy --ploidy={input.ploidy:q} --fai {input.fai} --samples {params.samples} \
-            --out-ploidy $SCRATCH/{output.ploidy} --out-samples $SCRATCH/{output.samples}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module calling.ploidy --ploidy={input.ploidy:q} --fai {input.fai:q} --samples {params.samples} \
+            --out-ploidy $SCRATCH/{output.ploidy:q} --out-samples $SCRATCH/{output.samples:q}
         unchanged {params.planned:q} {input.ploidy:q}
-        publish {output}
         """
 
 
@@ -54,11 +54,9 @@ rule filters:
         filters=[f"{name}={expression}" for name, expression in FILTERS.items()],
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script try_filters --samples {params.samples} --filters {params.filters:q} \
-            --folder $SCRATCH --out $SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module calling.filters --samples {params.samples} --filters {params.filters:q} \
+            --folder $SCRATCH --out $SCRATCH/{output:q}
         """
 
 
@@ -101,22 +99,20 @@ rule bcftools_call:
             f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}"
         ),
         ploidy=lambda wildcards, input: (
-            "--ploidy-file {} -S {}".format(*input.ploidy)
+            "--ploidy-file {} -S {}".format(*map(shlex.quote, input.ploidy))
             if PLOIDY_FILE
             else f"--ploidy {config['calling']['ploidy']}"
         ),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.alignments:q} >$SCRATCH/alignments.txt
-        awk '$4 == {wildcards.window}' {input.windows} >$SCRATCH/window.bed
-        padded {input.genome[1]} {input.windows} {wildcards.window} >$SCRATCH/padded.bed
-        bcftools mpileup -Ou -f {input.genome[0]} -b $SCRATCH/alignments.txt {params.regions} $SCRATCH/padded.bed \
+        awk '$4 == {wildcards.window}' {input.windows:q} >$SCRATCH/window.bed
+        padded {input.genome[1]:q} {input.windows:q} {wildcards.window} >$SCRATCH/padded.bed
+        bcftools mpileup -Ou -f {input.genome[0]:q} -b $SCRATCH/alignments.txt {params.regions} $SCRATCH/padded.bed \
             {params.limits} -p -a FORMAT/AD,FORMAT/DP \
             | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \
-            | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output} -
-        publish {output}
+            | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output:q} -
         """
 
 
@@ -144,20 +140,21 @@ rule variants:
         disk_mb=growing(1000, 3),
         runtime=minutes(30, 0.05),
     params:
-        filters=soft_filters(),
-        consequences=consequences_stage,
+        filters=soft_filters(FILTERS),
+        # Nothing without an annotation.
+        consequences=lambda wildcards, input: (
+            csq_stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
+        ),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        printf '%s\n' {input.calls} >$SCRATCH/calls.txt
-        script concrete fasta <{input.genome[0]} >$SCRATCH/genome.fa
-        cp {input.genome[1]} $SCRATCH/genome.fa.fai
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        printf '%s\n' {input.calls:q} >$SCRATCH/calls.txt
+        run_module calling.concrete fasta <{input.genome[0]:q} >$SCRATCH/genome.fa
+        cp {input.genome[1]:q} $SCRATCH/genome.fa.fai
         bcftools concat -Ov -f $SCRATCH/calls.txt \
-            | script concrete vcf \
+            | run_module calling.concrete vcf \
             | bcftools norm -Ou -f $SCRATCH/genome.fa -m -any - \
                 {params.filters} {params.consequences} \
-            | bcftools view -Oz -o $SCRATCH/{output.vcf} -
-        bcftools index -t -o $SCRATCH/{output.index} $SCRATCH/{output.vcf}
-        publish {output}
+            | bcftools view -Oz -o $SCRATCH/{output.vcf:q} -
+        bcftools index -t -o $SCRATCH/{output.index:q} $SCRATCH/{output.vcf:q}
         """

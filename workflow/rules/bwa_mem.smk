@@ -37,19 +37,17 @@ rule bwa_mem:
         planned=lambda wildcards: fingerprints(*PREBUILT),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         index={input.index[0]:q}
         # Sorting keeps up with four threads of BWA, and gets an eighth of the memory.
         sorters=$((({threads} + 3) / 4))
         # -K, bases in a batch, is fixed, so that insert sizes and results do not depend on the number of threads.
         # --no-PG where a command names files of this job: same data, same bytes.
         # CRAM has half the bytes of BAM; without a reference, so that many of them can be merged in little memory.
-        {params.decompress} {input.reads} \
+        {params.decompress} {input.reads:q} \
             | bwa mem -K 10000000 -t {threads} {params.pairing} -R {params.read_group:q} -- "${{index%.amb}}" - \
             | {params.fixmate} \
             | samtools sort --no-PG -O {params.cram},level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
-                -T $SCRATCH/sort -o $SCRATCH/{output} -
+                -T $SCRATCH/sort -o $SCRATCH/{output:q} -
         unchanged {params.planned:q} {params.prebuilt:q}
-        publish {output}
         """

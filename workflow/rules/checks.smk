@@ -1,27 +1,25 @@
 # The configuration and the sample sheet, checked before anything else happens.
-import os
-import sys
-from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
-
-SCRIPTS = Path(workflow.basedir) / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-from environment import forget_shell_settings
-from places import problems_of_places
-from ploidy import PloidyError, problems_of_ploidy, read_ploidy
-from samples import SheetError, problems_of_fastqs, read_sheet
-from settings import (
+from terraflow_workflow.calling.ploidy import (
+    PloidyError,
+    problems_of_ploidy,
+    read_ploidy,
+)
+from terraflow_workflow.inputs.places import problems_of_places
+from terraflow_workflow.inputs.samples import SheetError, problems_of_fastqs, read_sheet
+from terraflow_workflow.inputs.settings import (
+    SCHEMAS,
     files_of,
     is_remote,
     problems_of_config,
     problems_of_files,
     tidy,
 )
+from terraflow_workflow.run.environment import forget_shell_settings
 
-forget_shell_settings(os.environ)
+# Rules of a workflow that uses this one may need them.
+if workflow.modifier.is_main_snakefile():
+    forget_shell_settings(os.environ)
 
 
 def stop(what, problems):
@@ -33,7 +31,7 @@ def stop(what, problems):
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
 tidy(config)
 stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
-validate(config, "../schemas/config.schema.yaml")
+validate(config, str(SCHEMAS / "config.schema.yaml"))
 try:
     units = read_sheet(config["samples"])
 except SheetError as error:

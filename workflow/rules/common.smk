@@ -1,23 +1,13 @@
-# What all stages share: where files are, how a rule finds a file or a tool, and what jobs ask for.
+# What all stages share: names of files, what jobs ask for, and the user's files.
 import functools
-import os
 import shlex
-import sys
 from importlib.util import find_spec
 
-import snakemake
-from csq import stages as csq_stages
-from fingerprint import fingerprint
-from html_report import write_report
-from lock import LockedError, hold_lock
-from time_limit import Running, TimeLimits
-from losses import warn_of_losses
 from snakemake.io import get_flag_value
-from snakemake_interface_executor_plugins.settings import (
-    DeploymentMethod,
-    SharedFSUsage,
-)
+from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
+from terraflow_workflow.inputs.fingerprint import fingerprint
+from terraflow_workflow.run.resources import Requests, megabytes
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)
@@ -35,17 +25,6 @@ SLICE = "results/slices/{sample}/{window}.cram"
 SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 FILTERS = {name: text for name, text in config["filters"].items() if text}
 ANNOTATED = bool(config["annotation"]["gff"])
-
-# Inside a rule's conda environment `python` is the environment's; elsewhere it is whatever runs Snakemake.
-if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    PRELUDE = [SCRIPTS / "prelude.sh", "python", SCRIPTS]
-else:
-    PRELUDE = [SCRIPTS / "prelude.sh", sys.executable, SCRIPTS, "multiqc"]
-shell.prefix(
-    "source "
-    + shlex.join(map(str, PRELUDE)).replace("{", "{{").replace("}", "}}")
-    + "; "
-)
 
 
 wildcard_constraints:
@@ -72,7 +51,7 @@ UNKNOWN = "-"
 
 @functools.cache
 def remote_fingerprint(path):
-    """What an input in a storage is, by its plugin's `fingerprint()`, else by size and time; empty if it is missing."""
+    """The identity of an input in a storage: its plugin's `fingerprint()`, else size and time; empty if it is missing."""
     stored = get_flag_value(source(path), "storage_object")
     try:
         if hasattr(stored, "fingerprint"):
@@ -83,7 +62,7 @@ def remote_fingerprint(path):
 
 
 def fingerprints(*paths):
-    """What files of the user are. As a parameter that doesn't depend on `input`, it is recorded and compared by Snakemake.
+    """Identities of files of the user. A parameter that doesn't depend on `input`, so Snakemake records and compares it.
 
     UNKNOWN, a word that a shell passes on, for what can't be looked at. Jobs that fetch their inputs ask for nothing: what
     has to be compared with what was planned is the storage's affair.
@@ -106,29 +85,6 @@ def samples_of(callset):
     return list(SAMPLES) if JOINT else [callset]
 
 
-def size_of(file, missing_ok=False):
-    """Bytes of an input, wherever it lies."""
-    stored = get_flag_value(file, "storage_object")
-    try:
-        return stored.size() if stored else os.path.getsize(file)
-    except (FileNotFoundError, FileOrDirectoryNotFoundError):
-        if missing_ok:
-            return 0
-        raise
-
-
-def megabytes(files, part=slice(None), later=slice(0)):
-    """Size of (some of) the inputs; those of `later` may be missing.
-
-    Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
-    """
-    numbers = range(len(files))
-    may_miss = numbers[later]
-    # Those that may not come first: a plan looks for nothing else when they are missing.
-    ordered = sorted(numbers[part], key=may_miss.__contains__)
-    return sum(size_of(files[n], n in may_miss) for n in ordered) / 2**20
-
-
 @functools.cache
 def megabytes_of_reads(sample, unit=None):
     """Size of the FASTQ files, as they came, of a unit or of all units of a sample."""
@@ -136,49 +92,8 @@ def megabytes_of_reads(sample, unit=None):
     return megabytes([source(path) for unit in units for path in unit.fastqs])
 
 
-def size_for(wildcards, input, factor, inputs, reads, later=slice(0)):
-    """`factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files behind a job, in MB.
-
-    The latter are known also where a job's inputs are not there yet, because they are made by another one of its group.
-    `later` are such inputs whose maker has asked for what they take: they count as soon as they are there.
-    """
-    size = factor * megabytes(input, inputs, later) if factor else 0
-    if reads:
-        shards = len(SHARDS) if "shard" in wildcards.keys() else 1
-        size += (
-            reads / shards * megabytes_of_reads(wildcards.sample, wildcards.get("unit"))
-        )
-    return size
-
-
-def growing(base, factor=0.0, inputs=slice(None), reads=0.0, later=slice(0)):
-    """A resource in MB that grows with `size_for`, and doubles with each attempt."""
-
-    def resource(wildcards, input, attempt):
-        size = size_for(wildcards, input, factor, inputs, reads, later)
-        return int((base + size) * 2 ** (attempt - 1))
-
-    return resource
-
-
-def minutes(base, factor=0.0, inputs=slice(None), reads=0.0):
-    """A runtime in minutes that grows with `size_for`, and with each attempt."""
-
-    def resource(wildcards, input, attempt):
-        size = size_for(wildcards, input, factor, inputs, reads)
-        return int((base + size) * attempt)
-
-    return resource
-
-
-def running_shells():
-    """The jobs that run on this machine; those elsewhere have their limit from whoever runs them."""
-    jobs = {job.jobid: job for job in list(workflow.scheduler.running)}
-    return [
-        Running(process.pid, job.rule.name, job.resources.get("runtime") or 0)
-        for number, process in list(shell._processes.items())
-        if (job := jobs.get(number)) and not job.is_group()
-    ]
+requests = Requests(megabytes_of_reads, len(SHARDS))
+growing, minutes = requests.growing, requests.minutes
 
 
 def fastqs(wildcards):
@@ -187,7 +102,7 @@ def fastqs(wildcards):
 
 
 def fastq_fingerprints(wildcards):
-    """What these files are."""
+    """The identities of these files."""
     return fingerprints(*UNITS[wildcards.sample, wildcards.unit].fastqs)
 
 
@@ -214,20 +129,6 @@ def of_callset(pattern):
         return collect(pattern, sample=samples, window=wildcards.window)
 
     return files
-
-
-def soft_filters():
-    """One stage of a pipe for each filter of the configuration."""
-    stages = (
-        f" | bcftools filter -Ou -m + -s {name} -e {shlex.quote(expression)} -"
-        for name, expression in FILTERS.items()
-    )
-    return "".join(stages)
-
-
-def consequences_stage(wildcards, input):
-    """The stages of the pipe that write BCSQ and LCSQ; nothing without an annotation."""
-    return csq_stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
 
 
 def fastqc_reports(ext):

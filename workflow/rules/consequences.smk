@@ -24,12 +24,10 @@ rule annotation:
         planned=lambda wildcards: fingerprints(config["annotation"]["gff"]),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script annotation --gff={input.gff:q} --fai {input.fai} --out $SCRATCH/{output}
-        grep '^warning' {log} >&3 || true
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module annotation.gff --gff={input.gff:q} --fai {input.fai:q} --out $SCRATCH/{output:q}
+        grep '^warning' {log:q} >&3 || true
         unchanged {params.planned:q} {input.gff:q}
-        publish {output}
         """
 
 
@@ -54,14 +52,12 @@ rule csq:
         name=config["annotation"]["gff"],
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script concrete fasta <{input.genome[0]} >$SCRATCH/genome.fa
-        cp {input.genome[1]} $SCRATCH/genome.fa.fai
-        script csq --gff {input.gff} --genome $SCRATCH/genome.fa --name={params.name:q} --folder $SCRATCH \
-            --out $SCRATCH/{output}
-        grep '^warning' {log} >&3 || true
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module calling.concrete fasta <{input.genome[0]:q} >$SCRATCH/genome.fa
+        cp {input.genome[1]:q} $SCRATCH/genome.fa.fai
+        run_module annotation.csq --gff {input.gff:q} --genome $SCRATCH/genome.fa --name={params.name:q} --folder $SCRATCH \
+            --out $SCRATCH/{output:q}
+        grep '^warning' {log:q} >&3 || true
         """
 
 
@@ -88,11 +84,9 @@ rule consequences:
         runtime=minutes(10, 0.02),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         site='%CHROM\t%POS\t%REF\t%ALT\t%FILTER\t%SAMPLE\t%GT'
         # TBCSQ takes away the lines of samples that have none, hence those of LCSQ by themselves.
-        bcftools query -f "[$site\t%TBCSQ\t.\n][$site\t.\t%INFO/LCSQ\n]" {input.vcf} \
-            | script consequences >$SCRATCH/{output}
-        publish {output}
+        bcftools query -f "[$site\t%TBCSQ\t.\n][$site\t.\t%INFO/LCSQ\n]" {input.vcf:q} \
+            | run_module annotation.consequences >$SCRATCH/{output:q}
         """

@@ -35,11 +35,9 @@ rule decompress:
         planned=fastq_fingerprints,
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        shards=({output.shards})
-        script decompress --quality-encoding {params.quality_encoding} --interleaved {params.interleaved} \
-            {params.mates} --counts $SCRATCH/{output.counts} --shards ${{shards[@]/#/$SCRATCH/}}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        shards=({output.shards:q})
+        run_module reads.decompress --quality-encoding {params.quality_encoding} --interleaved {params.interleaved} \
+            {params.mates} --counts $SCRATCH/{output.counts:q} --shards ${{shards[@]/#/$SCRATCH/}}
         unchanged {params.planned:q} {input:q}
-        publish {output}
         """

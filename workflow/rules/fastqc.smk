@@ -30,23 +30,21 @@ rule fastqc:
         planned=fastq_fingerprints,
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         fastqs=({input.reads:q})
         # FastQC's memory grows with the longest read, and without enough of it FastQC would wait for ever.
         export _JAVA_OPTIONS="-Xmx$(({resources.mem_mb} * 3 / 5))m -XX:+ExitOnOutOfMemoryError"
         for mate in {params.mates}; do
             # Standard input under a name: a file named stdin… would be taken for it.
-            script fastq "${{fastqs[0]}}" \
+            run_module reads.fastq "${{fastqs[0]}}" \
                 | fastqc --quiet --threads {threads} --dir $SCRATCH --outdir $SCRATCH \
                     stdin:{wildcards.sample}.{wildcards.unit}.$mate.fastq >&2
             fastqs=("${{fastqs[@]:1}}")
         done
         unchanged {params.planned:q} {input.reads:q}
-        for output in {output}; do
+        for output in {output:q}; do
             mv $SCRATCH/{wildcards.sample}.${{output##*/}} $SCRATCH/$output
         done
-        publish {output}
         """
 
 

@@ -1,5 +1,6 @@
 # What the reads, alignments and variants are worth: tables, one page of them all, and what the report shows.
-REPORTS = Path(workflow.basedir) / "report"
+import snakemake
+
 CALLING_READS = "results/qc/calling_reads.tsv"
 
 
@@ -33,19 +34,17 @@ rule samtools_stats:
         runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        samtools view -H {input.alignment} >$SCRATCH/{output.header}
-        samtools stats --reference {input.genome[0]} {input.alignment} >$SCRATCH/{output.stats}
-        samtools flagstat {input.alignment} >$SCRATCH/{output.flagstat}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        samtools view -H {input.alignment:q} >$SCRATCH/{output.header:q}
+        samtools stats --reference {input.genome[0]:q} {input.alignment:q} >$SCRATCH/{output.stats:q}
+        samtools flagstat {input.alignment:q} >$SCRATCH/{output.flagstat:q}
         # Records by flag and mapping quality, which are all that a CRAM is decoded for (samtools(1), required_fields).
-        samtools view --input-fmt-option required_fields=0x12 -T {input.genome[0]} {input.alignment} \
+        samtools view --input-fmt-option required_fields=0x12 -T {input.genome[0]:q} {input.alignment:q} \
             | awk -F '\t' -v OFS='\t' '{{ n[$2 OFS $5]++ }} END {{ for (key in n) print key, n[key] }}' \
-            | sort -n -k 1,1 -k 2,2 >$SCRATCH/{output.flags}
-        samtools coverage --reference {input.genome[0]} -o $SCRATCH/{output.contigs} {input.alignment}
-        samtools depth -aa --reference {input.genome[0]} {input.alignment} \
-            | awk -v deepest=$SCRATCH/{output.deepest} -f "$SCRIPTS/mean_depth.awk" {input.windows} - >$SCRATCH/{output.windows}
-        publish {output}
+            | sort -n -k 1,1 -k 2,2 >$SCRATCH/{output.flags:q}
+        samtools coverage --reference {input.genome[0]:q} -o $SCRATCH/{output.contigs:q} {input.alignment:q}
+        samtools depth -aa --reference {input.genome[0]:q} {input.alignment:q} \
+            | awk -v deepest=$SCRATCH/{output.deepest:q} -f "$TERRAFLOW/mean_depth.awk" {input.windows:q} - >$SCRATCH/{output.windows:q}
         """
 
 
@@ -78,13 +77,11 @@ rule calling_reads:
         ),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.flags:q} >$SCRATCH/flags.txt
         printf '%s\n' {input.deepest:q} >$SCRATCH/deepest.txt
-        script calling_reads --samples {params.samples} --flags $SCRATCH/flags.txt --deepest $SCRATCH/deepest.txt \
-            {params.limits} --out $SCRATCH/{output}
-        publish {output}
+        run_module quality.calling_reads --samples {params.samples} --flags $SCRATCH/flags.txt --deepest $SCRATCH/deepest.txt \
+            {params.limits} --out $SCRATCH/{output:q}
         """
 
 
@@ -107,10 +104,8 @@ rule bcftools_stats:
         runtime=minutes(15, 0.02),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        bcftools stats -f PASS,. -F {input.genome[0]} -s - {input.vcf} >$SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        bcftools stats -f PASS,. -F {input.genome[0]:q} -s - {input.vcf:q} >$SCRATCH/{output:q}
         """
 
 
@@ -137,12 +132,10 @@ rule variant_table:
         runtime=minutes(10, 0.01),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        bcftools query -f '%FILTER\n' {input.vcf} | sort | uniq -c >$SCRATCH/filters.txt
-        bcftools view -f PASS,. {input.vcf} | script diploid | bcftools stats -s - - >$SCRATCH/diploid.txt
-        script variant_table --stats {input.stats} --diploid $SCRATCH/diploid.txt --filters $SCRATCH/filters.txt --out $SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        bcftools query -f '%FILTER\n' {input.vcf:q} | sort | uniq -c >$SCRATCH/filters.txt
+        bcftools view -f PASS,. {input.vcf:q} | run_module quality.diploid | bcftools stats -s - - >$SCRATCH/diploid.txt
+        run_module quality.variant_table --stats {input.stats:q} --diploid $SCRATCH/diploid.txt --filters $SCRATCH/filters.txt --out $SCRATCH/{output:q}
         """
 
 
@@ -168,11 +161,9 @@ rule coverage_plot:
         runtime=minutes(10),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        printf '%s\n' {input} >$SCRATCH/tables.txt
-        script coverage_plot --tables $SCRATCH/tables.txt --out $SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        printf '%s\n' {input:q} >$SCRATCH/tables.txt
+        run_module quality.coverage_plot --tables $SCRATCH/tables.txt --out $SCRATCH/{output:q}
         """
 
 
@@ -203,11 +194,9 @@ rule versions:
         snakemake=snakemake.__version__,
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script versions --header {input.header} --stats {input.stats} {input.variants} --fastqc {input.fastqc} \
-            --snakemake {params.snakemake} --out $SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module quality.versions --header {input.header:q} --stats {input.stats:q} {input.variants:q} --fastqc {input.fastqc:q} \
+            --snakemake {params.snakemake} --out $SCRATCH/{output:q}
         """
 
 
@@ -241,21 +230,18 @@ rule multiqc:
         disk_mb=growing(2000, 5),
         runtime=minutes(15, 0.1),
     params:
-        config=REPORTS / "multiqc.yaml",
         joint="--joint" if JOINT else "",
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.fastqc:q} {input.samtools:q} {input.coverage:q} {input.variants:q} >$SCRATCH/files.txt
-        script multiqc_input --files $SCRATCH/files.txt --calling-reads {input.calling_reads:q} {params.joint} \
+        run_module quality.multiqc_input --files $SCRATCH/files.txt --calling-reads {input.calling_reads:q} {params.joint} \
             --folder $SCRATCH/multiqc --list $SCRATCH/list.txt --config $SCRATCH/names.json
         # MultiQC takes settings from the folder that it works in.
         scratch=$(cd "$SCRATCH" && pwd)
         (
             cd "$scratch/multiqc"
-            multiqc --no-version-check --no-ansi --config {params.config:q} --config ../names.json \
-                --file-list ../list.txt --zip-data-dir --outdir "$scratch/$(dirname {output.page})" --filename multiqc.html
+            multiqc --no-version-check --no-ansi --config "$TERRAFLOW/../report/multiqc.yaml" --config ../names.json \
+                --file-list ../list.txt --zip-data-dir --outdir "$scratch/$(dirname {output.page:q})" --filename multiqc.html
         )
-        publish {output}
         """

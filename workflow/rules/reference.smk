@@ -35,12 +35,10 @@ rule reference:
         planned=lambda wildcards: fingerprints(FASTA, *PREBUILT[1:2]),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script reference --fasta={input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta}
-        samtools faidx $SCRATCH/{output.fasta}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module reference.fasta --fasta={input.fasta:q} {params.ann} --out $SCRATCH/{output.fasta:q}
+        samtools faidx $SCRATCH/{output.fasta:q}
         unchanged {params.planned:q} {input:q}
-        publish {output}
         """
 
 
@@ -63,10 +61,8 @@ rule bwa_index:
         runtime=minutes(10, 0.05),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        bwa index -p $SCRATCH/{input} {input}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        bwa index -p $SCRATCH/{input:q} {input:q}
         """
 
 
@@ -95,8 +91,6 @@ rule windows:
         ),
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        script windows --fai {input} --number {params.number} --key {params.key} --out $SCRATCH/{output}
-        publish {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module reference.windows --fai {input:q} --number {params.number} --key {params.key} --out $SCRATCH/{output:q}
         """

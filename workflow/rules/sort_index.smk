@@ -34,17 +34,15 @@ rule sort_index:
         format={"cram": CRAM, "bam": "bam"}[ALIGNMENT],
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.shards:q} >$SCRATCH/shards.txt
         samtools merge --no-PG -u -c -p -b $SCRATCH/shards.txt -o - \
             | {params.mark_duplicates} \
-            | samtools view --no-PG -@ {threads} -O {params.format} -T {input.genome[0]} --write-index \
-                -o $SCRATCH/{output.alignment}##idx##$SCRATCH/{output.index} -
-        samtools quickcheck -v $SCRATCH/{output.alignment}
-        script count_reads --counts {input.counts:q} --reference {input.genome[0]} \
-            --alignment $SCRATCH/{output.alignment} --name {output.alignment}
-        publish {output}
+            | samtools view --no-PG -@ {threads} -O {params.format} -T {input.genome[0]:q} --write-index \
+                -o $SCRATCH/{output.alignment:q}##idx##$SCRATCH/{output.index:q} -
+        samtools quickcheck -v $SCRATCH/{output.alignment:q}
+        run_module reads.count_reads --counts {input.counts:q} --reference {input.genome[0]:q} \
+            --alignment $SCRATCH/{output.alignment:q} --name {output.alignment:q}
         """
 
 
@@ -73,13 +71,11 @@ rule slices:
         cram=CRAM,
     shell:
         r"""
-        exec 2>{log}
-        stage {output}
-        slices=({output})
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        slices=({output:q})
         for window in {params.windows}; do
-            padded {input.genome[1]} {input.windows} $window >$SCRATCH/padded.bed
-            samtools view --no-PG -@ {threads} -O {params.cram},level=1 -T {input.genome[0]} -M -L $SCRATCH/padded.bed \
-                -o $SCRATCH/${{slices[window - 1]}} {input.alignment}
+            padded {input.genome[1]:q} {input.windows:q} $window >$SCRATCH/padded.bed
+            samtools view --no-PG -@ {threads} -O {params.cram},level=1 -T {input.genome[0]:q} -M -L $SCRATCH/padded.bed \
+                -o $SCRATCH/${{slices[window - 1]}} {input.alignment:q}
         done
-        publish {output}
         """

@@ -37,8 +37,9 @@ def checkout(tmp_path: Path) -> Path:
         "uv.lock": "version = 1\n",
         f"{CLI}/__init__.py": "",
         f"{CLI}/cli.py": "print(1)\n",
+        "workflow/lib/pyproject.toml": "[project]\n",
+        "workflow/lib/terraflow_workflow/hts.py": "",
         "workflow/scripts/bin/samtools": "#!/bin/sh\n",
-        "workflow/scripts/hts.py": "",
         "README.md": "Read me\n",
     }.items():
         path = folder / name

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from samples import Unit
 from terraflow import approval, stage, staging
 from terraflow.errors import UserError, explain_aws
 from terraflow.staging import Plan
+from terraflow_workflow.inputs.samples import Unit
 
 
 def unit(line: int, fq1: str, fq2: str = "", sample: str = "S1", name: str = "L1") -> Unit:

@@ -28,8 +28,9 @@ CONTENT = (
     "pyproject.toml",
     "uv.lock",
     *(f"packages/{package}/{part}" for package in PACKAGES for part in ("pyproject.toml", "src")),
+    "workflow/lib/pyproject.toml",
+    "workflow/lib/terraflow_workflow/hts.py",
     "workflow/scripts/bin",
-    "workflow/scripts/hts.py",
 )
 # Variables that name a mirror of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
 MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")

@@ -1,24 +1,18 @@
 """The workflow's own readers of sheet and configuration: what it refuses is refused here too, in the same words."""
 
 import copy
-import importlib
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from terraflow import stack
 from terraflow.errors import UserError
-
-if TYPE_CHECKING:
-    from samples import Unit
+from terraflow_workflow.inputs import samples, settings
+from terraflow_workflow.inputs.samples import Unit
 
 # What the Snakefile reads before any --configfile, below the working directory.
 WORKFLOW_CONFIG = Path("config/config.yaml")
-SCHEMAS = stack.ROOT / "workflow" / "schemas"
 
 
 def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -27,7 +21,6 @@ def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]
     The second is the file's own content, or nothing where the workflow reads the file in any case. Raises UserError
     with all that the workflow would refuse.
     """
-    settings = _script("settings")
     whole = _load(WORKFLOW_CONFIG) if WORKFLOW_CONFIG.is_file() else {}
     own: dict[str, Any] = {}
     if not (WORKFLOW_CONFIG.is_file() and path.resolve() == WORKFLOW_CONFIG.resolve()):
@@ -40,26 +33,24 @@ def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]
     # Imported late: Snakemake takes a while.
     from snakemake.utils import validate
 
-    validate(whole, str(SCHEMAS / "config.schema.yaml"))
+    validate(whole, str(settings.SCHEMAS / "config.schema.yaml"))
     return whole, own
 
 
-def read_sheet(path: str) -> "list[Unit]":
+def read_sheet(path: str) -> list[Unit]:
     """The units of the sheet. Raises UserError with all that the workflow would refuse."""
-    samples = _script("samples")
     try:
-        units: list[Unit] = samples.read_sheet(path)
+        return samples.read_sheet(path)
     except samples.SheetError as error:
         raise UserError("Problems in the sample sheet, nothing was sent:", *error.problems) from None
-    return units
 
 
-def refuse_unreadable(sheet: str, units: "Sequence[Unit]", config: dict[str, Any]) -> None:
+def refuse_unreadable(sheet: str, units: Sequence[Unit], config: dict[str, Any]) -> None:
     """Raises UserError that lists every local file that is missing, empty or can't be read."""
-    problems = _script("settings").problems_of_files(config)
-    problems += _script("samples").problems_of_fastqs(sheet, list(units))
+    problems = settings.problems_of_files(config)
+    problems += samples.problems_of_fastqs(sheet, list(units))
     ploidy = config["calling"]["ploidy"]
-    if isinstance(ploidy, str) and (problem := _script("settings").problem_of_local_file(ploidy)):
+    if isinstance(ploidy, str) and (problem := settings.problem_of_local_file(ploidy)):
         problems.append(f"calling.ploidy: {ploidy}: {problem}; expected a ploidy file, 1 or 2")
     if problems:
         raise UserError(f"Files can't be read (relative paths start from {Path.cwd()}), nothing was sent:", *problems)
@@ -75,7 +66,7 @@ def relative_paths(sheet: Path, configfile: Path | None) -> list[str]:
     return [path for path in local if not Path(path).is_absolute()]
 
 
-def local_files(units: "Sequence[Unit]", config: dict[str, Any]) -> list[Path]:
+def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
     """Files on this disk that jobs read: FASTQ, reference with a prebuilt index, annotation."""
     fasta, gff = config["reference"]["fasta"], config["annotation"]["gff"]
     suffixes = bwa_index_suffixes() if config["reference"]["bwa_index"] == "prebuilt" else ()
@@ -85,25 +76,12 @@ def local_files(units: "Sequence[Unit]", config: dict[str, Any]) -> list[Path]:
 
 def is_remote(path: str) -> bool:
     """Whether a path of sheet or configuration is an address already."""
-    return bool(_script("settings").is_remote(path))
+    return settings.is_remote(path)
 
 
 def bwa_index_suffixes() -> tuple[str, ...]:
     """Endings of the files of a prebuilt BWA index."""
-    suffixes: tuple[str, ...] = _script("settings").BWA_INDEX_SUFFIXES
-    return suffixes
-
-
-def _script(name: str) -> ModuleType:
-    """A module of workflow/scripts, which is no package: rules run its files by themselves."""
-    folder = stack.ROOT / "workflow" / "scripts"
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder} is missing: terraflow stage works in a checkout of the project (make setup makes it)."
-        )
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    return importlib.import_module(name)
+    return settings.BWA_INDEX_SUFFIXES
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from terraflow import readers
 from terraflow.errors import UserError
 
 if TYPE_CHECKING:
-    from samples import Unit
+    from terraflow_workflow.inputs.samples import Unit
 
 WRITTEN_BY = "# Written by `terraflow stage`"
 FASTQ_COLUMNS = ("fq1", "fq2")

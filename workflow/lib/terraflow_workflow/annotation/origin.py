@@ -8,7 +8,7 @@ codon at the origin itself belongs to neither.
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from transcripts import PARTS, UNKNOWN, Feature
+from terraflow_workflow.annotation.transcripts import PARTS, UNKNOWN, Feature
 
 BEFORE, AFTER = b":before_origin", b":after_origin"
 

@@ -1,6 +1,6 @@
 """Check the FASTQ of one lane and deal its reads, or pairs of reads, to shards.
 
-    python decompress.py [OPTIONS] --fq1 R1 [--fq2 R2] --counts counts.json --shards OUT1 [OUT2 ...]
+    python -m terraflow_workflow.reads.decompress [OPTIONS] --fq1 R1 [--fq2 R2] --counts counts.json --shards OUT …
 
 The inputs may be plain or compressed with gzip, bzip2, xz or zstd, whatever their names. Pair k (from 0) goes to
 shard k modulo their number, R1 before R2, so that the shards depend on the reads alone. A shard's suffix chooses its
@@ -11,22 +11,20 @@ format: .fastq, .fastq.gz or .fastq.zst. counts.json holds
     shards   reads in each shard, in the order of --shards
     files    for each input, by its path: reads and bases
 
-A bad input is one message on stderr, exit code 1, and no output: outputs get their names when all are complete.
+A bad input is one message on stderr and exit code 1; what has been written by then is not whole.
 """
 
 import argparse
 import contextlib
 import json
 import shutil
-import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
-from fastq import FastqFile, batches
-from fastq_stream import FastqError
+from terraflow_workflow.reads.fastq import FastqFile, batches
+from terraflow_workflow.reads.fastq_stream import FastqError
 
 BLOCK = 1 << 18
 """Bytes of FASTQ compressed at a time, cut without regard to how they arrived: same reads, same bytes."""
@@ -72,55 +70,37 @@ def suffix_of(path: Path) -> str | None:
 
 
 class Output:
-    """A file that gets its name only when it is complete; FastqError if it cannot be written."""
+    """A file to write; FastqError, with the space left on the disk, if it can't be written."""
 
     def __init__(self, path: Path) -> None:
-        """Open a temporary file beside `path`, and remove what an earlier run left there."""
+        """Open the file."""
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.part")
-        try:
-            path.unlink(missing_ok=True)
-            self._file: BinaryIO = self._temporary.open("wb")
-        except OSError as error:
-            raise self._failed(error) from error
+        with self._explained():
+            self._file: BinaryIO = path.open("wb")
 
     def write(self, data: bytes) -> None:
         """Write `data`."""
-        try:
+        with self._explained():
             self._file.write(data)
-        except OSError as error:
-            raise self._failed(error) from error
 
     def close(self) -> None:
-        """Close the temporary file; a disk may report only now that it is full."""
-        try:
+        """Close the file; a disk may report only now that it is full."""
+        with self._explained():
             self._file.close()
-        except OSError as error:
-            raise self._failed(error) from error
 
-    def publish(self) -> None:
-        """Give the closed file its name."""
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an OSError into a message for the user."""
         try:
-            self._temporary.replace(self.path)
+            yield
         except OSError as error:
-            raise self._failed(error) from error
-
-    def discard(self) -> None:
-        """Remove the file under both names; its room is free only when it is closed."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-        for path in (self._temporary, self.path):
-            path.unlink(missing_ok=True)
-
-    def _failed(self, error: OSError) -> FastqError:
-        """Return the error for a failed write, with the space left on the disk."""
-        try:
-            space = f" ({shutil.disk_usage(self.path.parent).free / 1e6:,.0f} MB free in {self.path.parent})"
-        except OSError:
-            space = ""
-        reason = error.strerror or str(error)
-        fix = "free or add disk space, or check the folder and its permissions, and run again"
-        return FastqError(f"{self.path}: cannot be written: {reason}{space}; what to do: {fix}")
+            try:
+                space = f" ({shutil.disk_usage(self.path.parent).free / 1e6:,.0f} MB free in {self.path.parent})"
+            except OSError:
+                space = ""
+            reason = error.strerror or str(error)
+            fix = "free or add disk space, or check the folder and its permissions, and run again"
+            raise FastqError(f"{self.path}: cannot be written: {reason}{space}; what to do: {fix}") from error
 
 
 class Shard:
@@ -205,33 +185,19 @@ def run(
     guess_encoding: bool = True,
     may_interleave: bool = False,
 ) -> None:
-    """Do the job; FastqError, with no output left, if anything is wrong."""
+    """Do the job; FastqError if anything is wrong."""
     check_paths(inputs, [*shard_paths, counts])
-    outputs: list[Output] = []
-    try:
-        for path in [*shard_paths, counts]:
-            outputs.append(Output(path))
-        shards = [Shard(output) for output in outputs[:-1]]
-        files = [FastqFile(path, guess_encoding=guess_encoding) for path in inputs]
-        deal(batches(files, may_interleave=may_interleave), shards)
-        for shard in shards:
-            shard.finish()
-        outputs[-1].write((json.dumps(counts_of(files, shards), indent=2) + "\n").encode())
-        outputs[-1].close()
-        for output in outputs:
-            output.publish()
-        for file in files:
-            for remark in file.remarks():
-                print(f"warning: {remark}", file=sys.stderr)
-    except BaseException:
-        for output in outputs:
-            output.discard()
-        raise
-
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """End with exit code 128 + signal, by way of the clean-up."""
-    raise SystemExit(128 + number)
+    shards = [Shard(Output(path)) for path in shard_paths]
+    files = [FastqFile(path, guess_encoding=guess_encoding) for path in inputs]
+    deal(batches(files, may_interleave=may_interleave), shards)
+    for shard in shards:
+        shard.finish()
+    summary = Output(counts)
+    summary.write((json.dumps(counts_of(files, shards), indent=2) + "\n").encode())
+    summary.close()
+    for file in files:
+        for remark in file.remarks():
+            print(f"warning: {remark}", file=sys.stderr)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -257,8 +223,6 @@ def main(arguments: list[str] | None = None) -> int:
     for path in given.shards:
         if suffix_of(path) is None:
             parser.error(f"{path}: a shard's name must end in one of {', '.join(CODECS)}")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
     try:
         run(
             [path for path in (given.fq1, given.fq2) if path],
@@ -270,8 +234,6 @@ def main(arguments: list[str] | None = None) -> int:
     except FastqError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     return 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
-from ploidy import read_contigs
+from terraflow_workflow.reference.contigs import read_contigs
 
 JOBS = "calling.windows"
 """The key whose windows are jobs. They are planned before the reference is read: each is there, with bases or not."""

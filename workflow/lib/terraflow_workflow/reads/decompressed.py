@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastq_stream import Source
+from terraflow_workflow.reads.fastq_stream import Source
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -28,7 +28,7 @@ Validator = extend(  # type: ignore[no-untyped-call]
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema `name` (`config` or `samples`) of workflow/schemas."""
+    """The schema `name` (`config` or `samples`) of the folder `schemas`."""
     schema: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
     return schema
 

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from decompressed import open_decompressed
-from fastq_stream import FastqError
-from origin import Origins, line_of
-from ploidy import read_contigs
-from transcripts import Feature, Survey, feature_of
+from terraflow_workflow.annotation.origin import Origins, line_of
+from terraflow_workflow.annotation.transcripts import Feature, Survey, feature_of
+from terraflow_workflow.reads.decompressed import open_decompressed
+from terraflow_workflow.reads.fastq_stream import FastqError
+from terraflow_workflow.reference.contigs import read_contigs
 
 MARK = b"\xef\xbb\xbf"  # a byte-order mark
 ENSEMBL = (

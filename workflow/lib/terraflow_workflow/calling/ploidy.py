@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from terraflow_workflow.reference.contigs import read_contigs
+
 DIPLOID = 2
 MALE, FEMALE = {"m", "male", "xy"}, {"f", "female", "xx"}
 EXPECTED = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
@@ -106,12 +108,6 @@ def problems_of_places(path: str, rules: list[Rule], contigs: dict[str, int]) ->
         if rule.contig in contigs and (rule.start or 1) > contigs[rule.contig]
     ]
     return [f"{path}, line {line}: {problem}" for line, problem in sorted(problems)]
-
-
-def read_contigs(fai: str) -> dict[str, int]:
-    """Name and length in bases of each contig, in the order of a `samtools faidx` index."""
-    fields = (line.split("\t") for line in Path(fai).read_text().splitlines())
-    return {name: int(length) for name, length, *_ in fields}
 
 
 def segments(rules: Iterable[Rule], contigs: dict[str, int]) -> list[tuple[str, int, int, int]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calling_reads import warnings
+from terraflow_workflow.quality.calling_reads import warnings
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow

@@ -1,13 +1,26 @@
-"""Tries filter expressions on a made-up variant, so that a wrong one is found before the reads are aligned."""
+"""The filters of the configuration: as stages of a pipe, and each tried on a made-up variant.
+
+A wrong expression is thus found before the reads are aligned.
+"""
 
 import argparse
+import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 REFERENCE = "ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT"
 READ = "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT"
 DEPTH = 20
+
+
+def soft_filters(filters: Mapping[str, str]) -> str:
+    """The stages of a shell pipe that mark, for each filter by name, the variants that its expression is true for."""
+    stages = (
+        f" | bcftools filter -Ou -m + -s {name} -e {shlex.quote(expression)} -" for name, expression in filters.items()
+    )
+    return "".join(stages)
 
 
 def reads(samples: list[str]) -> str:

@@ -7,8 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
 
 INTERVAL = 5.0  # seconds between two looks
 GRACE = 10.0  # seconds between asking a program to end and ending it
@@ -93,3 +97,15 @@ def _send(processes: Iterable[psutil.Process], signal: Callable[[psutil.Process]
             signal(process)
         except psutil.NoSuchProcess:
             continue
+
+
+def running_jobs(workflow: "Workflow") -> list[Running]:
+    """The jobs of a workflow that run on this machine; those elsewhere have their limit from whoever runs them."""
+    from snakemake.shell import shell
+
+    jobs = {job.jobid: job for job in list(workflow.scheduler.running)}
+    return [
+        Running(process.pid, job.rule.name, job.resources.get("runtime") or 0)
+        for number, process in list(shell._processes.items())
+        if (job := jobs.get(number)) and not job.is_group()
+    ]

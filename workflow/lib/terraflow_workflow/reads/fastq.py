@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 
-from fastq_stream import FastqError, Source, fault, place
-from mates import interleaved, pair_lines, read_name
+from terraflow_workflow.reads.fastq_stream import FastqError, Source, fault, place
+from terraflow_workflow.reads.mates import interleaved, pair_lines, read_name
 
 CHUNK = 1 << 17
 """Decompressed bytes read at a time; the lines of two such chunks stay in a processor's cache."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from decompressed import open_decompressed
-from fastq_stream import FastqError
+from terraflow_workflow.reads.decompressed import open_decompressed
+from terraflow_workflow.reads.fastq_stream import FastqError
 
 LINE = 100
 PIECE = 1 << 20  # bytes of a line that are held at once

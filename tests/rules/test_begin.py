@@ -1,8 +1,11 @@
-"""What a job starts with: how many files it may open at a time, and what its tools see of the environment."""
+"""The first line of each rule: what a job starts with, and how its outputs get their names."""
 
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,16 +14,42 @@ from shared import ROOT
 SCRIPTS = ROOT / "workflow" / "scripts"
 
 
+class Job(NamedTuple):
+    """How a job ended: its exit code, and what went to stdout, to its log and to the terminal."""
+
+    code: int
+    out: str
+    log: str
+    terminal: str
+
+
+def job(folder: Path, commands: str, *outputs: str, before: str = "", env: dict[str, str] | None = None) -> Job:
+    """What a rule's shell with these commands and outputs does in `folder`; its messages come from its log."""
+    for output in outputs:
+        (folder / output).parent.mkdir(parents=True, exist_ok=True)
+    words = shlex.join(["log.txt", *outputs])
+    text = f'{before}\nsource "$TERRAFLOW/begin.sh" {words}\n{commands}'
+    whole = {"PATH": os.environ["PATH"], "TERRAFLOW": str(SCRIPTS), "TERRAFLOW_PYTHON": sys.executable} | (env or {})
+    done = subprocess.run(["bash", "-c", text], cwd=folder, env=whole, capture_output=True, text=True, check=False)
+    log = folder / "log.txt"
+    return Job(done.returncode, done.stdout, log.read_text() if log.exists() else "", done.stderr)
+
+
 def limit(folder: Path, before: str) -> str:
-    """The soft limit that a job of a rule has, in a shell that has run `before`."""
-    text = f"{before}\nsource {SCRIPTS}/prelude.sh python {SCRIPTS}\nulimit -Sn"
-    done = subprocess.run(["bash", "-c", text], cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.strip()
+    """The soft limit that a job has, in a shell that has run `before`."""
+    return job(folder, "ulimit -Sn >limit; cat limit; mv limit $SCRATCH/out", "out", before=before).out.strip()
 
 
 @pytest.mark.parametrize(("soft", "hard", "expected"), [(256, 900, 900), (900, 900, 900), (20, 30, 30)])
 def test_a_job_may_open_as_many_files_as_it_may_ask_for(tmp_path: Path, soft: int, hard: int, expected: int) -> None:
     assert limit(tmp_path, f"ulimit -Sn {soft}; ulimit -Hn {hard}") == str(expected)
+
+
+def fake_ulimit(folder: Path, script: str) -> str:
+    """Lines that let a program stand for bash's `ulimit`; functions of the caller's shell would be forgotten."""
+    (folder / "ulimit").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "ulimit").chmod(0o755)
+    return f"enable -n ulimit; PATH={folder}:$PATH"
 
 
 @pytest.mark.parametrize(
@@ -35,26 +64,25 @@ def test_a_job_may_open_as_many_files_as_it_may_ask_for(tmp_path: Path, soft: in
     ],
 )
 def test_large_limits(tmp_path: Path, soft: str, hard: str, expected: str) -> None:
-    fake = f"""
-        soft={soft}
-        ulimit() {{
-          if [[ $1 == -Hn ]]; then echo {hard}; elif (($# == 2)); then soft=$2; else echo $soft; fi
-        }}
+    (tmp_path / "soft").write_text(f"{soft}\n")
+    script = f"""
+        if [ $1 = -Hn ]; then echo {hard}
+        elif [ $# = 2 ]; then echo $2 >{tmp_path}/soft
+        else cat {tmp_path}/soft; fi
     """
-    assert limit(tmp_path, fake) == expected
+    assert limit(tmp_path, fake_ulimit(tmp_path, script)) == expected
 
 
 def test_a_limit_that_can_not_be_raised_stays(tmp_path: Path) -> None:
-    fake = "ulimit() { if (($# == 2)); then return 1; elif [[ $1 == -Hn ]]; then echo 4096; else echo 256; fi; }"
-    assert limit(tmp_path, fake) == "256"
+    script = "if [ $# = 2 ]; then exit 1; elif [ $1 = -Hn ]; then echo 4096; else echo 256; fi"
+    assert limit(tmp_path, fake_ulimit(tmp_path, script)) == "256"
 
 
 def environment(folder: Path, env: dict[str, str]) -> dict[str, str]:
     """What a tool of a job sees that was started in `folder` with this environment."""
-    command = ["bash", "-c", f"source {SCRIPTS}/prelude.sh python {SCRIPTS}; env -0"]
-    env = {"PATH": os.environ["PATH"]} | env
-    done = subprocess.run(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(pair.partition("=")[::2] for pair in done.stdout.split("\0") if pair)
+    done = job(folder, "env -0 | tee $SCRATCH/out", "out", env=env)
+    assert done.code == 0, done
+    return dict(pair.partition("=")[::2] for pair in done.out.split("\0") if pair)
 
 
 FOREIGN = """

@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from settings import is_remote
+from terraflow_workflow.inputs.settings import is_remote
 
 OUTPUTS = ("results", "logs", "benchmarks", ".snakemake")
 """Folders, below the working directory or the storage's prefix, in which the workflow writes and deletes."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from settings import is_remote, load_schema, problem_of_file, problem_of_local_file
+from terraflow_workflow.inputs.settings import is_remote, load_schema, problem_of_file, problem_of_local_file
 
 SCHEMA = load_schema("samples")
 COLUMNS: dict[str, Any] = SCHEMA["properties"]

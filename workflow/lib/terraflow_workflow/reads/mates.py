@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from fastq_stream import FastqError, fault, place, show
+from terraflow_workflow.reads.fastq_stream import FastqError, fault, place, show
 
 CASAVA = re.compile(rb"\S+\s([1-9]):[YN]:[0-9]")
 """A header with Casava's comment, where the first number is the mate's."""

@@ -4,9 +4,9 @@ A laptop, an image and a conda environment thus have one version of them. Debian
 packages want a newer C library; conda's channels can't be named in uv.lock; building them asks for a compiler. The
 wheel has no plugins of bcftools, and no libdeflate: compressing takes a third more CPU, calling the same.
 
-`bin/samtools` and `bin/bcftools` start this. The program's own code is called in this process, on the C library's
-stdin, stdout and stderr, and then the process ends: nothing is caught or copied. It starts 0.02 s later than a program
-of Debian's. pysam's own interface takes 0.1 s longer, writes all messages to a file first and raises exceptions.
+`samtools` and `bcftools` in scripts/bin start this. The program's own code is called in this process, on the C
+library's stdin, stdout and stderr, and then the process ends: nothing is caught or copied. It starts 0.02 s later than
+a program of Debian's. pysam's own interface takes 0.1 s longer, writes all messages to a file first, raises exceptions.
 """
 
 import _locale
@@ -59,7 +59,7 @@ def own(program: str) -> str:
         if (
             os.access(found, os.X_OK)
             and found.is_file()
-            and not (found.resolve().parent.parent / Path(__file__).name).exists()
+            and not (found.resolve().parent.parent.parent / "lib" / "terraflow_workflow" / "hts.py").exists()
         ):
             return str(found)
     where = "there" if "/" in asked else f"on PATH, which is {os.environ.get('PATH', '')}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared import Run
-from try_filters import call, problem
+from terraflow_workflow.calling.filters import call, problem
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_the_made_up_variant_is_called_in_all_samples(tmp_path: Path) -> None:
 def test_all_wrong_expressions_are_named_and_no_table_is_left(script: Run, tmp_path: Path) -> None:
     out = tmp_path / "out.tsv"
     filters = ["Good=QUAL < 5", "Typo=QUALL < 5", "Open=(QUAL < 5"]
-    run = script("try_filters", "--samples", "A", "--filters", *filters, "--folder", tmp_path, "--out", out)
+    run = script("calling.filters", "--samples", "A", "--filters", *filters, "--folder", tmp_path, "--out", out)
     assert run.returncode == 1
     assert "filters.Typo: found 'QUALL < 5'" in run.stderr
     assert "filters.Open: found '(QUAL < 5'" in run.stderr
@@ -35,7 +35,7 @@ def test_all_wrong_expressions_are_named_and_no_table_is_left(script: Run, tmp_p
 
 def test_the_table_holds_names_and_expressions(script: Run, tmp_path: Path) -> None:
     out = tmp_path / "out.tsv"
-    run = script("try_filters", "--samples", "A", "--filters", "Low=QUAL<=5", "--folder", tmp_path, "--out", out)
+    run = script("calling.filters", "--samples", "A", "--filters", "Low=QUAL<=5", "--folder", tmp_path, "--out", out)
     assert (run.returncode, out.read_text()) == (0, "Low\tQUAL<=5\n")
-    assert script("try_filters", "--samples", "A", "--filters", "--folder", tmp_path, "--out", out).returncode == 0
+    assert script("calling.filters", "--samples", "A", "--filters", "--folder", tmp_path, "--out", out).returncode == 0
     assert out.read_text() == ""

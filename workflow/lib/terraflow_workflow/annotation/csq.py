@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ploidy import read_contigs
-from transcripts import Coding, Survey, feature_of
+from terraflow_workflow.annotation.transcripts import Coding, Survey, feature_of
+from terraflow_workflow.reference.contigs import read_contigs
 
 TAGS = {
     # The caller doesn't phase: BCSQ joins variants of one haplotype only where genotypes tell the haplotype

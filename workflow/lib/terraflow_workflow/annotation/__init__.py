@@ -1,0 +1,1 @@
+"""The annotation, and what variants do to proteins."""

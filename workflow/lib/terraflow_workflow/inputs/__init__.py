@@ -1,0 +1,1 @@
+"""What a user gives: the configuration, the sample sheet, and the files that they name."""

@@ -1,0 +1,1 @@
+"""Tables and figures about reads, alignments and variants."""

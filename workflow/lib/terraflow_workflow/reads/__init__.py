@@ -1,0 +1,1 @@
+"""FASTQ: read, checked, put right and dealt to shards."""

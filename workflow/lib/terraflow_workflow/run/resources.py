@@ -1,0 +1,87 @@
+"""What jobs ask for: memory, disk and time that grow with the files behind a job and with each attempt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snakemake.io import get_flag_value
+from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import Wildcards
+
+ALL, NONE = slice(None), slice(0)
+
+
+def size_of(file: str, missing_ok: bool = False) -> int:
+    """Bytes of an input, wherever it lies. Raises FileNotFoundError or the storage's error for a missing one."""
+    stored = get_flag_value(file, "storage_object")
+    try:
+        return int(stored.size()) if stored else Path(file).stat().st_size
+    except (FileNotFoundError, FileOrDirectoryNotFoundError):
+        if missing_ok:
+            return 0
+        raise
+
+
+def megabytes(files: Sequence[str], part: slice = ALL, later: slice = NONE) -> float:
+    """Size of (some of) the inputs in MiB; those of `later` may be missing.
+
+    Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
+    """
+    numbers = range(len(files))
+    may_miss = numbers[later]
+    # Those that may not come first: a plan looks for nothing else when they are missing.
+    ordered = sorted(numbers[part], key=may_miss.__contains__)
+    return sum(size_of(files[n], n in may_miss) for n in ordered) / 2**20
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Makes functions that Snakemake calls for a resource of a rule.
+
+    `megabytes_of_reads` gives the size of the FASTQ files of a unit, or of all units of a sample (unit None), in MiB.
+    It is known also where a job's inputs are not there yet, because they are made by another job of its group.
+    """
+
+    megabytes_of_reads: Callable[[str, str | None], float]
+    shards: int
+
+    def growing(
+        self, base: float, factor: float = 0.0, inputs: slice = ALL, reads: float = 0.0, later: slice = NONE
+    ) -> Callable[..., int]:
+        """A resource in MiB that grows with `_size`, and doubles with each attempt."""
+
+        def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
+            size = self._size(wildcards, input, factor, inputs, reads, later)
+            return int((base + size) * 2 ** (attempt - 1))
+
+        return resource
+
+    def minutes(self, base: float, factor: float = 0.0, inputs: slice = ALL, reads: float = 0.0) -> Callable[..., int]:
+        """A runtime in minutes that grows with `_size`, and with each attempt."""
+
+        def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
+            return int((base + self._size(wildcards, input, factor, inputs, reads)) * attempt)
+
+        return resource
+
+    def _size(
+        self,
+        wildcards: "Wildcards",
+        files: Sequence[str],
+        factor: float,
+        inputs: slice,
+        reads: float,
+        later: slice = NONE,
+    ) -> float:
+        """`factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files, in MiB.
+
+        `later` are such inputs whose maker has asked for what they take: they count as soon as they are there.
+        """
+        size = factor * megabytes(files, inputs, later) if factor else 0.0
+        if reads:
+            shards = self.shards if wildcards.get("shard") else 1
+            size += reads / shards * self.megabytes_of_reads(wildcards.sample, wildcards.get("unit"))
+        return size
