@@ -1,124 +1,13 @@
-"""tools/setup.sh and tools/run.sh, run for real in a folder of their own.
-
-PATH holds nothing but the small programs that the scripts use and stand-ins for uv, conda, apt-get and the
-bioinformatics tools. Each stand-in writes its calls down, so that a test can tell what was done and what was not.
-"""
+"""tools/setup.sh makes .venv with the Python, uv and lock it finds; the box of setup_box.py runs it for real."""
 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from setup_box import GOOD_TOOLS, MAKE_VENV, Box
 
-from terraflow_workflow import hts
-
-ROOT = Path(__file__).resolve().parents[2]
-SMALL_PROGRAMS = ["bash", "sh", "env", "cat", "echo", "sed", "grep", "head", "tail", "sort", "xargs", "cut"]
-SMALL_PROGRAMS += ["cksum", "rm", "mv", "mkdir", "chmod", "dirname", "ls", "ln", "printf", "flock", "tr"]
-GOOD_TOOLS = {
-    "bwa": "0.7.18",
-    "fastqc": "0.12.1",
-    "zstd": "1.5.7",
-}
-# Makes what conda, mamba or micromamba would: each asked-for package with its programs, and conda itself.
-CREATE = r"""
-[ "$1" = create ] || exit 0
-while [ $# -gt 0 ]; do
-  case $1 in
-    --prefix) prefix=$2; mkdir -p "$prefix/bin"; shift ;;
-    *=*)
-      name=${1%%[>=]*}; version=${1##*=}
-      printf '#!/bin/sh\necho "Version: %s"; echo "%s" "$@" >>"%s"\n' "$version" "$name" "$prefix/calls" \
-        >"$prefix/bin/$name"
-      chmod +x "$prefix/bin/$name" ;;
-  esac
-  shift
-done
-"""
-MAKE_VENV = r"""
-case "$*" in *" sync "*) ;; *) exit 0 ;; esac
-mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
-ln -sf "$PYTHON_STANDIN" "$UV_PROJECT_ENVIRONMENT/bin/python"
-printf '#!/bin/sh\necho 9.27.1\n' >"$UV_PROJECT_ENVIRONMENT/bin/snakemake"
-chmod +x "$UV_PROJECT_ENVIRONMENT/bin/snakemake"
-"""
-
-
-class Box:
-    """A copy of the set-up in a folder with a space in its name, and a PATH of stand-ins."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "a checkout"
-        self.bin = folder / "bin"
-        self.calls_file = folder / "calls"
-        self.bin.mkdir(parents=True)
-        (folder / "home").mkdir()
-        shutil.copytree(ROOT / "tools", self.root / "tools")
-        shutil.copytree(ROOT / "envs", self.root / "envs")
-        workflow = self.root / "workflow"
-        shutil.copytree(ROOT / "workflow" / "scripts" / "bin", workflow / "scripts" / "bin")
-        shutil.copytree(ROOT / "workflow" / "lib", workflow / "lib")
-        for name in ("pyproject.toml", "uv.lock"):
-            shutil.copy(ROOT / name, self.root)
-        for path in ROOT.glob("packages/*/pyproject.toml"):
-            member = self.root / path.relative_to(ROOT)
-            member.parent.mkdir(parents=True)
-            shutil.copy(path, member)
-        for name in SMALL_PROGRAMS:
-            path = shutil.which(name)
-            if path:
-                (self.bin / name).symlink_to(path)
-        self.standin("python3", f'exec "{sys.executable}" "$@"', record=False)
-        self.standin("uv", 'if [ "$1" = --version ]; then echo "uv 0.13.9"; exit; fi' + MAKE_VENV)
-        self.standin("id", "echo 1000", record=False)
-        self.environment = {
-            "PATH": str(self.bin),
-            "HOME": str(folder / "home"),
-            "PYTHON_STANDIN": str(self.bin / "python3"),
-        }
-
-    def standin(self, name: str, script: str, *, record: bool = True) -> None:
-        """Put a program on PATH."""
-        path = self.bin / name
-        note = f'echo "{name} $*" >>"{self.calls_file}"\n' if record else ""
-        path.unlink(missing_ok=True)
-        path.write_text(f"#!/bin/sh\n{note}{script}\n")
-        path.chmod(0o755)
-
-    def tools(self, **versions: str) -> None:
-        """Put these tools on PATH; bwa has its own way of telling its version, as in real life."""
-        for name, version in versions.items():
-            script = f'echo "Version: {version}-r1" >&2; exit 1' if name == "bwa" else f'echo "{name} {version}"'
-            self.standin(name, script, record=False)
-
-    def setup(self, *args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run(str(self.root / "tools" / "setup.sh"), *args, **environment)
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            env=self.environment | environment,
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-
-    def calls(self, *, forget: bool = False) -> list[str]:
-        """What the stand-ins were asked to do, without the questions for their version."""
-        if not self.calls_file.exists():
-            return []
-        lines = [line for line in self.calls_file.read_text().splitlines() if not line.endswith("--version")]
-        if forget:
-            self.calls_file.unlink()
-        return lines
-
-
-@pytest.fixture
-def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+from shared import ROOT
 
 
 def test_first_run_syncs_from_the_lock_and_second_installs_nothing(box: Box) -> None:
@@ -135,7 +24,7 @@ def test_first_run_syncs_from_the_lock_and_second_installs_nothing(box: Box) -> 
 def test_snakemake_of_the_venv_goes_through_run_sh(box: Box) -> None:
     box.tools(**GOOD_TOOLS)
     assert box.setup().returncode == 0
-    # It is a module of the Python, which is here the one of the tests; not one of the folder it is started in.
+    # The launcher starts a module of the Python (here that of the tests), and not one of the working directory.
     (box.root / "snakemake.py").write_text("raise SystemExit('of the working directory')")
 
     shown = box.run(str(box.root / ".venv" / "bin" / "snakemake"), "--version", PYTHONHOME="/none", CDPATH="/")
@@ -178,7 +67,7 @@ def test_changed_lock_updates_the_venv_in_place(box: Box) -> None:
     assert kept.exists()
 
 
-def test_failed_sync_is_told_and_leaves_no_finished_venv(box: Box) -> None:
+def test_failed_sync_is_reported_and_leaves_no_finished_venv(box: Box) -> None:
     box.tools(**GOOD_TOOLS)
     box.standin("uv", 'case "$*" in *sync*) echo "no route to host" >&2; exit 2 ;; esac; echo "uv 0.13.9"')
     result = box.setup()
@@ -237,162 +126,6 @@ def test_without_python_and_root_the_message_says_what_to_install(box: Box) -> N
     result = box.setup()
     assert result.returncode == 1
     assert "sudo apt-get install python3 python3-venv" in result.stderr
-
-
-def test_old_tool_is_refused_with_both_versions(box: Box) -> None:
-    box.tools(**GOOD_TOOLS | {"fastqc": "0.11.2"})
-    result = box.setup()
-    assert result.returncode == 1
-    assert f"fastqc: found 0.11.2 at {box.bin}/fastqc, needed is 0.11.9 or newer" in result.stderr
-    assert "sudo apt-get install --no-install-recommends fastqc\n" in result.stderr
-    assert "zstd" not in result.stderr
-
-
-def test_tool_that_does_not_run_is_not_taken(box: Box) -> None:
-    box.tools(**GOOD_TOOLS)
-    box.standin("zstd", 'echo "zstd: error while loading libzstd.so.1" >&2; exit 127', record=False)
-    result = box.setup()
-    assert result.returncode == 1
-    assert "zstd: found one that does not run" in result.stderr
-
-
-def test_missing_tools_without_root_are_all_listed(box: Box) -> None:
-    box.tools(zstd="1.5.7")
-    box.standin("apt-get", "exit 1")
-    box.standin("sudo", "exit 1", record=False)
-    result = box.setup()
-    assert result.returncode == 1
-    for name in GOOD_TOOLS:
-        assert (f"{name}: not found" in result.stderr) == (name != "zstd")
-    assert "apt-get install --no-install-recommends bwa fastqc\n" in result.stderr
-    assert "conda-forge -c bioconda bwa=0.7.18 fastqc=0.12.1" in result.stderr
-    assert not [call for call in box.calls() if call.startswith("apt-get")]
-
-
-def test_apt_installs_only_what_is_missing(box: Box) -> None:
-    box.tools(bwa=GOOD_TOOLS["bwa"])
-    box.standin("id", "echo 0", record=False)
-    install = "".join(
-        f"printf '#!/bin/sh\\necho {name} 1.21\\n' >'{box.bin}/{name}'; chmod +x '{box.bin}/{name}';"
-        for name in ("zstd", "fastqc")
-    )
-    box.standin("apt-get", f'case "$*" in *install*) {install} esac')
-    result = box.setup()
-    assert result.returncode == 0, result.stderr
-    apt = [call for call in box.calls() if call.startswith("apt-get")]
-    assert apt[-1].endswith("install -y --no-install-recommends fastqc zstd")
-
-
-def test_good_tool_behind_an_old_one_is_taken(box: Box, tmp_path: Path) -> None:
-    box.tools(**GOOD_TOOLS)
-    older = tmp_path / "older"
-    older.mkdir()
-    (older / "bwa").write_text('#!/bin/sh\necho "Version: 0.7.5" >&2\n')
-    (older / "bwa").chmod(0o755)
-    path = f"{older}:{box.bin}"
-    assert box.setup(PATH=path).returncode == 0
-    shown = box.run(str(box.root / "tools" / "run.sh"), "bwa", PATH=path)
-    assert "0.7.18" in shown.stderr
-
-
-@pytest.mark.parametrize("frontend", ["conda", "mamba", "micromamba"])
-def test_conda_route(box: Box, frontend: str) -> None:
-    box.tools(**GOOD_TOOLS | {"zstd": "1.3"})
-    (box.bin / "fastqc").unlink()
-    box.standin(frontend, f'if [ "$1" = --version ]; then echo "{frontend} 25.1.0"; exit; fi' + CREATE)
-    result = box.setup()
-    assert result.returncode == 0, result.stderr
-    creations = [call for call in box.calls(forget=True) if call.startswith(f"{frontend} create")]
-    assert creations[0].endswith(
-        "--override-channels --channel conda-forge --channel bioconda fastqc=0.12.1 zstd=1.5.7"
-    )
-    # Only beside mamba and micromamba does Snakemake need a conda to be added.
-    assert len(creations) == (1 if frontend == "conda" else 2)
-
-    run = str(box.root / "tools" / "run.sh")
-    assert "1.5.7" in box.run(run, "zstd", "--version").stdout
-    assert "0.7.18" in box.run(run, "bwa").stderr
-    assert box.run(run, "conda", "--version").returncode == 0
-    profile = box.run(run, "sh", "-c", 'cat "$SNAKEMAKE_PROFILE/config.yaml"').stdout
-    assert "software-deployment-method: conda" in profile
-    assert " " not in profile.split("conda-prefix: ")[1].strip()
-
-    assert box.setup().stderr == ""
-    assert box.calls() == []
-
-
-def test_one_more_missing_tool_keeps_those_that_conda_made(box: Box) -> None:
-    box.tools(**GOOD_TOOLS)
-    (box.bin / "fastqc").unlink()
-    box.standin("conda", 'if [ "$1" = --version ]; then echo "conda 25.1.0"; exit; fi' + CREATE)
-    assert box.setup().returncode == 0
-    (box.bin / "bwa").unlink()
-    assert box.setup().returncode == 0
-    for name in ("bwa", "fastqc"):
-        assert box.run(str(box.root / "tools" / "run.sh"), name, "--version").returncode == 0
-
-
-def test_conda_is_left_when_path_has_everything_again(box: Box) -> None:
-    box.standin("conda", 'if [ "$1" = --version ]; then echo "conda 25.1.0"; exit; fi' + CREATE)
-    assert box.setup().returncode == 0
-    assert (box.root / ".tools" / "profile" / "config.yaml").exists()
-    box.tools(**GOOD_TOOLS)
-    assert box.setup().returncode == 0
-    assert not (box.root / ".tools" / "profile").exists()
-    shown = box.run(str(box.root / "tools" / "run.sh"), "sh", "-c", 'echo "profile=${SNAKEMAKE_PROFILE:-none}"')
-    assert shown.stdout == "profile=none\n"
-
-
-def test_conda_without_its_channels_falls_back_to_apt(box: Box) -> None:
-    box.tools(**GOOD_TOOLS)
-    (box.bin / "bwa").unlink()
-    box.standin("id", "echo 0", record=False)
-    box.standin("conda", 'echo "channels not reached" >&2; exit 1')
-    bwa = f"printf '#!/bin/sh\\necho Version: 0.7.18\\n' >'{box.bin}/bwa'; chmod +x '{box.bin}/bwa'"
-    box.standin("apt-get", f'case "$*" in *install*) {bwa} ;; esac')
-    result = box.setup()
-    assert result.returncode == 0, result.stderr
-    assert "channels not reached" in result.stderr
-    assert not (box.root / ".tools" / "profile").exists()
-
-
-@pytest.mark.parametrize(
-    ("found", "asked", "said"),
-    [
-        ({"samtools": hts.RELEASE}, {}, ""),
-        ({"samtools": "1.16.1"}, {}, "samtools 1.16.1 at {bin}/samtools is not used: the project has {release}"),
-        (
-            {"bcftools": "1.16"},
-            {"TERRAFLOW_BCFTOOLS": "bcftools"},
-            "bcftools 1.16 at {bin}/bcftools is used, as TERRAFLOW_BCFTOOLS says; the project's is {release}",
-        ),
-        ({"bwa": "0.7.17"}, {}, "bwa 0.7.17 at {bin}/bwa is used; images and conda have 0.7.18"),
-        ({"fastqc": "0.11.9"}, {}, "fastqc 0.11.9 at {bin}/fastqc is used; images and conda have 0.12.1"),
-    ],
-)
-def test_another_version_is_named_once(box: Box, found: dict[str, str], asked: dict[str, str], said: str) -> None:
-    box.tools(**GOOD_TOOLS | found)
-    first = box.setup(**asked)
-    assert first.returncode == 0, first.stderr
-    told = [line for line in first.stderr.splitlines() if " at " in line]
-    assert len(told) == bool(said)
-    assert said.format(bin=box.bin, release=hts.RELEASE) in first.stderr
-    assert box.setup(**asked).stderr == ""
-
-
-def test_runs_take_the_projects_samtools_and_not_the_one_on_path(box: Box) -> None:
-    box.tools(**GOOD_TOOLS | {"samtools": "1.16.1"})
-    assert box.setup().returncode == 0
-    run = str(box.root / "tools" / "run.sh")
-    assert box.run(run, "samtools", "--version").stdout.startswith(f"samtools {hts.RELEASE} (pysam)\n")
-    for asked in (f"{box.bin}/samtools", "samtools"):
-        own = box.run(run, "samtools", "--version", TERRAFLOW_SAMTOOLS=asked)
-        assert own.stdout == "samtools 1.16.1\n"
-    launcher = str(box.root / "workflow" / "scripts" / "bin" / "samtools")
-    for nothing in (launcher, f"{box.bin}/missing", "missing"):
-        refused = box.run(run, "samtools", "--version", TERRAFLOW_SAMTOOLS=nothing)
-        assert refused.returncode == 127
-        assert f"TERRAFLOW_SAMTOOLS is {nothing}: no program of the user's own" in refused.stderr
 
 
 def test_unknown_option_is_refused(box: Box) -> None:
