@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The environment of tools/run.sh and tools/setup.sh. Settings of other programs that would change or break a run are
 # removed; variables that Snakemake needs, and that a service or container may lack, get a value. Credentials, proxies,
-# mirrors, profiles and conda's settings stay. (What the tools of a job see is decided in workflow/scripts/begin.sh.)
+# mirrors, profiles and conda's settings stay. (workflow/scripts/begin.sh decides what a job's tools see.)
 
 # Functions that the caller exported would be called in place of programs of the same names.
 for name in $(compgen -A function); do unset -f "$name"; done

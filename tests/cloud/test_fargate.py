@@ -46,7 +46,7 @@ def replan(deployed_stack: Deployed) -> Callable[..., Plan]:
 
 @pytest.fixture(scope="module")
 def plan(replan: Callable[..., Plan]) -> Plan:
-    """The stack with its defaults."""
+    """Return the stack with its defaults."""
     return replan()
 
 
@@ -95,7 +95,7 @@ BROKEN = [
 
 @pytest.fixture(scope="module")
 def broken_stack(deployed_stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What is said of a copy of the stack with every change of `BROKEN` made."""
+    """Return the findings for a copy of the stack with every change of `BROKEN`."""
     folder: Path = tmp_path_factory.mktemp("broken") / "terraform"
     shutil.copytree(deployed_stack.stack.folder, folder, symlinks=True)
     batch = folder / "batch.tf"

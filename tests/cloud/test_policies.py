@@ -18,7 +18,7 @@ REPOSITORY = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository"
 STREAM = f"{LOGS}:log-stream:worker-20gib/default/0a1b"
 TLS = {"aws:SecureTransport": "true"}
 OURS, OTHERS = {"aws:ResourceTag/stack": "terraflow"}, {"aws:ResourceTag/stack": "another"}
-# Tags of a submission: the executor's, the stack's, and what must not come along.
+# Tags of a submission: the executor's, the stack's, and others that are not allowed.
 KEYS = ["terraflow:run", "terraflow:rule", "terraflow:sample", "project", "stack"]
 TAGGED: policies.Context = {"aws:RequestTag/stack": "terraflow", "aws:TagKeys": KEYS}
 MISTAGGED: policies.Context = {"aws:RequestTag/stack": "another", "aws:TagKeys": KEYS}
@@ -28,7 +28,7 @@ Policies = dict[str, list[policies.Policy]]
 
 @pytest.fixture(scope="module")
 def held(deployed_stack: Deployed, aws: Aws) -> Policies:
-    """The policies of each caller, as IAM has them."""
+    """Return the policies of each caller, as IAM has them."""
     iam, outputs = aws.client("iam"), deployed_stack.outputs
     found: Policies = {}
     for caller in ("execution", "job", "head"):
@@ -46,7 +46,7 @@ def held(deployed_stack: Deployed, aws: Aws) -> Policies:
 
 @pytest.fixture(scope="module")
 def bucket_policy(deployed_stack: Deployed, aws: Aws) -> policies.Policy:
-    """The policy of the data bucket."""
+    """Return the policy of the data bucket."""
     return policies.parse(aws.client("s3").get_bucket_policy(Bucket=deployed_stack.outputs["bucket"])["Policy"])
 
 
@@ -101,7 +101,7 @@ CONDUCT: list[Call] = [
     ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-ondemand", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-worker-20gib", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-report:7", TAGGED),
-    # What AWS asks for besides, when a submission has tags.
+    # AWS requires this permission, too, when a submission has tags.
     ("batch:TagResource", f"{BATCH}:job-queue/terraflow-spot", TAGGED),
     ("batch:TagResource", f"{BATCH}:job-definition/terraflow-worker-20gib", TAGGED),
     ("batch:TagResource", f"{BATCH}:job-definition/terraflow-worker-20gib:7", TAGGED),
@@ -141,7 +141,7 @@ NO_CONDUCT: list[Call] = [
     ("logs:GetLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
     ("ecr:DescribeImages", f"{REPOSITORY}/another", {}),
 ]
-# What nobody may, whoever calls.
+# Calls that no caller may make.
 NOBODY: list[Call] = [
     ("s3:DeleteBucket", BUCKET, {}),
     ("s3:CreateBucket", BUCKET, {}),
@@ -184,7 +184,7 @@ MAY_NOT = {
 
 
 def calls(table: dict[str, list[Call]]) -> list[Any]:
-    """The table's rows, with names that tell what they are."""
+    """Return the table's rows, each with a descriptive name."""
     return [
         pytest.param(
             caller, *call, id=f"{caller} {call[0]} {call[1].rpartition(':')[2]} {' '.join(map(str, call[2].values()))}"

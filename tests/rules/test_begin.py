@@ -24,7 +24,7 @@ class Job(NamedTuple):
 
 
 def job(folder: Path, commands: str, *outputs: str, before: str = "", env: dict[str, str] | None = None) -> Job:
-    """What a rule's shell with these commands and outputs does in `folder`; its messages come from its log."""
+    """Run a rule's shell with these commands and outputs in `folder`; return its outcome with the text of its log."""
     for output in outputs:
         (folder / output).parent.mkdir(parents=True, exist_ok=True)
     words = shlex.join(["log.txt", *outputs])
@@ -36,7 +36,7 @@ def job(folder: Path, commands: str, *outputs: str, before: str = "", env: dict[
 
 
 def limit(folder: Path, before: str) -> str:
-    """The soft limit that a job has, in a shell that has run `before`."""
+    """Return the soft limit that a job has, in a shell that has run `before`."""
     return job(folder, "ulimit -Sn >limit; cat limit; mv limit $SCRATCH/out", "out", before=before).out.strip()
 
 
@@ -79,7 +79,7 @@ def test_a_limit_that_can_not_be_raised_stays(tmp_path: Path) -> None:
 
 
 def environment(folder: Path, env: dict[str, str]) -> dict[str, str]:
-    """What a tool of a job sees that was started in `folder` with this environment."""
+    """Return what a tool of a job sees that was started in `folder` with this environment."""
     done = job(folder, "env -0 | tee $SCRATCH/out", "out", env=env)
     assert done.code == 0, done
     return dict(pair.partition("=")[::2] for pair in done.out.split("\0") if pair)

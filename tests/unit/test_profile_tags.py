@@ -49,5 +49,5 @@ def test_the_lifecycle_removes_temporary_objects() -> None:
 
 
 def text(name: str) -> str:
-    """A file of the stack."""
+    """Read a file of the stack."""
     return (ROOT / "terraform" / f"{name}.tf").read_text()
