@@ -187,12 +187,12 @@ def described(site: Aws, one: FakeJob) -> dict[str, Any]:
 def test_jobs_are_containers_and_fargate_takes_what_is_asked(site: Aws, head: Callable[..., Head]) -> None:
     small = job("good")
     large = job("disk", threads=1, resources={"mem_mb": 3000, "disk_mb": 30000, "runtime": 5})
-    assert head(tags="stack=terraflow").run(small, large) == ["", ""]
+    assert head(tags="stack=terraflow", tag_prefix="lab:", tag_wildcards="sample").run(small, large) == ["", ""]
     found = described(site, large)
     assert (found["status"], found["timeout"]) == ("SUCCEEDED", {"attemptDurationSeconds": 300})
     assert found["jobDefinition"].endswith("worker-50gib:1")
     assert {"type": "MEMORY", "value": "3072"} in found["container"]["resourceRequirements"]
-    assert found["tags"]["terraflow:sample"] == "disk" and found["tags"]["stack"] == "terraflow"
+    assert found["tags"]["lab:sample"] == "disk" and found["tags"]["stack"] == "terraflow"
     assert {"type": "VCPU", "value": "0.25"} in described(site, small)["container"]["resourceRequirements"]
 
 
@@ -303,7 +303,7 @@ def test_preflight_names_all_that_is_wrong(site: Aws, head: Callable[..., Head])
     define(site, "gone", role, IMAGE, 50)
     site.client("batch").deregister_job_definition(jobDefinition="gone:1")
     one = head(job_definitions="20=no-image 50=gone", ondemand_queue="none")
-    one.executor._prefix = "s3://no-such-bucket/runs/main"
+    one.executor.workflow.storage_settings.default_storage_prefix = "s3://no-such-bucket/runs/main"
     with pytest.raises(WorkflowError) as error:
         one.executor.run_jobs([job("good")])
     text = str(error.value)

@@ -106,6 +106,7 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
             jobs=[],
         ),
         main_snakefile="workflow/Snakefile",
+        sourcecache=SimpleNamespace(cache_path="/nowhere/cache", runtime_cache_path="/nowhere/cache/run"),
         storage_settings=SimpleNamespace(default_storage_prefix=prefix, shared_fs_usage=set()),
         resource_settings=SimpleNamespace(cores=None),
         group_settings=SimpleNamespace(local_groupid="local"),

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.sourcecache import LocalSourceFile
 
 from fake_jobs import FakeGroup, FakeJob
 from snakemake_executor_plugin_aws_batch_fargate import names
@@ -47,7 +48,7 @@ def test_a_script_that_has_changed_makes_another_job(tmp_path: Path) -> None:
     def identity(folder: str, text: str) -> names.Identity:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "plot.py").write_text(text)
-        place = SimpleNamespace(get_path_or_uri=lambda secret_free: tmp_path / folder)
+        place = LocalSourceFile(str(tmp_path / folder))
         parts = {"name": "plot", "shellcmd": None, "run_func_src": None, "notebook": None, "wrapper": None}
         rule = SimpleNamespace(**parts, script="plot.py", basedir=place)
         return names.identity("main", dataclasses.replace(FakeJob(), script=rule))
@@ -56,6 +57,18 @@ def test_a_script_that_has_changed_makes_another_job(tmp_path: Path) -> None:
     assert identity("b", "one") == first
     assert identity("c", "two").content != first.content
     assert identity("d", "two").outputs == first.outputs
+
+
+def test_the_folder_of_the_source_cache_does_not_count() -> None:
+    """It has another name whenever a run is started."""
+
+    def identity(cache: str, word: str = "say") -> names.Identity:
+        file = f"{cache}/run/hosted-git/lab/flow/main/{word}.sh"
+        job = FakeJob(input=["A.fastq", file], non_derived_params=[{"tool": file}], shellcmd=f"sh {file}")
+        return names.identity("main", job, inputs=lambda job: [f"{file} 0123"], caches=[f"{cache}/run", cache])
+
+    assert identity("/tmp/snakemake1") == identity("/tmp/snakemake2")
+    assert identity("/tmp/snakemake1", "shout") != identity("/tmp/snakemake1")
 
 
 def test_the_identity_is_the_same_in_another_process() -> None:

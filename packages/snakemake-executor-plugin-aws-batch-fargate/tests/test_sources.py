@@ -39,6 +39,7 @@ def workflow(snakefile: str = "workflow/Snakefile", *included: str, **changed: A
         "rules": [],
         "configfiles": [],
         "config": {},
+        "sourcecache": SimpleNamespace(cache_path="/nowhere/cache", runtime_cache_path="/nowhere/cache/run"),
         "storage_settings": SimpleNamespace(default_storage_prefix=PREFIX),
         "dag": SimpleNamespace(jobs=[]),
     }

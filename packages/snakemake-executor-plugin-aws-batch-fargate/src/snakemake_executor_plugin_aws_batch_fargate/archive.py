@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from snakemake_interface_common.exceptions import WorkflowError
 
+from . import source_cache
 from .plan import FILE
 from .sources import Sources
 from .untyped import Workflow
@@ -40,18 +41,24 @@ def pack(sources: Sources, into: Path, planned: bytes = b"") -> None:
     """
     with tarfile.open(into, "w:xz", format=tarfile.PAX_FORMAT) as archive:
         for path in sources.files:
-            try:
-                with path.open("rb") as content:
-                    status = os.fstat(content.fileno())
-                    entry = tarfile.TarInfo(path.relative_to(sources.root).as_posix())
-                    entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
-                    archive.addfile(entry, content)
-            except OSError as error:
-                raise WorkflowError(f"{path} can't be sent to workers: {error}") from error
+            _add(archive, path.relative_to(sources.root).as_posix(), path)
+        for name, path in sorted(sources.fetched.items()):
+            _add(archive, str(PurePosixPath(_place(sources), source_cache.FOLDER, name)), path)
         if planned:
             entry = tarfile.TarInfo(str(PurePosixPath(_place(sources), FILE)))
             entry.size = len(planned)
             archive.addfile(entry, io.BytesIO(planned))
+
+
+def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
+    try:
+        with path.open("rb") as content:
+            status = os.fstat(content.fileno())
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
+            archive.addfile(entry, content)
+    except OSError as error:
+        raise WorkflowError(f"{path} can't be sent to workers: {error}") from error
 
 
 def _place(sources: Sources) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from . import source_cache
 from .untyped import Job, JobFile, Rule
 
 # AWS Batch: up to 128 letters, digits, '-' and '_', the first a letter or digit.
@@ -53,13 +54,24 @@ def _nothing(_: Job) -> list[str]:
 
 
 def identity(
-    run: str, job: Job, component: Sequence[Job] = (), inputs: Callable[[Job], Sequence[str]] = _nothing
+    run: str,
+    job: Job,
+    component: Sequence[Job] = (),
+    inputs: Callable[[Job], Sequence[str]] = _nothing,
+    caches: Sequence[str] = (),
 ) -> Identity:
     """Return the identity of a job or a group: the same for the same run, outputs, inputs, parameters and code.
 
     `component` are the group's jobs and those of the group that were done before; `inputs` describes those inputs of a
-    job that no job makes. Neither the attempt nor the resources count, so a second attempt is still the same job.
+    job that no job makes; `caches` are folders whose names count for nothing. Neither the attempt nor the resources
+    count, so a second attempt is still the same job.
     """
+
+    def plain(text: str) -> str:
+        for cache in caches:
+            text = text.replace(cache, "source-cache")
+        return text
+
     own = members(job)
     jobs = sorted(component or own, key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
     named = _named(jobs)
@@ -67,11 +79,11 @@ def identity(
         [
             member.rule.name,
             _text(member.wildcards_dict),
-            sorted(key(path) for path in member.input),
-            _text(member.non_derived_params),
-            member.rule.shellcmd or member.rule.run_func_src,
+            sorted(plain(key(path)) for path in member.input),
+            plain(_text(member.non_derived_params)),
+            (code := member.rule.shellcmd or member.rule.run_func_src) and plain(code),
             *_program(member.rule),
-            *inputs(member),
+            *map(plain, inputs(member)),
         ]
         for member in jobs
     ]
@@ -87,9 +99,8 @@ def _named(jobs: Iterable[Job]) -> list[str]:
 
 def _program(rule: Rule) -> list[str]:
     """Return the script, notebook or wrapper of a rule, and its checksum: Snakemake looks at its time only."""
-    named = str(rule.script or rule.notebook or rule.wrapper)
-    folder = str(rule.basedir.get_path_or_uri(secret_free=True)) if rule.script or rule.notebook else ""
-    return [named, checksum(Path(folder, named))] if folder and "://" not in folder + named else [named]
+    path = source_cache.program_path(rule)
+    return [str(rule.script or rule.notebook or rule.wrapper), *([checksum(path)] if path else [])]
 
 
 @functools.cache

@@ -5,7 +5,7 @@ variable SNAKEMAKE_STORAGE_FINGERPRINTS names there: a storage plugin can refuse
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import names
@@ -19,16 +19,17 @@ FILE = ".snakemake/fingerprints.json"
 class Plan:
     """Inputs of the jobs of a DAG, and which jobs belong together."""
 
-    def __init__(self, dag: Dag) -> None:
-        """Ask storages nothing yet."""
+    def __init__(self, dag: Dag, caches: Sequence[str] = ()) -> None:
+        """Ask storages nothing yet. `caches` are folders whose names differ between two starts of a run."""
         self._dag = dag
+        self._caches = caches
         self._known: dict[str, str] = {}
         # Fingerprints that workers get, by the names of inputs.
         self._written: dict[str, str] = {}
 
     def identity(self, run: str, job: Job) -> names.Identity:
         """Return the identity of a job or a group."""
-        return names.identity(run, job, self.component(job), self._inputs)
+        return names.identity(run, job, self.component(job), self._inputs, self._caches)
 
     def old_identities(self, run: str, job: Job) -> set[names.Identity]:
         """Return the identities that release 0.1 gave the job: without inputs, and perhaps without finished jobs."""

@@ -8,7 +8,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
 
-from . import client, command, preflight, settings
+from . import client, command, preflight, settings, source_cache
 from .deployment import Deployment
 from .earlier import Earlier
 from .ledger import Ledger
@@ -35,7 +35,7 @@ class Session:
         self.log_group = given.log_group
         self._prefix = str(workflow.storage_settings.default_storage_prefix or "")
         self._disks: dict[str, int] = {}
-        self.plan = Plan(workflow.dag)
+        self.plan = Plan(workflow.dag, source_cache.places(workflow))
         self.deployment = Deployment(workflow, self.plan, logger.info)
         fair_share = self._check(given.stack_hint)
 

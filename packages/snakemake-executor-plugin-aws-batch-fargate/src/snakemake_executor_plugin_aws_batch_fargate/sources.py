@@ -6,14 +6,14 @@ Git is not needed. Files that it tracks travel, too, as with Snakemake's own arc
 import os
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import job_data
+from . import job_data, source_cache
 from .project_files import LARGEST, MEGABYTE, ProjectFiles
 from .untyped import SourceFile, Workflow
 
@@ -24,16 +24,21 @@ ATTRIBUTE = "snakemake-workers"
 
 @dataclass(frozen=True)
 class Sources:
-    """Files (absolute, sorted), and the folder that holds all of them and the working directory."""
+    """Files (absolute, sorted), and the folder that holds all of them and the working directory.
+
+    `fetched` are files of Snakemake's source cache, by the names that they have below `source_cache.FOLDER`.
+    """
 
     files: list[Path]
     root: Path
+    fetched: Mapping[str, Path] = field(default_factory=dict)
 
 
 def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
     """Return the sources of a workflow; `note` gets a message about files that are too large to travel.
 
-    They are Snakefiles, conda environments and config files, wherever they lie; all other files in the folders of
+    They are Snakefiles, conda environments, config files and files of `workflow.source_path`, wherever they lie; files
+    that Snakemake has fetched from elsewhere; all other files in the folders of
     Snakefiles and of scripts, but for data; and files that git tracks in the working directory and in the project (the
     Snakefile's folder, or the one above if that is called `workflow`).
     Raises WorkflowError for files that workers would not find, and if all is too much.
@@ -44,9 +49,10 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
     folders = {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
     kept = {above for path in named | folders for above in (path, *path.parents)}
     project = ProjectFiles(folders, job_data.of_workflow(workflow, kept))
+    fetched = source_cache.fetched(workflow)
     sizes: dict[Path, int] = {}
     total = 0
-    for path in chain(named, project.files(), _tracked({Path.cwd(), _project(workflow)})):
+    for path in chain(fetched.values(), named, project.files(), _tracked({Path.cwd(), _project(workflow)})):
         if path in sizes:
             continue
         sizes[path] = path.stat().st_size
@@ -55,7 +61,8 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
             raise WorkflowError(_too_much(sizes))
     if large := ", ".join(os.path.relpath(path) for path in project.large if path not in sizes):
         note(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {large}")
-    return Sources(sorted(sizes), Path(os.path.commonpath([Path.cwd(), *(path.parent for path in sizes)])))
+    files = sorted(sizes.keys() - set(fetched.values()))
+    return Sources(files, Path(os.path.commonpath([Path.cwd(), *(path.parent for path in files)])), fetched)
 
 
 def _absolute(path: object) -> Path:
@@ -63,7 +70,7 @@ def _absolute(path: object) -> Path:
 
 
 def _local(file: SourceFile) -> Path | None:
-    """Return where a file lies on this machine, if it does; workers fetch the others themselves."""
+    """Return where a file lies on this machine, if it does not lie in Snakemake's cache."""
     path = str(file.get_path_or_uri(secret_free=True))
     return None if "://" in path else _absolute(path)
 
@@ -76,7 +83,12 @@ def _named(workflow: Workflow) -> set[Path]:
     """Return the files that Snakemake itself knows."""
     environments = (job.conda_env_spec for job in workflow.dag.jobs)
     files = {_local(environment.file) for environment in environments if environment and environment.is_file}
-    return {*_snakefiles(workflow), *filter(None, files), *map(_absolute, workflow.configfiles)}
+    configs = {path for path in map(_absolute, workflow.configfiles) if not _is_cached(workflow, path)}
+    return {*_snakefiles(workflow), *filter(None, files), *configs, *source_cache.local_files(workflow)}
+
+
+def _is_cached(workflow: Workflow, path: Path) -> bool:
+    return any(path.is_relative_to(place) for place in source_cache.places(workflow))
 
 
 def _project(workflow: Workflow) -> Path:

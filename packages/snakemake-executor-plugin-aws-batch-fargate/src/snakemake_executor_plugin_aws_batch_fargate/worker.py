@@ -1,9 +1,9 @@
-"""What a container runs: it fetches the sources of the workflow and does its job, in one Python.
+"""The program of a container: it fetches the sources of the workflow and does its job, in one Python.
 
     python -m snakemake_executor_plugin_aws_batch_fargate.worker s3://BUCKET/SOURCES SHA256 PLACE -m snakemake …
 
 Snakemake's own command starts Python twice, once for the sources and once for the job, and each time half a second goes
-into importing the same modules. What it costs is measured by benchmarks/start.py.
+into importing the same modules.
 """
 
 import gc
@@ -12,17 +12,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import source_cache
 from .plan import FILE, VARIABLE
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does what Snakemake does with `--deploy-sources`, then what it does with the arguments; returns its exit code.
+    """Do what Snakemake does with `--deploy-sources`, then what it does with the arguments; return its exit code.
 
-    PLACE is the working directory, from where the sources are unpacked: what lies outside of it is found by the same
-    relative paths as on the head.
+    PLACE is the working directory below the folder where the sources are unpacked: files outside of it are found by
+    the same relative paths as on the head.
     """
     query, checksum, place, _, _, *given = arguments
-    # Nothing that is made while modules are imported is garbage: looking for it takes a seventh of the time.
+    # No object that imports make is garbage: looking for garbage takes a seventh of the time.
     gc.disable()
     from snakemake import cli
 
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         os.chdir(place)
         if Path(FILE).is_file():
             os.environ[VARIABLE] = str(Path(FILE).absolute())
+        if Path(source_cache.FOLDER).is_dir():
+            source_cache.use(Path(source_cache.FOLDER).absolute(), options)
         # Neither the head's --directory nor the Snakefile's `workdir` leads anywhere else from here.
         options.directory = Path.cwd()
         options.snakefile = Path(options.snakefile).resolve()
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:  # as in cli.main
         cli.print_exception(error)
         done = False
-    # What is left goes with the process: taking it apart first would cost half as much as importing it did.
+    # All objects go with the process: taking them apart first would cost half as much as importing them did.
     gc.freeze()
     return 0 if done else 1
 
