@@ -137,6 +137,11 @@ class Site:
         self.client("s3").put_object(Bucket=BUCKET, Key=f"runs/main/results/{name}.txt", Body=b"made")
         self.batch.end(job, "SUCCEEDED", 0)
 
+    def markers(self) -> int:
+        """How many outputs Snakemake has marked as unfinished."""
+        folder = self.folder / ".snakemake" / "incomplete"
+        return len(list(folder.iterdir())) if folder.exists() else 0
+
     def wait(self, true: Callable[[], bool], head: "subprocess.Popen[str]") -> None:
         end = time.monotonic() + 60
         while not true():
@@ -174,3 +179,13 @@ def new_site(server: FakeAws, folder: Path) -> Iterator[Site]:
         logs.delete_log_stream(logGroupName="/aws/batch/job", logStreamName=stream["logStreamName"])
     yield made
     made.clean()
+
+
+@contextmanager
+def inventory_site(server: FakeAws, folder: Path, snakefile: str) -> Iterator[Site]:
+    """The same for a Snakefile without configuration, with the storage plugin s3-inventory."""
+    with new_site(server, folder) as made:
+        made.storage = "s3-inventory"
+        made.config = {}
+        (folder / "Snakefile").write_text(snakefile)
+        yield made

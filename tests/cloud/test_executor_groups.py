@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heads import BUCKET, Site, new_site
+from heads import BUCKET, Site, inventory_site
 
 from fake_batch import FakeAws
 
@@ -78,10 +78,7 @@ open("late", "w").close()
 
 @pytest.fixture
 def site(server: FakeAws, tmp_path: Path) -> Iterator[Site]:
-    with new_site(server, tmp_path) as made:
-        made.storage = "s3-inventory"
-        made.config = {}
-        (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    with inventory_site(server, tmp_path, SNAKEFILE) as made:
         (tmp_path / "site").mkdir()
         (tmp_path / "site" / "sitecustomize.py").write_text(LATE)
         yield made
@@ -99,9 +96,8 @@ def engine(site: Site, job: dict[str, Any]) -> None:
 def test_heads_that_are_killed_when_members_of_a_group_end(site: Site, late: bool, kills: list[str]) -> None:
     site.batch.engine = lambda job: engine(site, job)
     log = site.folder / "head.log"
-    marks = site.folder / ".snakemake" / "incomplete"
     head = site.start()
-    site.wait(lambda: marks.exists() and len(list(marks.iterdir())) == 4, head)
+    site.wait(lambda: site.markers() == 4, head)
     (lane,) = site.batch.submitted()
     left = {"look", "map", "count"}
     if late:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heads import BUCKET, Site, new_site
+from heads import BUCKET, Site, inventory_site
 from replacing import replacing
 
 from fake_batch import FakeAws
@@ -37,10 +37,7 @@ rule gather:
 
 @pytest.fixture
 def site(server: FakeAws, tmp_path: Path) -> Iterator[Site]:
-    with new_site(server, tmp_path) as made:
-        made.storage = "s3-inventory"
-        made.config = {}
-        (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    with inventory_site(server, tmp_path, SNAKEFILE) as made:
         put(made, "old reads")
         yield made
 
@@ -53,17 +50,12 @@ def results(site: Site) -> dict[str, str]:
     return {key.rpartition("/")[2]: text for key, text in site.objects().items() if "/results/" in key}
 
 
-def marks(site: Site) -> int:
-    folder = site.folder / ".snakemake" / "incomplete"
-    return len(list(folder.iterdir())) if folder.exists() else 0
-
-
 @pytest.mark.parametrize("ended", [False, True], ids=["running", "ended"])
 @pytest.mark.parametrize("text", ["new reads", "other reads, more of them"])
 def test_a_job_of_a_killed_head_whose_input_was_replaced_is_not_taken_over(site: Site, ended: bool, text: str) -> None:
     site.batch.engine = lambda job: job.update(status="RUNNING")
     head = site.start()
-    site.wait(lambda: marks(site) == 1, head)
+    site.wait(lambda: site.markers() == 1, head)
     head.kill()
     head.wait()
     (old,) = site.batch.submitted()

@@ -145,8 +145,7 @@ def test_a_killed_head_that_is_started_again_runs_nothing_twice(site: Site) -> N
     site.batch.engine = lambda job: job.update(status="RUNNING")
     head = site.start(samples="a+b+c")
     # Snakemake has to know of all of them: it marks outputs as unfinished when a job is submitted.
-    marks = site.folder / ".snakemake" / "incomplete"
-    site.wait(lambda: marks.exists() and len(list(marks.iterdir())) == 3, head)
+    site.wait(lambda: site.markers() == 3, head)
     head.kill()
     head.wait()
     first, second, third = site.batch.submitted()
@@ -181,8 +180,7 @@ def test_a_job_whose_inputs_are_made_anew_after_a_killed_head_is_not_taken(site:
 
     site.batch.engine = make
     head = site.start(word="hello")
-    marks = site.folder / ".snakemake" / "incomplete"
-    site.wait(lambda: bool(site.batch.submitted("gather")) and len(list(marks.iterdir())) == 1, head)
+    site.wait(lambda: bool(site.batch.submitted("gather")) and site.markers() == 1, head)
     head.kill()
     head.wait()
     (old,) = site.batch.submitted("gather")
