@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy bench image deploy destroy clean
+.PHONY: help setup demo test lint docs docs-serve accuracy bench image deploy destroy clean
 
 RUN := tools/run.sh
 # PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS are passed on to the program.
@@ -18,7 +18,7 @@ PYTEST_PROCESSES ?= logical
 python_dirs = $(foreach d,workflow/lib demo benchmarks $(wildcard packages/*/src),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo 'For example:  make demo                         run the whole workflow on simulated data'
 	@echo '              make test PYTEST_ARGS="-k unit"   run some of the tests'
@@ -44,7 +44,17 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) snakefmt --check workflow
 	$(RUN) snakemake --lint --configfile config/example/config.yaml
 	$(RUN) python tools/terraform_tables.py --check
+	tools/docs.sh build
+	tools/subjects.sh
 	$(RUN) shellcheck .ci/run $$(find tools demo benchmarks tests packages workflow -name '*.sh' -not -path 'demo/run/*')
+
+docs: ## build the documentation as a site, into .tools/site
+	@tools/setup.sh --no-tools
+	@tools/docs.sh build
+
+docs-serve: ## show it at http://127.0.0.1:8000, anew whenever a page changes
+	@tools/setup.sh --no-tools
+	@tools/docs.sh serve $(ARGS)
 
 accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
 	@test -n "$(TRUTH)" || { echo 'Name the folder of the truth set: make accuracy TRUTH=<dir>' >&2; exit 2; }

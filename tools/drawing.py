@@ -43,7 +43,8 @@ class Box:
         """The box and its text."""
         x, y = self.middle
         return (
-            f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="8" fill="{FILLS[self.kind]}"/>\n'
+            f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="8" '
+            f'fill="{FILLS[self.kind]}"/>\n'
             f'<text x="{x}" y="{y - 5}" font-size="21" font-weight="600">{escape(self.title)}</text>\n'
             f'<text x="{x}" y="{y + 18}" font-size="17">{escape(self.line)}</text>'
         )

@@ -47,9 +47,7 @@ STEPS = {
         ("decompress",),
         "decompresses the FASTQ files, checks every record, pairs the mates, deals the reads into shards",
     ),
-    "align": Step(
-        "BWA-MEM", "a job for each shard", ("bwa_mem",), "aligns the reads, fixes mates, sorts by position"
-    ),
+    "align": Step("BWA-MEM", "a job for each shard", ("bwa_mem",), "aligns the reads, fixes mates, sorts by position"),
     "merge": Step(
         "merge lanes",
         "a job for each sample",
@@ -145,11 +143,12 @@ def aws_picture() -> str:
     pairs = [(head, bucket), (head, batch), (batch, tasks), (tasks, bucket), (tasks, endpoints)]
     arrows = [Arrow(start, end) for start, end in [*pairs, (endpoints, images), (endpoints, logs)]]
     account = Panel(2, batch.y - 28, WIDTH - 4, logs.bottom + 16 - batch.y + 28, "your AWS account, one region")
-    network = Panel(MIDDLE - 12, tasks.y - 12, WIDTH - MIDDLE + 4, HEIGHT + 46, "VPC without a way out")
+    network = Panel(MIDDLE - 12, tasks.y - 12, WIDTH - MIDDLE + 4, HEIGHT + 46, "private network (VPC)")
     text = (
-        "Snakemake on your machine submits jobs to the queues of AWS Batch and lists the S3 bucket. Batch starts a Fargate "
-        "task for each job, in a private network without a NAT gateway. Tasks read and write the bucket through a free "
-        "gateway endpoint, and reach the image repository, the logs and, for head jobs, AWS Batch through interface endpoints."
+        "Snakemake on your machine submits jobs to the queues of AWS Batch and lists the S3 bucket. Batch starts a "
+        "Fargate task for each job, in a private network without a NAT gateway. Tasks read and write the bucket "
+        "through a free gateway endpoint. They reach the image repository, the logs and, for head jobs, AWS Batch "
+        "through interface endpoints."
     )
     boxes = [head, batch, tasks, bucket, endpoints, images, logs]
     return draw("A run on AWS", text, boxes, arrows, WIDTH, logs.bottom + 20, account, network)

@@ -1,10 +1,9 @@
-"""Write the table of the variables of terraform/variables.tf into a Markdown file.
+"""Write the tables of the stack's variables and outputs into terraform/README.md.
 
-The table stands between the lines <!-- variables --> and <!-- /variables -->.
+They stand between the lines <!-- variables --> and <!-- /variables -->, <!-- outputs --> and <!-- /outputs -->.
 
-Example: python tools/terraform_tables.py                       writes the table into README.md
-         python tools/terraform_tables.py --check               fails when README.md shows another table
-         python tools/terraform_tables.py terraform/README.md   writes it into another file
+Example: python tools/terraform_tables.py           writes the tables
+         python tools/terraform_tables.py --check   fails when the file shows other tables
 """
 
 import argparse
@@ -17,8 +16,7 @@ from typing import NamedTuple
 import hcl2
 
 ROOT = Path(__file__).resolve().parent.parent
-VARIABLES = ROOT / "terraform/variables.tf"
-BLOCK = re.compile(r"(?<=<!-- variables -->\n).*?(?=<!-- /variables -->)", re.DOTALL)
+STACK = ROOT / "terraform"
 
 
 class Variable(NamedTuple):
@@ -62,15 +60,29 @@ def variables(hcl: str) -> list[Variable]:
     return found
 
 
-def table(rows: list[Variable]) -> str:
-    """Return a Markdown table; characters that Markdown would interpret are escaped."""
+def outputs(hcl: str) -> dict[str, str]:
+    """Return the outputs of an HCL text with their descriptions. Raises ValueError for one without a description."""
+    found = {}
+    for block in hcl2.loads(hcl).get("output", []):
+        for quoted, body in block.items():
+            if not body.get("description"):
+                raise ValueError(f'output "{unquoted(quoted)}" has no description')
+            found[unquoted(quoted)] = unquoted(body["description"])
+    return found
 
-    def cell(text: str) -> str:
-        return re.sub(r"([|<*])", r"\\\1", " ".join(text.split()))
 
-    def code(text: str) -> str:
-        return f"`{text.replace('|', chr(92) + '|')}`"
+def cell(text: str) -> str:
+    """Return the words of a table's cell; characters that Markdown would interpret are escaped."""
+    return re.sub(r"([|<*])", r"\\\1", " ".join(text.split()))
 
+
+def code(text: str) -> str:
+    """Return a cell that shows code."""
+    return f"`{text.replace('|', chr(92) + '|')}`"
+
+
+def table_of_variables(rows: list[Variable]) -> str:
+    """Return a Markdown table of variables."""
     lines = ["| variable | type | default | description |", "| --- | --- | --- | --- |"]
     for row in rows:
         default = "required" if row.default is None else code(row.default)
@@ -78,29 +90,41 @@ def table(rows: list[Variable]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def filled(text: str, content: str) -> str:
+def table_of_outputs(rows: dict[str, str]) -> str:
+    """Return a Markdown table of outputs."""
+    lines = ["| output | description |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| {code(name)} | {cell(meaning)} |" for name, meaning in rows.items())]) + "\n"
+
+
+def filled(text: str, name: str, content: str) -> str:
     """Return the text with the content between its markers. Raises ValueError unless there is one such place."""
-    if len(BLOCK.findall(text)) != 1:
-        raise ValueError("the file needs one place for the table: the lines <!-- variables --> and <!-- /variables -->")
-    return BLOCK.sub(lambda _: content, text)
+    block = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+    if len(block.findall(text)) != 1:
+        raise ValueError(f"the file needs one place for the table: the lines <!-- {name} --> and <!-- /{name} -->")
+    return block.sub(lambda _: content, text)
 
 
 def main() -> None:
-    """Write or check the table."""
+    """Write or check the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when the file differs")
-    parser.add_argument("--variables", type=Path, default=VARIABLES, help="another file of variables")
-    parser.add_argument("file", type=Path, nargs="?", default=ROOT / "README.md")
+    parser.add_argument("--stack", type=Path, default=STACK, help="another folder with variables.tf and outputs.tf")
+    parser.add_argument("file", type=Path, nargs="?", default=STACK / "README.md")
     options = parser.parse_args()
     try:
         text = options.file.read_text()
-        current = filled(text, table(variables(options.variables.read_text())))
+        shown = table_of_variables(variables((options.stack / "variables.tf").read_text()))
+        current = filled(text, "variables", shown)
+        shown = table_of_outputs(outputs((options.stack / "outputs.tf").read_text()))
+        current = filled(current, "outputs", shown)
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}")
     except ValueError as error:
-        sys.exit(f"{options.file} from {options.variables}: {error}")
+        sys.exit(f"{options.file} from {options.stack}: {error}")
     if options.check and current != text:
-        sys.exit(f"{options.file} does not show the stack's variables: run python tools/terraform_tables.py")
+        sys.exit(
+            f"{options.file} does not show the stack's variables and outputs: run python tools/terraform_tables.py"
+        )
     if current != text:
         options.file.write_text(current)
 

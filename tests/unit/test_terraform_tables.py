@@ -1,4 +1,4 @@
-"""The table of the stack's variables agrees with the stack's files."""
+"""The tables of the stack's variables and outputs agree with the stack's files."""
 
 import re
 import subprocess
@@ -50,6 +50,13 @@ variable "force" {
 }
 """
 
+OUTPUTS = """
+output "bucket" {
+  description = "Name of the bucket, <stack>."
+  value       = 1
+}
+"""
+
 TABLE = """| variable | type | default | description |
 | --- | --- | --- | --- |
 | `stack` | `string` | `"terraflow"` | Name, \\<stack> \\| "lab-a". |
@@ -60,6 +67,19 @@ TABLE = """| variable | type | default | description |
 | `force` | `bool` | `false` | Destroys. |
 """
 
+OUTPUT_TABLE = """| output | description |
+| --- | --- |
+| `bucket` | Name of the bucket, \\<stack>. |
+"""
+
+MARKERS = """# Stack
+<!-- variables -->
+{}<!-- /variables -->
+<!-- outputs -->
+{}<!-- /outputs -->
+End
+"""
+
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-B", str(TOOL), *map(str, arguments)]
@@ -68,51 +88,59 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    file = tmp_path / "variables.tf"
-    file.write_text(VARIABLES)
-    return file
+    (tmp_path / "variables.tf").write_text(VARIABLES)
+    (tmp_path / "outputs.tf").write_text(OUTPUTS)
+    return tmp_path
 
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     file = tmp_path / "page.md"
-    file.write_text("# Stack\n<!-- variables -->\nold\n<!-- /variables -->\nEnd\n")
+    file.write_text(MARKERS.format("old\n", "old\n"))
     return file
 
 
-def test_the_table_is_written_between_the_markers(source: Path, page: Path) -> None:
-    assert run("--variables", source, page).returncode == 0
-    assert page.read_text() == f"# Stack\n<!-- variables -->\n{TABLE}<!-- /variables -->\nEnd\n"
+def test_the_tables_are_written_between_the_markers(source: Path, page: Path) -> None:
+    assert run("--stack", source, page).returncode == 0
+    assert page.read_text() == MARKERS.format(TABLE, OUTPUT_TABLE)
 
 
 def test_check_reports_an_outdated_table_and_changes_nothing(source: Path, page: Path) -> None:
     before = page.read_text()
-    behind = run("--check", "--variables", source, page)
+    behind = run("--check", "--stack", source, page)
     assert behind.returncode == 1
     assert "run python tools/terraform_tables.py" in behind.stderr
     assert page.read_text() == before
-    run("--variables", source, page)
-    assert run("--check", "--variables", source, page).returncode == 0
+    run("--stack", source, page)
+    assert run("--check", "--stack", source, page).returncode == 0
 
 
-def test_a_page_without_markers_is_an_error_that_names_them(source: Path, page: Path) -> None:
-    page.write_text("# Stack\n")
-    done = run("--variables", source, page)
+@pytest.mark.parametrize("name", ["variables", "outputs"])
+def test_a_page_without_markers_is_an_error_that_names_them(source: Path, page: Path, name: str) -> None:
+    page.write_text(page.read_text().replace(f"<!-- /{name} -->", ""))
+    done = run("--stack", source, page)
     assert done.returncode == 1
-    assert "<!-- variables -->" in done.stderr and "Traceback" not in done.stderr
+    assert f"<!-- {name} -->" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_page_that_is_not_there_is_named(source: Path, tmp_path: Path) -> None:
-    done = run("--variables", source, tmp_path / "none.md")
+    done = run("--stack", source, tmp_path / "none.md")
     assert done.returncode == 1
     assert "none.md" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_variable_without_description_is_refused(source: Path, page: Path) -> None:
-    source.write_text('variable "a" {\n  type = string\n}\n')
-    done = run("--variables", source, page)
+    (source / "variables.tf").write_text('variable "a" {\n  type = string\n}\n')
+    done = run("--stack", source, page)
     assert done.returncode == 1
     assert 'variable "a" has no description' in done.stderr
+
+
+def test_an_output_without_description_is_refused(source: Path, page: Path) -> None:
+    (source / "outputs.tf").write_text('output "b" {\n  value = 1\n}\n')
+    done = run("--stack", source, page)
+    assert done.returncode == 1
+    assert 'output "b" has no description' in done.stderr
 
 
 def blocks(kind: str) -> dict[str, dict[str, object]]:
@@ -124,11 +152,12 @@ def blocks(kind: str) -> dict[str, dict[str, object]]:
     return found
 
 
-def test_the_stack_s_own_table_can_be_made(page: Path) -> None:
+def test_the_stack_s_own_tables_can_be_made(page: Path) -> None:
     assert run(page).returncode == 0
     rows = re.findall(r"^\| `(\w+)` \| `.+` \| (.+?) \| .+ \|$", page.read_text(), re.M)
     assert {name for name, _ in rows} == set(blocks("variable"))
     assert [name for name, default in rows if default == "required"] == ["image_tag"]
+    assert set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", page.read_text(), re.M)) == set(blocks("output"))
 
 
 def test_every_variable_but_a_bool_has_a_check_whose_message_names_it() -> None:
