@@ -24,19 +24,19 @@ class Example:
         self.terraform("init", "-backend=false", "-no-color")
 
     def terraform(self, *arguments: str) -> str:
-        """Terraform in the example's folder; the test fails with its output when it fails."""
+        """Run Terraform in the example's folder; the test fails with its output when it fails."""
         command = ["terraform", f"-chdir={self.folder}", *arguments]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def planned(self, **variables: Any) -> list[dict[str, Any]]:
-        """Every resource that a first apply makes: its address, type and values."""
+        """Return the resources that a first apply makes: address, kind (Terraform's type) and values."""
         self.terraform("plan", "-no-color", "-out=plan", *as_arguments(variables))
         changes = json.loads(self.terraform("show", "-json", "plan"))["resource_changes"]
         made = [change for change in changes if change["mode"] == "managed"]
         assert {tuple(change["change"]["actions"]) for change in made} == {("create",)}
-        return [{"address": change["address"], "type": change["type"]} | change["change"]["after"] for change in made]
+        return [change["change"]["after"] | {"address": change["address"], "kind": change["type"]} for change in made]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def examples(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> dict[str, Ex
 
 
 def of_type(made: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """The planned resources of a type."""
-    return [resource for resource in made if resource["type"] == kind]
+    """Return the planned resources of a kind."""
+    return [resource for resource in made if resource["kind"] == kind]
 
 
 def test_minimal_costs_nothing_while_nothing_runs(examples: dict[str, Example]) -> None:
