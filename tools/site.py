@@ -29,19 +29,19 @@ LINK = re.compile(r"(?:\]\(|src=\")([^)\s\"#]+)")
 
 
 def matching(*patterns: str) -> set[str]:
-    """Files of the repository, from its root."""
+    """Return files of the repository, from its root."""
     return {path.relative_to(ROOT).as_posix() for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
 
 
 def linked(page: str) -> set[str]:
-    """Files of the repository that a page links to and that are no pages."""
+    """Return the files of the repository that a page links to and that are no pages."""
     targets = [target for target in LINK.findall((ROOT / page).read_text()) if "://" not in target]
     paths = [((ROOT / page).parent / target).resolve() for target in targets if not target.endswith(".md")]
     return {path.relative_to(ROOT).as_posix() for path in paths if path.is_file() and path.is_relative_to(ROOT)}
 
 
 def site_file(path: str, config: MkDocsConfig) -> File:
-    """A file of the repository as one of the site."""
+    """Return a file of the repository as one of the site."""
     file = File(path, str(ROOT), config.site_dir, config.use_directory_urls)
     if path.endswith(".md"):
         file.dest_uri = file.dest_uri.removeprefix("docs/")
@@ -56,14 +56,27 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return Files(theme + [site_file(path, config) for path in sorted(pages | others)])
 
 
-def of_package(folder: Path) -> list[str]:
-    """Its pages: README first, changelog last."""
-    own = matching(f"packages/{folder.name}/*.md", f"packages/{folder.name}/docs/*.md")
-    return sorted(own, key=lambda page: (not page.endswith("README.md"), page.endswith("CHANGELOG.md"), page))
+def named(nav: object) -> set[str]:
+    """Return the pages that a navigation names."""
+    if isinstance(nav, str):
+        return {nav}
+    parts = nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else []
+    return set().union(*map(named, parts))
+
+
+def in_order(pages: set[str]) -> list[str]:
+    """Return pages of one folder: README first, changelog last."""
+    return sorted(pages, key=lambda page: (not page.endswith("README.md"), page.endswith("CHANGELOG.md"), page))
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the packages to the navigation, so that another one needs no word in mkdocs.yml."""
-    folders = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
-    config.nav = [*(config.nav or []), {"Packages": [{folder.name: of_package(folder)} for folder in folders]}]
+    """Add the packages to the navigation, and other pages that mkdocs.yml does not name."""
+    left = matching(*PAGES) - named(config.nav)
+    members = [*sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml")), ROOT / "workflow/lib"]
+    packages = []
+    for member in members:
+        own = {page for page in left if page.startswith(f"{member.relative_to(ROOT).as_posix()}/")}
+        packages += [{"terraflow-workflow" if member.name == "lib" else member.name: in_order(own)}] if own else []
+        left -= own
+    config.nav = [*(config.nav or []), {"Packages": packages}, *([{"More": sorted(left)}] if left else [])]
     return config
