@@ -10,12 +10,12 @@ __all__ = ["Executor", "ExecutorSettings", "common_settings"]
 common_settings = CommonSettings(
     non_local_exec=True,
     implies_no_shared_fs=True,
-    # The executor sends them itself: Snakemake would ask git.
+    # The executor sends the sources itself: Snakemake would need git.
     job_deploy_sources=False,
     pass_default_storage_provider_args=True,
     pass_default_resources_args=True,
     pass_group_args=True,
-    # What jobs need of the environment is part of their submission, and never holds credentials.
+    # Variables for jobs are part of their submission, without credentials.
     pass_envvar_declarations_to_cmd=False,
     # The image has the storage plugin; a worker installs nothing.
     auto_deploy_default_storage_provider=False,

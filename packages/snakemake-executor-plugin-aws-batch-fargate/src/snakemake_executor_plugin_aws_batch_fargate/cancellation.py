@@ -1,4 +1,4 @@
-"""Ending jobs when a run is interrupted: all at once, within seconds, and none that has succeeded."""
+"""End jobs when a run is interrupted: all at once, within seconds, and none that has succeeded."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ AT_ONCE = 32
 # Seconds for all of it, and between two tries of failed calls.
 DEADLINE = 20.0
 PAUSE = 0.5
-# Rounds in which jobs that have ended are looked for first, within half of the time; then all others are ended unseen.
+# Rounds that first look for jobs that have ended, within half of the time; then all others are ended unseen.
 LOOKS = 5
 
 
@@ -46,7 +46,7 @@ def terminate(client: Client, ids: Sequence[str], deadline: float = DEADLINE) ->
                 time.sleep(min(PAUSE, max(0.0, until - time.monotonic())))
         return left
     finally:
-        # Whoever pressed Ctrl-C does not wait for calls that hang.
+        # Ctrl-C does not wait for calls that hang.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

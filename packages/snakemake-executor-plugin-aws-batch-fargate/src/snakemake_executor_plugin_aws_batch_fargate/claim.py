@@ -1,4 +1,4 @@
-"""Which data a run is of: who leaves a run's name to its default does not go on with another project's by accident.
+"""The data of a run: a start that leaves the run's name to its default does not go on with another project's run.
 
 Beside the run's lock lies a record of the data that its starts read: the files that no rule makes, by the rules that
 read them. Neither folder nor user nor machine counts, so a checkout that moved, a colleague and a head elsewhere go on.
@@ -20,13 +20,13 @@ from . import names, settings
 from .untyped import Client, Workflow
 
 NAME = ".run-data.json"
-# Names of files that a message shows.
+# How many files a message names.
 EXAMPLES = 3
 Data = Mapping[str, Iterable[str]]
 
 
 def data_of(workflow: Workflow) -> dict[str, set[str]]:
-    """Queries of the files in storages that no rule makes, by the names of the rules that read them."""
+    """Return the queries of files in storages that no rule makes, by the names of the rules that read them."""
     dag = workflow.dag
     found: dict[str, set[str]] = {}
     for job in dag.jobs:
@@ -38,7 +38,10 @@ def data_of(workflow: Workflow) -> dict[str, set[str]]:
 
 
 def is_other(earlier: Data, ours: Data) -> bool:
-    """Whether two starts read other data: nothing in common where they read most. Both are hashes by rules."""
+    """Return whether two starts read different data: nothing in common in the rule that reads most.
+
+    Both are hashes of queries, by rules.
+    """
     shared = set(earlier) & set(ours)
     if not shared:
         return False
@@ -48,7 +51,7 @@ def is_other(earlier: Data, ours: Data) -> bool:
 
 
 def claim(workflow: Workflow, s3: Client, given: settings.ExecutorSettings) -> None:
-    """Record what the run reads. Raises WorkflowError if its name is the default one, and the data are another's."""
+    """Record which data the run reads. Raises WorkflowError if a run of the default name has read different data."""
     found = data_of(workflow)
     if not found:
         return
@@ -87,7 +90,7 @@ def _read(s3: Client, place: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _examples(found: Data) -> list[str]:
-    """A few files of the rule that reads most."""
+    """Return a few files of the rule that reads most."""
     return sorted(max(found.values(), key=lambda queries: len(set(queries))))[:EXAMPLES]
 
 

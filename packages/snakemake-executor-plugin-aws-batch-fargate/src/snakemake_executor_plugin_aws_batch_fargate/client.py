@@ -15,24 +15,24 @@ from snakemake_aws_common.patience import TICK
 
 from .untyped import Client
 
-# AWS takes 50 SubmitJob a second. So many leave here, evenly, and at most so many threads have one under way: however
-# late requests arrive, no second sees more than the sum of both.
+# AWS takes 50 SubmitJob a second. Requests leave here evenly, and each thread has one under way: however late they
+# arrive, no second sees more than the sum of both figures.
 SUBMISSIONS_PER_SECOND = 40
 SUBMITTERS = 8
 CONNECTIONS = 32
 
 
 class Pacer:
-    """Lets callers through at most so many times a second, evenly, whatever thread they are in."""
+    """Lets callers through evenly, at a limited rate, from any thread."""
 
     def __init__(self, per_second: float) -> None:
-        """`per_second` may be a fraction."""
+        """Set the rate; `per_second` may be a fraction."""
         self._interval = 1 / per_second
         self._next = 0.0
         self._lock = threading.Lock()
 
     def wait(self, **_: object) -> None:
-        """Returns when it is the caller's turn. Takes what botocore gives to its event handlers."""
+        """Return when it is the caller's turn. Takes the arguments of botocore's event handlers."""
         with self._lock:
             start = max(time.monotonic(), self._next)
             self._next = start + self._interval
@@ -40,7 +40,7 @@ class Pacer:
 
 
 class Closed(BotoCoreError):
-    """A call that was given up."""
+    """Raised by calls after the client was closed."""
 
     fmt = "the run is being ended"
 
@@ -55,14 +55,14 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
     client: Client
 
     def __init__(self, region_name: str | None = None, config: Config | None = None) -> None:
-        """`config` replaces how often and how long calls are tried."""
+        """Try calls as often and as long as `config` says; by default as `patient` does."""
         self._config: Config = config or patient()
         self._closed = threading.Event()
         self._gate = threading.Lock()
         super().__init__(region_name=region_name)
 
     def initialize_batch_client(self) -> Client:
-        """The boto3 client behind this one."""
+        """Return the boto3 client behind this one."""
         client = client_of("batch", self.region_name, self._config)
         # botocore's limiter stands between these two: handlers of longer names come first.
         client.meta.events.register_first("before-send.batch", self._enter)
@@ -71,11 +71,11 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
         return client
 
     def close(self) -> None:
-        """Makes all calls fail with `Closed`, those under way before their next attempt."""
+        """Make all calls fail with `Closed`; calls under way fail before their next attempt."""
         self._closed.set()
 
     def _enter(self, **_: object) -> None:
-        """Lets one call at a time to the limiter: who waits there for its turn can't be called back."""
+        """Let one call at a time to botocore's limiter: a call that waits there can't be stopped."""
         while not self._gate.acquire(timeout=TICK):
             self._go_on()
 
@@ -88,7 +88,7 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
             raise Closed()
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        """Any other operation of Batch."""
+        """Return any other operation of Batch."""
         if operation == "client":
             raise AttributeError(operation)
         call: Callable[..., Any] = getattr(self.client, operation)
@@ -96,9 +96,9 @@ class FargateBatchClient(BatchClient):  # type: ignore[misc]
 
 
 def client_of(service: str, region: str | None, config: Config | None = None) -> Client:
-    """A boto3 client with a session of its own, so that it can be made in any thread.
+    """Return a boto3 client with a session of its own, so that it can be made in any thread.
 
-    Credentials that come back after they had expired are used.
+    Expired credentials are read again once they are renewed.
     """
     # boto3's stubs have a signature for each service's own name.
     session: Any = boto3.session.Session(botocore_session=credentials.session())
@@ -106,7 +106,7 @@ def client_of(service: str, region: str | None, config: Config | None = None) ->
 
 
 def patient() -> Config:
-    """For calls that have to succeed: adaptive retries."""
+    """Calls that have to succeed: adaptive retries."""
     return Config(
         retries={"mode": "adaptive", "total_max_attempts": 10},
         max_pool_connections=CONNECTIONS,
@@ -116,7 +116,7 @@ def patient() -> Config:
 
 
 def repeated() -> Config:
-    """For calls that are repeated by those who make them: adaptive retries, and pauses that Ctrl-C can wait for."""
+    """Calls that their callers repeat: adaptive retries, with pauses that Ctrl-C can wait for."""
     return Config(
         retries={"mode": "adaptive", "total_max_attempts": 4},
         max_pool_connections=CONNECTIONS,
@@ -126,7 +126,7 @@ def repeated() -> Config:
 
 
 def hasty() -> Config:
-    """For calls that someone waits for at the terminal: one attempt, given up after seconds."""
+    """Calls for which someone waits at the terminal: one attempt, given up after seconds."""
     return Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=CONNECTIONS,
@@ -136,5 +136,5 @@ def hasty() -> Config:
 
 
 def brief() -> Config:
-    """For calls that can be done without: throttled ones are tried again, a service out of reach costs seconds."""
+    """Optional calls: retry when throttled, fail within seconds when the service is out of reach."""
     return Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)

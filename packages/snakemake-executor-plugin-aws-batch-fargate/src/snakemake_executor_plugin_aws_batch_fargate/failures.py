@@ -8,21 +8,22 @@ from typing import Any
 
 OUT_OF_MEMORY = "out of memory"
 OUT_OF_DISK = "no disk space"
-# What Batch says when it ends a job for its time limit, and ECS when someone stops a task.
+# Batch's reason when it ends a job for its time limit.
 EXCEEDED = r"attempt duration exceeded timeout"
-# What Batch says when a queue's state time limit ends a job that can never run.
+# Batch's reasons when a queue's state time limit ends a job that can never run.
 MISCONFIGURED = r"MISCONFIGURATION:|JobStateTimeLimit"
+# ECS's reason when someone stops a task.
 STOPPED_BY = r"Task stopped by|stopped by user|UserInitiated"
 # SIGKILL: the container's own process was killed.
 KILLED = 137
-# What AWS says when the container's process ended by itself, whatever its exit code.
+# AWS's reason when the container's process ended by itself, whatever its exit code.
 EXITED = "Essential container in task exited"
 # The reason that this plugin gives when it ends a job.
 ENDED_BY_US = "ended by Snakemake"
 
 
 class Again(Enum):
-    """What is done about a failure."""
+    """Who tries a failed job again."""
 
     # The cause stays: neither Batch nor Snakemake tries again.
     NO = "no"
@@ -48,7 +49,7 @@ class Cause:
     again: Again = Again.NO
 
     def matches(self, reasons: str, log: str, code: int | None) -> bool:
-        """Whether this is the cause."""
+        """Return whether this is the cause."""
         return (
             bool(self.reason and re.search(self.reason, reasons, re.IGNORECASE))
             or bool(self.log and re.search(self.log, log, re.MULTILINE))
@@ -56,7 +57,7 @@ class Cause:
         )
 
 
-# The first row that matches counts: what AWS says comes before what a log says, and that before exit codes.
+# The first row that matches counts: AWS's reasons come before the log, and the log before exit codes.
 CAUSES = (
     Cause(
         "Spot reclaim",
@@ -141,7 +142,7 @@ CAUSES = (
     ),
     Cause(
         "vCPU quota",
-        "It would have been more vCPUs than the account may have at a time.",
+        "It would have taken more vCPUs than the account may have at a time.",
         "Let fewer jobs run at a time (--jobs), or have the quota raised: "
         "aws service-quotas list-service-quotas --service-code fargate.",
         reason=r"limit on the number of vCPUs|vCPU limit",
@@ -168,7 +169,7 @@ CAUSES = (
         "A file that it reads was not there any more.",
         "The last lines name it. Look who deleted it: somebody, another run, or the bucket's lifecycle. If no rule "
         "makes it, put it back; then give the same command again.",
-        # Snakemake's words, and behind them the storage plugins'.
+        # Snakemake's messages, and after them those of storage plugins.
         log=r"MissingInputException|^Missing input files for rule|FileOrDirectoryNotFoundError"
         r"|Failed to (?:retrieve|get|check) .*(?:from|of) \S+\n(?:.*\n){0,3}?.*"
         r"(?:does not exist|[Nn]ot [Ff]ound|NoSuchKey)",
@@ -219,7 +220,7 @@ ENDED = Cause(
 LOST = Cause(
     "lost",
     "AWS Batch does not know it any more.",
-    "Look whether the queue's account and region are the ones that it was submitted to.",
+    "Check that the queue is in the account and region that it was submitted to.",
     again=Again.SNAKEMAKE,
 )
 STOPPED = Cause(
@@ -237,7 +238,7 @@ TOOL = Cause(
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job failed, and what Batch said."""
+    """Why a job failed, and Batch's reasons."""
 
     cause: Cause
     code: int | None
@@ -252,20 +253,20 @@ def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
     last = attempts[-1] if attempts else {}
     last_container = last.get("container") or {}
     code = container.get("exitCode", last_container.get("exitCode"))
-    said = [
+    given = [
         description.get("statusReason"),
         container.get("reason"),
         last.get("statusReason"),
         last_container.get("reason"),
     ]
-    reasons = list(dict.fromkeys(reason for reason in said if reason))
+    reasons = list(dict.fromkeys(reason for reason in given if reason))
     failure = Failure(TOOL, code, reasons, max(1, len(attempts)))
     text, log = "\n".join(reasons), "\n".join(lines)
     stopped = description.get("isTerminated") or description.get("isCancelled") or re.search(STOPPED_BY, text)
     if stopped and not re.search(f"{EXCEEDED}|{MISCONFIGURED}", text, re.IGNORECASE):
         return replace(failure, cause=ENDED)
-    # A row that AWS's own words speak for goes before any that a log or an exit code speaks for; but what was killed
-    # with its container had no last word.
+    # A row that matches AWS's own reason goes before any that matches a log or an exit code; but a process that was
+    # killed with its container could not write why.
     for where in ((text, "", None), (text, "", code if code == KILLED else None), (text, log, None), (text, log, code)):
         for cause in CAUSES:
             if cause.matches(*where):

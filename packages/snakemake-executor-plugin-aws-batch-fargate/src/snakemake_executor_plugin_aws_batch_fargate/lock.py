@@ -23,11 +23,11 @@ class Lock:
     """This head's lease on the run, if the run has a lock."""
 
     def __init__(self, lease: Lease | None) -> None:
-        """None: without a default storage on S3, or if the settings want no lock."""
+        """Hold a lease; None without a default storage on S3, or if the settings want no lock."""
         self._lease = lease
 
     def check(self) -> None:
-        """Return if this head has the run. Raises LostError otherwise."""
+        """Return if this head has the run; raise LostError otherwise."""
         if self._lease is not None:
             self._lease.check()
 
@@ -37,25 +37,25 @@ class Lock:
             raise self._lease.lost
 
     def give_up(self) -> None:
-        """Let nobody wait for S3 any more."""
+        """End all waiting for S3."""
         if self._lease is not None:
             self._lease.give_up()
 
     def holds(self) -> bool:
-        """Whether this head is known to have the run; S3 is asked at most once."""
+        """Return whether this head is known to have the run; S3 is asked at most once."""
         try:
             return self._lease is None or self._lease.is_sure()
         except LostError:
             return False
 
     def gated(self, batch: Client) -> Client:
-        """A client of Batch that changes nothing without the lock."""
+        """Return the client of Batch, which changes nothing without the lock any more."""
         for operation in CHANGES:
             head.check_before_writes(batch.client, self.check, f"batch.{operation}")
         return batch
 
     def gated_s3(self, s3: Client) -> Client:
-        """A client of S3 that changes nothing without the lock."""
+        """Return the client of S3, which changes nothing without the lock any more."""
         head.check_before_writes(s3, self.check, "s3")
         return s3
 

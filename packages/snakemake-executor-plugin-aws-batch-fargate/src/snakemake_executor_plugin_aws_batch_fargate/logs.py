@@ -1,4 +1,4 @@
-"""What a job wrote: the end of its log stream, and where to read the rest. Secrets are taken out."""
+"""The log stream of a job: its end, without secrets, and where to read the rest."""
 
 import re
 import shlex
@@ -13,18 +13,18 @@ from snakemake_aws_common.patience import OUT_OF_REACH
 from .untyped import Client
 
 LINES = 30
-# Lines that are asked for: after a failure the worker of a group still stores what its other jobs have made.
+# Lines to read: after a failure the worker of a group still stores the outputs of its other jobs.
 ASKED = 300
 STORING = re.compile(r"(?:Storing in storage|Retrieving from storage): |Finished (?:upload|retrieval)\.$")
 DEFAULT_GROUP = "/aws/batch/job"
 HIDDEN = "[hidden]"
 
-# Characters of a line that are shown.
+# The longest part of a line that is shown, in characters.
 LONGEST_LINE = 1000
-# Pages of a log stream that are looked through for its last lines: CloudWatch may have empty ones among them.
+# Pages of a log stream that are searched for its last lines: CloudWatch may have empty ones among them.
 PAGES = 5
 
-# Colours, titles and other orders to a terminal, and characters that are none to read.
+# Colours, titles and other control sequences of a terminal, and control characters.
 _ORDERS = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
@@ -33,13 +33,13 @@ _NAME = r"(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|access[_-]?key|pr
 # In quotes, which may themselves be escaped, or up to the next space.
 _VALUE = r"(?:(?P<quote>\\?[\"']).*?(?P=quote)|\\?[\"']?[^\s\"'<]+)"
 _SECRETS = (
-    # Keys of AWS, and what signs an address.
+    # Keys of AWS, and the signature of an address.
     re.compile(r"(?<![0-9A-Z])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"),
     re.compile(r"(?i)(?<=signature=)[^&\s\"',]+"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL),
-    # Tokens that are known by their look.
+    # Tokens of a known form.
     re.compile(r"(?i)(?<=bearer )[\w.~+/=-]{6,}|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:gh[a-z]|github_pat)_\w{20,}"),
-    # What follows a name that says so: name=value, "name": "value", <name>value, --name value.
+    # The value after a name of a secret: name=value, "name": "value", <name>value, --name value.
     re.compile(rf"(?i)({_NAME}[\\\"']{{0,4}}[ \t]{{0,4}}[=:>][ \t]{{0,4}}){_VALUE}"),
     re.compile(rf"(?i)(--?{_NAME} )(?!-){_VALUE}"),
     re.compile(r"(?i)((?:authorization|cookie)[\\\"']{0,4}[ \t]{0,4}[=:][ \t]{0,4}[\\\"']{0,2})[^\"'\n]+"),
@@ -60,7 +60,7 @@ class Log:
     trouble: str = ""
 
     def where(self) -> list[str]:
-        """How to read all of it: a command, and a page of the console."""
+        """Return how to read all of it: a command, and a page of the console."""
         if self.stream is None:
             return []
         host = "console.amazonaws.cn" if self.region.startswith("cn-") else "console.aws.amazon.com"
@@ -77,7 +77,7 @@ class Log:
 def tail(
     client: Client, description: Mapping[str, Any], region: str, group: str | None = None, patience: float = 3.0
 ) -> Log:
-    """The last lines of the job that DescribeJobs described.
+    """Return the last lines of the job that DescribeJobs described.
 
     CloudWatch shows lines seconds after they were written: an empty stream is asked again for `patience` seconds.
     """
@@ -99,13 +99,13 @@ def tail(
             if lines:
                 return Log(lines[-LINES:], candidate, stream, region)
         if time.monotonic() >= until:
-            # The first group is the job's own; what is wrong with those that were tried besides helps nobody.
+            # The first group is the job's own; errors about the other candidates help nobody.
             return Log([], groups[0], stream, region, troubles.get(groups[0], "it wrote nothing"))
         time.sleep(min(1.0, patience))
 
 
 def _last_lines(client: Client, group: str, stream: str) -> list[str]:
-    """Lines of the last page that has any."""
+    """Return the lines of the last page that has any."""
     page: dict[str, str] = {}
     for _ in range(PAGES):
         answer = client.get_log_events(
@@ -120,9 +120,9 @@ def _last_lines(client: Client, group: str, stream: str) -> list[str]:
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the secrets that are known, without what looks like one, and without orders to a terminal.
+    """Return the text without known secrets, without anything that looks like one, and without control sequences.
 
-    What is left of long lines is their beginning.
+    Long lines are cut to their beginning.
     """
     text = _ORDERS.sub("", text)
     # A secret may be the beginning of another.
@@ -147,7 +147,7 @@ def _stream(description: Mapping[str, Any]) -> str | None:
 
 
 def _groups(description: Mapping[str, Any], group: str | None) -> list[str]:
-    """What the job itself says, then the settings, then Batch's default."""
+    """Return candidates: the group in the job's description, the settings', and Batch's default."""
     container = description.get("container") or {}
     options = (container.get("logConfiguration") or {}).get("options") or {}
     candidates = [options.get("awslogs-group"), group, DEFAULT_GROUP]

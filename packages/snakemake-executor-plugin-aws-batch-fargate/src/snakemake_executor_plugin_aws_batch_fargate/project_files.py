@@ -8,10 +8,11 @@ from pathlib import Path
 from .job_data import JobData
 
 MEGABYTE = 10**6
-# As in Snakemake; beside inputs of jobs, which are data for the most part, less.
+# The limit of Snakemake; beside inputs of jobs, where most files are data, it is lower.
 LARGEST = 10 * MEGABYTE
 LARGEST_BESIDE_INPUTS = MEGABYTE
-# In a folder where a tool works: a run, a virtual or conda environment, Terraform, a cache (https://bford.info/cachedir).
+# Names in a folder where a tool works: Snakemake, a virtual or conda environment, Terraform, a cache
+# (https://bford.info/cachedir).
 MARKS = (".snakemake", "pyvenv.cfg", "conda-meta", ".terraform", "CACHEDIR.TAG")
 
 

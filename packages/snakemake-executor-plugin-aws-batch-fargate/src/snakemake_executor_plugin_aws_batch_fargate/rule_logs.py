@@ -1,4 +1,4 @@
-"""The log files of a failed job's rules: a worker stores them on S3, and there the tool says what went wrong."""
+"""The log files of a failed job's rules, in which tools explain errors: a worker stores them on S3."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .untyped import Client, Job
 LINES = 30
 # More than thirty lines usually have; a log can be huge.
 BYTES = 16 * 1024
-# Of a group of many jobs.
+# A group may have many jobs.
 FILES = 5
 
 
@@ -25,13 +25,13 @@ class RuleLog:
     lines: list[str]
 
 
-def rule_logs(s3: Client, job: Job, description: Mapping[str, Any], said: Iterable[str] = ()) -> list[RuleLog]:
-    """The ends of the log files that the job has written; those of earlier attempts are left out.
+def rule_logs(s3: Client, job: Job, description: Mapping[str, Any], stream: Iterable[str] = ()) -> list[RuleLog]:
+    """Return the ends of the log files that the job has written, without those of earlier attempts.
 
-    `said` is the end of its log stream: log files that Snakemake names in it for an error come first.
+    `stream` are the last lines of its log stream: log files that Snakemake names in it for an error come first.
     """
-    errors = " ".join(line for line in said if "(check log file(s) for error details)" in line)
-    # Milliseconds since 1970; S3 tells whole seconds.
+    errors = " ".join(line for line in stream if "(check log file(s) for error details)" in line)
+    # Milliseconds since 1970; S3 gives whole seconds.
     started = int(description.get("startedAt") or 0) // 1000
     found = []
     for address in sorted(map(key, job.log), key=lambda address: address not in errors)[: 100 * FILES]:
@@ -42,7 +42,7 @@ def rule_logs(s3: Client, job: Job, description: Mapping[str, Any], said: Iterab
             answer = s3.get_object(Bucket=parts.netloc, Key=address.split("/", 3)[3], Range=f"bytes=-{BYTES}")
             text = answer["Body"].read().decode(errors="replace")
         except (ClientError, BotoCoreError):
-            # There is none when the job was ended from outside, and an empty one has no range.
+            # A job that was ended from outside stores no log file, and an empty one has no range.
             continue
         if answer["LastModified"].timestamp() < started:
             continue

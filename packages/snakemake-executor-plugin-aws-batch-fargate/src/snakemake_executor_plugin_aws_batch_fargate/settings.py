@@ -72,7 +72,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     )
     any_data_hint: str | None = field(
         default=None,
-        metadata={"type": str, "help": "How that is said, for messages. Default: the setting itself."},
+        metadata={"type": str, "help": "How to set any-data, for messages. Default: the setting itself."},
     )
     lock_seconds: float = field(
         default=lease.SECONDS,

@@ -1,4 +1,4 @@
-"""Which vCPU, memory and disk a Fargate task can have, and the smallest that holds a job."""
+"""The sizes of vCPU, memory and disk that a Fargate task can have, and the smallest that holds a job."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ MEMORY_MIB: dict[float, tuple[int, ...]] = {
     32: (61440, 122880, 249856),
 }
 
-# The image's layers lie on the task's disk as well: this much of it is not the job's.
+# GiB of the task's disk that hold the image's layers: the job can't use them.
 IMAGE_GIB = 1
 
 
@@ -26,7 +26,7 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a task gets: vCPUs, memory in MiB, and the disk of its job definition in GiB."""
+    """The size of a task: vCPUs, memory in MiB, and the disk of its job definition in GiB."""
 
     vcpus: float
     memory_mib: int
@@ -34,7 +34,7 @@ class Shape:
 
     @property
     def requirements(self) -> list[dict[str, str]]:
-        """The `resourceRequirements` of a submission."""
+        """Return the `resourceRequirements` of a submission."""
         return [
             {"type": "VCPU", "value": f"{self.vcpus:g}"},
             {"type": "MEMORY", "value": str(self.memory_mib)},
@@ -43,16 +43,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Least:
-    """What a job has to have, since an earlier attempt with less of it failed for want of it."""
+    """The least memory and disk that a job must get, since an earlier attempt with less ran out of it."""
 
     memory_mib: int = 0
     disk_gib: int = 0
 
 
 def more(shape: Shape, least: Least, *, memory: bool = False, disk: bool = False) -> Least:
-    """For the attempt after one that had this shape: twice the memory, or a disk that is larger.
+    """Return the least for the attempt after one of this shape: twice the memory, or a larger disk.
 
-    What a rule asks for may have doubled, and still be less than the smallest shape that there was.
+    A rule's request may have doubled, and still be less than the smallest shape that there was.
     """
     if memory:
         largest = MEMORY_MIB[max(MEMORY_MIB)][-1]
@@ -62,10 +62,10 @@ def more(shape: Shape, least: Least, *, memory: bool = False, disk: bool = False
 
 
 def fit(vcpus: float, memory_mib: int, disk_gib: float, disks: Iterable[int]) -> Shape:
-    """Smallest Fargate shape that holds a job.
+    """Return the smallest Fargate shape that holds a job.
 
-    Rounds every figure up, never down: a job gets at least what its rule asked for. `disk_gib` is what the job itself
-    needs; `disks` are the sizes that there are definitions for.
+    Rounds every figure up, never down: a job gets at least what its rule asked for. `disk_gib` is the disk that the job
+    itself needs; `disks` are the sizes for which there are definitions.
     Raises ShapeError, naming what was asked and Fargate's limit, when nothing holds it.
     Source: AWS Batch API reference, ResourceRequirement (vCPU and MiB), EphemeralStorage (GiB).
     """

@@ -1,4 +1,4 @@
-"""Signals to the head: SIGTERM ends a run as Ctrl-C does, and while jobs are being ended neither disturbs.
+"""Signals to the head: SIGTERM ends a run as Ctrl-C does, and neither interrupts the ending of jobs.
 
 SIGHUP, when a terminal is closed, ends the head alone: its jobs run on, and the next start finds them.
 """
@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 
 def end_at_sigterm() -> None:
-    """Snakemake would let running jobs finish, which can take a day; what sends SIGTERM kills seconds later."""
+    """End the run at SIGTERM. Snakemake would let jobs finish, for a day perhaps; a kill follows SIGTERM in seconds."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def leave_at_sighup(leave: Callable[[], None]) -> None:
-    """Call `leave` before SIGHUP ends this process; under nohup it does not."""
+    """Call `leave` before SIGHUP ends this process; under nohup SIGHUP does nothing."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGHUP) != signal.SIG_DFL:
         return
 
@@ -31,7 +31,7 @@ def leave_at_sighup(leave: Callable[[], None]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Whoever presses Ctrl-C twice would keep jobs from being ended. What is done so takes seconds at most."""
+    """Ignore Ctrl-C and SIGTERM for some seconds: a second Ctrl-C would keep jobs from being ended."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -46,7 +46,7 @@ def fetched(workflow: Workflow) -> dict[str, Path]:
 
 
 def local_files(workflow: Workflow) -> Iterator[Path]:
-    """Yield the local files of which the cache has copies: Snakefiles, schemas, files of `workflow.source_path`."""
+    """Yield the local files that are copied into the cache: Snakefiles, schemas, files of `workflow.source_path`."""
     root = Path(workflow.sourcecache.runtime_cache_path, LOCAL)
     caches = tuple(f"{place}/" for place in places(workflow))
     for name in _files(root, ""):
