@@ -1,5 +1,9 @@
 """Settings: read as they are meant, or refused with the part that is wrong."""
 
+import dataclasses
+import re
+from pathlib import Path
+
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
@@ -22,3 +26,23 @@ def test_wrong_definitions_are_refused(wrong: str) -> None:
 def test_tags_that_aws_does_not_take_are_refused(wrong: str) -> None:
     with pytest.raises(WorkflowError, match="--aws-batch-fargate-tags"):
         settings.parse_tags(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["1a", "sample lane", "a-b"])
+def test_names_that_are_no_wildcards_are_refused(wrong: str) -> None:
+    assert settings.parse_wildcards(" sample, lane ,") == ["sample", "lane"] and settings.parse_wildcards(None) == []
+    with pytest.raises(WorkflowError, match=f"--aws-batch-fargate-tag-wildcards has '{wrong}'"):
+        settings.parse_wildcards(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["aws:", "a*", "x" * 65])
+def test_prefixes_that_aws_does_not_take_are_refused(wrong: str) -> None:
+    assert settings.checked_tag_prefix("lab:") == "lab:" and settings.checked_tag_prefix("") == ""
+    with pytest.raises(WorkflowError, match="--aws-batch-fargate-tag-prefix"):
+        settings.checked_tag_prefix(wrong)
+
+
+def test_the_docs_show_each_option_in_a_command() -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "further.md").read_text()
+    for option in (field.name.replace("_", "-") for field in dataclasses.fields(settings.ExecutorSettings)):
+        assert re.search(rf"^\| `{option}` \|.*`--aws-batch-fargate-{option}[ `]", docs, re.MULTILINE), option

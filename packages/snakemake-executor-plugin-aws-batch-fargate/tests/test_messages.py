@@ -12,7 +12,7 @@ def message(job: FakeJob, failure: failures.Failure, log: logs.Log | None = None
 
 def test_the_message_has_all_that_is_known() -> None:
     failure = failures.explain({"container": {"exitCode": 137, "reason": "OutOfMemoryError"}, "attempts": [{}, {}]}, [])
-    log = logs.Log([f"line {n}" for n in range(30)], "/terraflow/t", "worker/default/1", REGION)
+    log = logs.Log([f"line {n}" for n in range(30)], "/lab/t", "worker/default/1", REGION)
     said = message(FakeJob(restart_times=2), failure, log)
     for part in (
         "Rule bwa_mem (sample=A, unit=1) failed on AWS Batch. It ran out of memory.",
@@ -25,8 +25,8 @@ def test_the_message_has_all_that_is_known() -> None:
         "run again: yes, as attempt 2 of 3",
         "last 30 lines of its log stream:",
         "    | line 29",
-        "aws logs tail /terraflow/t --log-stream-names worker/default/1 --since 14d --region us-east-1",
-        "#logsV2:log-groups/log-group/$252Fterraflow$252Ft/log-events/worker$252Fdefault$252F1",
+        "aws logs tail /lab/t --log-stream-names worker/default/1 --since 14d --region us-east-1",
+        "#logsV2:log-groups/log-group/$252Flab$252Ft/log-events/worker$252Fdefault$252F1",
     ):
         assert part in said
     assert "run again: no, this was attempt 3 of 3" in message(FakeJob(restart_times=2, attempt=3), failure)

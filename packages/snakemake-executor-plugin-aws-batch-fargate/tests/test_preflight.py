@@ -211,3 +211,12 @@ def test_a_service_out_of_reach_costs_seconds(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_region() -> None:
     assert "No AWS region is set" in Everything().check(region=None).text()
+
+
+def test_the_hint_of_the_settings_follows_the_problems() -> None:
+    site = Everything()
+    lose_queue(site)
+    report = site.check()
+    *_, problem, hint = report.text("terraform apply repairs it.").splitlines()
+    assert problem.startswith("  - There is no job queue ondemand") and hint == "terraform apply repairs it."
+    assert report.text().splitlines()[-1] == problem
