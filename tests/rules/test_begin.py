@@ -2,8 +2,13 @@
 
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,16 +28,64 @@ class Job(NamedTuple):
     terminal: str
 
 
-def job(folder: Path, commands: str, *outputs: str, before: str = "", env: dict[str, str] | None = None) -> Job:
-    """Run a rule's shell with these commands and outputs in `folder`; return its outcome with the text of its log."""
-    for output in outputs:
-        (folder / output).parent.mkdir(parents=True, exist_ok=True)
-    words = shlex.join(["log.txt", *outputs])
-    text = f'{before}\nsource "$TERRAFLOW/begin.sh" {words}\n{commands}'
-    whole = {"PATH": os.environ["PATH"], "TERRAFLOW": str(SCRIPTS), "TERRAFLOW_PYTHON": sys.executable} | (env or {})
-    done = subprocess.run(["bash", "-c", text], cwd=folder, env=whole, capture_output=True, text=True, check=False)
-    log = folder / "log.txt"
-    return Job(done.returncode, done.stdout, log.read_text() if log.exists() else "", done.stderr)
+def words(
+    folder: Path, commands: str, outputs: Sequence[str], before: str, env: Mapping[str, str] | None, log: str
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command line and the environment of a rule's shell; the folders of outputs and log are there."""
+    for path in (log, *outputs):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    text = f'{before}\nsource "$TERRAFLOW/begin.sh" {shlex.join([log, *outputs])}\n{commands}'
+    ours = {"PATH": os.environ["PATH"], "TERRAFLOW": str(SCRIPTS), "TERRAFLOW_PYTHON": sys.executable}
+    return ["bash", "-c", text], ours | dict(env or {})
+
+
+def job(
+    folder: Path,
+    commands: str,
+    *outputs: str,
+    before: str = "",
+    env: Mapping[str, str] | None = None,
+    log: str = "log.txt",
+) -> Job:
+    """Run the shell of a rule with these commands and outputs in `folder`."""
+    command, environ = words(folder, commands, outputs, before, env, log)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return Job(done.returncode, done.stdout, (folder / log).read_text(), done.stderr)
+
+
+@contextmanager
+def started(
+    folder: Path, commands: str, *outputs: str, env: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start such a shell in a process group of its own, and wait for its end after the block."""
+    command, environ = words(folder, commands, outputs, "", env, "log.txt")
+    process = subprocess.Popen(command, cwd=folder, env=environ, start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.wait(timeout=60)
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a job has made this file."""
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end, f"waited in vain for {path}"
+        time.sleep(0.02)
+
+
+def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
+    """Return an environment in which `script` runs instead of `tool`, which is its function `real`."""
+    (folder / "bin").mkdir()
+    path = folder / "bin" / tool
+    path.write_text(f'#!/bin/bash\nreal() {{ {shutil.which(tool)} "$@"; }}\n{script}\n')
+    path.chmod(0o755)
+    return {"PATH": f"{folder}/bin:{os.environ['PATH']}"}
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    """Return the content of all files in a folder, by their paths below it."""
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
 def limit(folder: Path, before: str) -> str:
@@ -119,3 +172,180 @@ def test_caches_of_fonts_are_shared_by_jobs(tmp_path: Path) -> None:
 
 def test_options_of_the_callers_shell_do_not_end_a_job(tmp_path: Path) -> None:
     assert environment(tmp_path, {"SHELLOPTS": "noclobber", "BASHOPTS": "nullglob", "UID": "7", "not a name": ""})
+
+
+def test_outputs_get_their_names_when_all_commands_have_succeeded(tmp_path: Path) -> None:
+    done = job(tmp_path, "echo 1 >$SCRATCH/a/one; ls a; echo 2 >$SCRATCH/a/b/two", "a/one", "a/b/two")
+
+    assert done == (0, "b\n", "", "")
+    assert files_in(tmp_path / "a") == {"one": "1\n", "b/two": "2\n"}
+    assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["a b", "it's", "$HOME", "é*"])
+def test_outputs_and_logs_may_have_names_that_shells_take_apart(tmp_path: Path, folder: str) -> None:
+    output = f"{folder}/out put"
+    done = job(tmp_path, f"echo 1 >$SCRATCH/{shlex.quote(output)}", output, log=f"{folder}/the log")
+
+    assert (done.code, done.log) == (0, "")
+    assert (tmp_path / output).read_text() == "1\n"
+
+
+def test_an_output_outside_of_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    output = str(tmp_path / "elsewhere" / "out")
+    assert job(tmp_path / "work", f"echo 1 >$SCRATCH/{output}", output).code == 0
+    assert files_in(tmp_path / "elsewhere") == {"out": "1\n"}
+
+
+def test_a_forgotten_output_fails_the_job(tmp_path: Path) -> None:
+    done = job(tmp_path, "echo 1 >$SCRATCH/a/one; echo 3 >$SCRATCH/a/three", "a/one", "a/two", "a/three")
+
+    assert done.code == 1
+    assert done.log.startswith("a/two: was not made, though all commands of the job succeeded; expected at .snakemake/")
+    assert files_in(tmp_path / "a") == {}
+
+
+@pytest.mark.parametrize("code", [1, 3, 137])
+def test_a_failed_job_gives_no_file_its_name(tmp_path: Path, code: int) -> None:
+    done = job(tmp_path, f"echo 1 >$SCRATCH/a/one; (exit {code}); echo on", "a/one")
+
+    assert (done.code, done.out) == (code, "")
+    assert files_in(tmp_path / "a") == {}
+
+
+def test_a_folder_of_the_name_fails_the_job(tmp_path: Path) -> None:
+    (tmp_path / "a" / "two").mkdir(parents=True)
+    done = job(tmp_path, "echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/two", "a/one", "a/two")
+
+    assert done.code == 1
+    assert "a/two: a folder has this name" in done.log
+    assert files_in(tmp_path / "a") == {"one": "1\n"}
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_failed_rename_fails_the_job(tmp_path: Path, failing: int) -> None:
+    """Each output takes two renames: into its folder, and to its name."""
+    count = f"n=$(($(cat {tmp_path}/n 2>/dev/null || echo 0) + 1)); echo $n >{tmp_path}/n; ((n != {failing}))"
+    done = job(tmp_path, "echo 1 >$SCRATCH/a/one", "a/one", env=stand_in(tmp_path, "mv", f'{count} && real "$@"'))
+
+    assert done.code == 1
+    assert "a/one: could not be put in place" in done.log
+    assert files_in(tmp_path / "a") == {}
+
+
+SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("group", [True, False], ids=["all", "shell"])
+def test_a_killed_job_gives_no_file_its_name(tmp_path: Path, number: signal.Signals, group: bool) -> None:
+    """Also when only the shell is killed, after commands that succeeded."""
+    with started(tmp_path, "echo 1 >$SCRATCH/a/one; true; touch ready; sleep 1; touch later", "a/one") as process:
+        wait_for(tmp_path / "ready")
+        (os.killpg if group else os.kill)(process.pid, number)
+    assert process.returncode != 0
+    assert not (tmp_path / "later").exists()
+    assert files_in(tmp_path / "a") == {}
+    assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_job_killed_while_it_publishes_leaves_whole_files_only(tmp_path: Path, number: signal.Signals) -> None:
+    held = f'case "$*" in *" a/two") touch {tmp_path}/ready; sleep 1 ;; esac; real "$@"'
+    commands = "echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/two"
+    with started(tmp_path, commands, "a/one", "a/two", env=stand_in(tmp_path, "mv", held)) as process:
+        wait_for(tmp_path / "ready")
+        os.killpg(process.pid, number)
+    assert process.returncode != 0
+    named = {name: text for name, text in files_in(tmp_path / "a").items() if not name.startswith(".")}
+    assert named == {"one": "1\n"}
+
+
+FUNCTIONS = {
+    "BASH_FUNC_mkdir%%": "() { echo hostile; }",
+    "BASH_FUNC_mv%%": "() { return 0; }",
+    "BASH_FUNC_unset%%": "() { return 0; }",
+    "BASH_FUNC_builtin%%": "() { return 0; }",
+    "BASH_FUNC_awk%%": "() { echo hostile; }",
+}
+OPTIONS = {
+    "SHELLOPTS": "noclobber:noglob:verbose:xtrace",
+    "BASHOPTS": "failglob:nocasematch",
+    "GLOBIGNORE": "*",
+    "CDPATH": "/",
+}
+# bash itself refuses to start with this and a function `unset`.
+POSIX = {"POSIXLY_CORRECT": "1"}
+
+
+@pytest.mark.parametrize("env", [FUNCTIONS, OPTIONS, POSIX, FUNCTIONS | OPTIONS, OPTIONS | POSIX])
+def test_settings_of_the_callers_shell_change_no_command(tmp_path: Path, env: dict[str, str]) -> None:
+    """A workflow that uses this one may need its exported functions, so they are still there when a job begins."""
+    commands = """
+        echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/one
+        awk 'BEGIN { print "awk" }'
+        echo $SCRATCH/*/on[e]
+        [[ A != a ]]
+    """
+    done = job(tmp_path, commands, "a/one", env=env)
+
+    assert (done.code, done.out.split("\n")[0]) == (0, "awk"), done
+    assert done.out.split("\n")[1].endswith("/a/one")
+    assert "hostile" not in done.log
+    assert files_in(tmp_path / "a") == {"one": "2\n"}
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "set +euo pipefail",
+        "set -f; shopt -s nullglob",
+        "trap 'exit 0' EXIT ERR TERM",
+        "mv() { :; }; alias mv=true; shopt -s expand_aliases",
+        "SCRATCH=/nonexistent TERRAFLOW_OTHER=1",
+        "IFS=/",
+    ],
+)
+@pytest.mark.parametrize(
+    ("commands", "good"),
+    [
+        ("echo 1 >$SCRATCH/a/one", True),
+        ("echo 1 >$SCRATCH/a/one; false; true", False),
+        ("echo 1 >$SCRATCH/a/one; false | true", False),
+        ("echo 1 >$SCRATCH/a/one; echo $unknown; true", False),
+        ("true", False),
+    ],
+)
+def test_a_prefix_of_another_workflow_weakens_no_rule(tmp_path: Path, prefix: str, commands: str, good: bool) -> None:
+    done = job(tmp_path, commands, "a/one", before=prefix)
+
+    assert (done.code == 0) == good, done
+    assert files_in(tmp_path / "a") == ({"one": "1\n"} if good else {})
+
+
+def test_modules_are_those_beside_begin_sh(tmp_path: Path) -> None:
+    """Not an installed copy, and nothing of the working directory."""
+    workflow = tmp_path / "a workflow"
+    shutil.copytree(SCRIPTS, workflow / "scripts")
+    package = workflow / "lib" / "terraflow_workflow"
+    (package / "sub").mkdir(parents=True)
+    for path in (package / "__init__.py", package / "sub" / "__init__.py"):
+        path.touch()
+    (package / "sub" / "probe.py").write_text("import json, sys; print(__file__, *sys.argv[1:])\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('of the working directory')\n")
+
+    done = job(
+        tmp_path, "run_module sub.probe 'a b' >$SCRATCH/out; cat $SCRATCH/out", "out",
+        env={"TERRAFLOW": str(workflow / "scripts"), "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done == (0, f"{package}/sub/probe.py a b\n", "", "")
+
+
+def test_launchers_that_can_not_be_started_are_named(tmp_path: Path) -> None:
+    shutil.copytree(SCRIPTS, tmp_path / "scripts")
+    (tmp_path / "scripts" / "bin" / "samtools").chmod(0o644)
+    done = job(tmp_path, "true", "out", env={"TERRAFLOW": str(tmp_path / "scripts")})
+    assert done.code == 1
+    assert f"{tmp_path}/scripts/bin: samtools and bcftools there are missing or not executable" in done.log

@@ -9,7 +9,7 @@
 
 # A function or an alias of the caller's shell could stand for any command below. The assignment puts bash into POSIX
 # mode, in which `unset` and `set` can't be functions.
-POSIXLY_CORRECT=1
+POSIXLY_CORRECT=1 IFS=$' \t\n'
 unset -f builtin unalias
 builtin unalias -a
 for name in $(builtin compgen -A function); do unset -f "$name"; done
