@@ -214,6 +214,13 @@ def test_a_failed_job_gives_no_file_its_name(tmp_path: Path, code: int) -> None:
     assert files_in(tmp_path / "a") == {}
 
 
+def test_a_job_that_can_not_write_its_log_clears_up(tmp_path: Path) -> None:
+    done = job(tmp_path, "exec 2>/dev/full; (exit 3)", "a/one")
+
+    assert (done.code, done.terminal) == (3, "")
+    assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
+
+
 def test_a_folder_of_the_name_fails_the_job(tmp_path: Path) -> None:
     (tmp_path / "a" / "two").mkdir(parents=True)
     done = job(tmp_path, "echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/two", "a/one", "a/two")

@@ -90,7 +90,7 @@ publish() {
 # disk takes no log either: the terminal is told.
 finish() {
   local status=$1 free
-  trap - ERR
+  set +e
   if ((status == 0)); then publish || status=1; fi
   jobs -p | xargs -r kill 2>/dev/null || true
   free=$(df -Pk . | awk 'NR == 2 { print $4 }')
@@ -109,7 +109,7 @@ trap 'exit 128' QUIT PIPE ALRM USR1 USR2 XCPU XFSZ VTALRM
 trap 'finish $?' EXIT
 # A failed pipe says in the log which of its parts failed: 137 is a part that was killed, often for want of memory,
 # 141 one whose reader had gone.
-trap 'echo "exit codes of the parts of what failed, in order: ${PIPESTATUS[*]}" >&2' ERR
+trap 'echo "exit codes of the parts of what failed, in order: ${PIPESTATUS[*]}" >&2 || true' ERR
 
 # The folders of the outputs.
 mkdir -p -- "${OUTPUTS[@]/#/$SCRATCH/}" && rmdir -- "${OUTPUTS[@]/#/$SCRATCH/}"
