@@ -23,13 +23,13 @@ PROGRAMS = ("samtools", "bcftools")
 
 
 def fail(program: str, message: str, code: int = 1) -> NoReturn:
-    """Ends with a message."""
+    """End with a message."""
     print(f"{program}: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
 def library(program: str) -> Path:
-    """The shared object of this Python's pysam that holds a program; if there is none, the process ends."""
+    """Return the shared object of this Python's pysam that holds a program; if there is none, the process ends."""
     for folder in sys.path:
         for found in Path(folder, "pysam").glob(f"libc{program}.*so"):
             return found
@@ -42,12 +42,12 @@ def library(program: str) -> Path:
 
 
 def variable(program: str) -> str:
-    """The environment variable by which a user asks for a program of their own."""
+    """Return the environment variable by which a user asks for a program of their own."""
     return f"TERRAFLOW_{program.upper()}"
 
 
 def own(program: str) -> str:
-    """The path of the program that the user asks for, "" for none; if it is not found, the process ends.
+    """Return the path of the program that the user asks for, "" for none; if it is not found, the process ends.
 
     A launcher is passed over: it would ask for the same program again, for ever.
     """
@@ -67,7 +67,7 @@ def own(program: str) -> str:
 
 
 def load(program: str) -> ctypes.CDLL:
-    """The program, in the version that is wanted; its standard streams are those of the C library."""
+    """Return the program, in the version that is wanted; its standard streams are those of the C library."""
     code = ctypes.CDLL(str(library(program)))
     version = getattr(code, f"{program}_version")
     version.restype = ctypes.c_char_p
@@ -88,12 +88,12 @@ def load(program: str) -> ctypes.CDLL:
 
 
 def c_stream(name: str) -> ctypes.c_void_p:
-    """FILE* of the C library."""
+    """Return a FILE* of the C library."""
     return ctypes.c_void_p.in_dll(ctypes.CDLL(None), f"__{name}p" if sys.platform == "darwin" else name)
 
 
 def as_programs_expect() -> None:
-    """Undoes what Python changes when it starts: a C program ends by these signals, and knows no language."""
+    """Undo what Python changes when it starts: a C program ends by these signals, and knows no language."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     # A job in the background has it ignored, and keeps that.
@@ -103,7 +103,7 @@ def as_programs_expect() -> None:
 
 
 def run(program: str, arguments: list[str]) -> int:
-    """Calls the program; its exit code, which is 1 also where the last of its output can't be written."""
+    """Call the program and return its exit code, which is 1 also where the last of its output can't be written."""
     if program == "bcftools" and arguments and (arguments[0].startswith("+") or arguments[0] == "plugin"):
         fail(program, f"this one has no plugins; one of your own is used where {variable(program)} names it.")
     code = load(program)
@@ -119,7 +119,7 @@ def run(program: str, arguments: list[str]) -> int:
 
 
 def main() -> NoReturn:
-    """Command line: the program, and its arguments."""
+    """Run the program that the command line names, with its arguments."""
     if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
         fail("hts.py", f"the first argument has to be one of: {', '.join(PROGRAMS)}", 2)
     if path := own(sys.argv[1]):

@@ -1,4 +1,4 @@
-"""Makes this package importable in the process of a Snakefile, from the files that lie with that Snakefile.
+"""Make this package importable in the process of a Snakefile, from the files that lie with that Snakefile.
 
 `rules/package.smk` runs this file by itself, before the package can be imported. `sys.path` stays as it is: a folder
 there would offer its other modules to every workflow in the process.
@@ -73,6 +73,6 @@ def load_package(folder: Path) -> None:
 
 
 def _content(folder: Path) -> dict[str, bytes]:
-    """What the files of a package hold, but for line ends at their end, which git hosts leave out."""
+    """Return the content of a package's files, but for line ends at their end, which git hosts leave out."""
     files = (path for path in folder.rglob("*") if path.suffix in (".py", ".yaml"))
     return {path.relative_to(folder).as_posix(): path.read_bytes().rstrip(b"\n") for path in files}

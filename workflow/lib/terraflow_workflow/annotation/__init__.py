@@ -1,1 +1,1 @@
-"""The annotation, and what variants do to proteins."""
+"""The annotation, and the consequences of variants for proteins."""

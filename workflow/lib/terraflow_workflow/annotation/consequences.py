@@ -26,7 +26,7 @@ NOT_CODING = {"3_prime_utr", "5_prime_utr", "intron", "intergenic", "non_coding"
 
 
 def rows(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Rows of COLUMNS, one for each sample, variant and transcript.
+    """Return rows of COLUMNS, one for each sample, variant and transcript.
 
     Each line holds contig, position, REF, ALT, FILTER, sample, GT, the translated FORMAT/BCSQ (both haplotypes, with a
     tab between them when there are two) and INFO/LCSQ, with tabs between them.
@@ -51,7 +51,7 @@ def _split(line: str) -> tuple[list[str], str, str, list[str]]:
 
 
 def _fields(text: str) -> tuple[str, str, str, str, str]:
-    """Consequence, gene, transcript, change of protein and DNA; csq writes `@POS` where another record tells it."""
+    """Return consequence, gene, transcript, change of protein and DNA; `@POS` of csq refers to another record."""
     if text.startswith("@"):
         return f"part of the change at {text[1:]}", "", "", "", ""
     parts = [*text.split("|"), "", "", "", "", "", ""]
@@ -59,7 +59,7 @@ def _fields(text: str) -> tuple[str, str, str, str, str]:
 
 
 def main() -> None:
-    """Command line of the rule `consequences`: lines on stdin, table on stdout."""
+    """Run the command line of the rule `consequences`: lines on stdin, table on stdout."""
     print(*COLUMNS, sep="\t")
     for row in rows(sys.stdin):
         print(*row, sep="\t")

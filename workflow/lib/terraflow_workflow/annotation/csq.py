@@ -1,4 +1,4 @@
-"""Tries `bcftools csq` on made-up variants, one in each coding transcript, before the reads are aligned.
+"""Try `bcftools csq` on made-up variants, one in each coding transcript, before the reads are aligned.
 
 What csq refuses stops the run here, with the transcript; what it says nothing of is counted.
 """
@@ -27,21 +27,21 @@ ANOTHER = {"A": "C", "C": "G", "G": "T", "T": "A"}
 
 
 class TrialError(Exception):
-    """What csq can't use."""
+    """A reference or an annotation that csq can't use."""
 
 
 def command(tag: str, genome: str, gff: str, form: str = "u") -> list[str]:
-    """The command that writes the consequences `tag` into a VCF on stdin; `form` is what `bcftools -O` takes."""
+    """Return the command that writes the consequences `tag` into a VCF on stdin; `form` is what `bcftools -O` takes."""
     return ["bcftools", "csq", f"-O{form}", "-f", genome, "-g", gff, *TAGS[tag], "--ncsq", "256", "-c", tag, "-"]
 
 
 def stages(genome: str, gff: str) -> str:
-    """The stages of a shell pipe that write BCSQ and LCSQ; `genome` may hold a variable of the shell."""
+    """Return the stages of a shell pipe that write BCSQ and LCSQ; `genome` may hold a variable of the shell."""
     return "".join(f" | {' '.join(command(tag, genome, shlex.quote(gff)))}" for tag in TAGS)
 
 
 def read_coding(gff: Path) -> dict[str, Coding]:
-    """The coding sequences of a GFF3 file (gzip) by the names that csq gives to transcripts."""
+    """Return the coding sequences of a GFF3 file (gzip) by the names that csq gives to transcripts."""
     survey = Survey()
     with gzip.open(gff) as lines:
         for line in lines:
@@ -51,7 +51,7 @@ def read_coding(gff: Path) -> dict[str, Coding]:
 
 
 def variants(coding: dict[str, Coding], genome: Path) -> dict[str, tuple[str, int, str]]:
-    """(contig, position, base) in the middle of the longest part of each transcript; none where the base is N."""
+    """Return (contig, position, base) in the middle of each transcript's longest part; none where the base is N."""
     index = [line.split("\t") for line in Path(f"{genome}.fai").read_text().splitlines()]
     places = {name: (int(offset), int(bases), int(width)) for name, _, offset, bases, width in index}
     found = {}
@@ -69,7 +69,7 @@ def variants(coding: dict[str, Coding], genome: Path) -> dict[str, tuple[str, in
 
 
 def vcf(sites: set[tuple[str, int, str]], contigs: dict[str, int]) -> str:
-    """A homozygous SNP at each site, in the order of the contigs."""
+    """Return a homozygous SNP at each site, in the order of the contigs."""
     order = {contig: number for number, contig in enumerate(contigs)}
     head = "".join(f"##contig=<ID={contig},length={length}>\n" for contig, length in contigs.items())
     body = "".join(
@@ -80,7 +80,7 @@ def vcf(sites: set[tuple[str, int, str]], contigs: dict[str, int]) -> str:
 
 
 def run(text: str, genome: Path, gff: Path) -> tuple[set[str], str]:
-    """The transcripts that csq gives a consequence to, and what it says. Raises TrialError when it fails."""
+    """Return the transcripts that csq gives a consequence to, and what it says. Raises TrialError when it fails."""
     data = text.encode()
     for tag in TAGS:
         line = command(tag, str(genome), str(gff), "v")
@@ -99,7 +99,7 @@ def run(text: str, genome: Path, gff: Path) -> tuple[set[str], str]:
 
 
 def without(gff: Path, out: Path, names: set[str]) -> None:
-    """Writes a GFF3 file (gzip) without some transcripts and their parts."""
+    """Write a GFF3 file (gzip) without some transcripts and their parts."""
     ids = {name.encode() for name in names}
     with gzip.open(gff) as lines, gzip.open(out, "wb", compresslevel=1) as target:
         target.writelines(line for line in lines if not ids & set(_names(line)))
@@ -113,7 +113,7 @@ def _names(line: bytes) -> Iterator[bytes]:
 
 
 def culprit(text: str, genome: Path, gff: Path, folder: Path, names: list[str]) -> str | None:
-    """The transcript that csq fails at, found by halving; None when it fails at none of them alone."""
+    """Return the transcript that csq fails at, found by halving; None when it fails at none of them alone."""
 
     def fails(kept: list[str]) -> bool:
         part = folder / "part.gff.gz"
@@ -134,7 +134,7 @@ def culprit(text: str, genome: Path, gff: Path, folder: Path, names: list[str]) 
 
 
 def tried(gff: Path, genome: Path, folder: Path, name: str) -> tuple[dict[str, Coding], set[str], str]:
-    """The coding transcripts of `gff`, those of them that csq says nothing of, and what it said.
+    """Return the coding transcripts of `gff`, those that csq gives no consequence, and its messages.
 
     Raises TrialError, for the user's annotation `name`, when csq fails or says nothing of any transcript.
     """
@@ -162,7 +162,7 @@ def tried(gff: Path, genome: Path, folder: Path, name: str) -> tuple[dict[str, C
 
 
 def _reason(said: str) -> str:
-    """The lines in which csq says why it stopped; the last one where none says `Error`."""
+    """Return the lines in which csq says why it stopped; the last one where none says `Error`."""
     lines = [line.strip() for line in said.splitlines()]
     first = next((number for number, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
     return " ".join(lines[first:])
@@ -178,7 +178,7 @@ def _some(names: set[str]) -> str:
 
 
 def main() -> None:
-    """Command line of the rule `csq`."""
+    """Run the command line of the rule `csq`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gff", required=True, type=Path, help="the checked annotation")
     parser.add_argument("--genome", required=True, type=Path, help="FASTA with its .fai")

@@ -26,11 +26,11 @@ CUT = (
 
 
 class AnnotationError(Exception):
-    """What is wrong with an annotation, with the line where it was found."""
+    """A fault of an annotation, with the line where it was found."""
 
 
 def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: str) -> Iterator[bytes]:
-    """The lines of the GFF3 file `name` that csq can use, with Unix line ends and one parent for each part.
+    """Return the lines of the GFF3 file `name` that csq can use, with Unix line ends and one parent for each part.
 
     `read` gives the file's lines, from the start each time it is called. Contigs that the reference lacks and
     transcripts that csq can't use are left out, transcripts across the origin of a circular contig (`Is_circular`) are
@@ -76,7 +76,7 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
 
 
 def _regions(contigs: dict[str, int], with_genes: set[bytes]) -> Iterator[bytes]:
-    """A line for each contig without coding sequences.
+    """Return a line for each contig without coding sequences.
 
     csq refuses a variant on a contig that its annotation does not name. Its `--force` would accept that, but also
     wrong phases and bases other than the reference's (bcftools 1.24, csq.c and gff.c).
@@ -87,7 +87,7 @@ def _regions(contigs: dict[str, int], with_genes: set[bytes]) -> Iterator[bytes]
 
 
 def _origins(lines: Iterable[bytes], contigs: dict[str, int], name: str) -> tuple[Origins, dict[str, None]]:
-    """What goes across origins of circular contigs, and the contigs that the reference lacks."""
+    """Return the genes across origins of circular contigs, and the contigs that the reference lacks."""
     origins = Origins({contig.encode(): length for contig, length in contigs.items()})
     absent: dict[str, None] = {}
     outside: list[tuple[int, Feature]] = []
@@ -127,7 +127,7 @@ def _outside(feature: Feature, length: int) -> str:
 
 
 def _features(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, bytes, Feature | None]]:
-    """(number, line without its end, feature or None for a comment) of each line before the sequences."""
+    """Return (number, line without its end, feature or None for a comment) of each line before the sequences."""
     for number, text in enumerate(lines, start=1):
         line = text.rstrip(b"\r\n").removeprefix(MARK if number == 1 else b"")
         if line.startswith(b"##FASTA"):
@@ -152,7 +152,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def main() -> None:
-    """Command line of the rule `annotation`."""
+    """Run the command line of the rule `annotation`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gff", required=True, help="GFF3, plain or compressed")
     parser.add_argument("--fai", required=True, help="index of the reference")

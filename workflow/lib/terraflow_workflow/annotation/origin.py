@@ -15,7 +15,7 @@ BEFORE, AFTER = b":before_origin", b":after_origin"
 
 @dataclass
 class Origins:
-    """What goes across origins; `contigs` maps contigs to their lengths in bases."""
+    """The genes across origins; `contigs` maps contigs to their lengths in bases."""
 
     contigs: dict[bytes, int]
     circular: set[bytes] = field(default_factory=set)
@@ -23,22 +23,22 @@ class Origins:
     """Start of each transcript and gene that goes across an origin, or of the first part of it that does, by its ID."""
 
     def inside(self, feature: Feature) -> bool:
-        """Whether a feature lies within its contig, as on a linear one."""
+        """Return whether a feature lies within its contig, as on a linear one."""
         return 1 <= feature.start <= feature.end <= self.contigs.get(feature.contig, 0)
 
     def add(self, feature: Feature) -> None:
-        """Takes a feature into account that `crosses`."""
+        """Take a feature into account that `crosses`."""
         for name in feature.parents if feature.type in PARTS else (feature.id,):
             self.across[name] = min(feature.start, self.across.get(name, feature.start))
 
     def crosses(self, feature: Feature) -> bool:
-        """Whether a feature that is not `inside` is one across the origin; the contig itself can't be."""
+        """Return whether a feature that is not `inside` is one across the origin; the contig itself can't be."""
         length = self.contigs[feature.contig]
         known = feature.contig in self.circular and not feature.circular
         return known and feature.start >= 1 and 1 <= feature.end <= 2 * length and feature.start <= 2 * length
 
     def cut(self, feature: Feature) -> Iterator[Feature]:
-        """What a feature becomes: itself, its pieces on both sides of the origin, or nothing where it has no place."""
+        """Return what becomes of a feature: itself, its pieces beside the origin, or nothing where it has no place."""
         if feature.contig not in self.contigs:
             return
         if feature.type in PARTS:
@@ -83,7 +83,7 @@ class Origins:
 
 
 def line_of(fields: list[bytes], feature: Feature, whole: Feature) -> bytes:
-    """The line of a feature that was cut out of `whole`, whose nine columns are `fields`."""
+    """Return the line of a feature that was cut out of `whole`, whose nine columns are `fields`."""
     if feature == whole:
         return b"\t".join(fields)
     attributes = fields[8].replace(b"ID=" + whole.id, b"ID=" + feature.id, 1) if whole.id else fields[8]

@@ -32,7 +32,7 @@ class Feature:
 
 
 def feature_of(fields: list[bytes]) -> Feature:
-    """The feature that nine columns describe; ValueError where start or end is no number."""
+    """Return the feature that nine columns describe; ValueError where start or end is no number."""
     found = {key: text.strip() for key, text in ATTRIBUTE.findall(fields[8])}
     return Feature(
         fields[0],
@@ -57,11 +57,11 @@ class Coding:
     mixed: bool = False  # of two strands or contigs
 
     def by_position(self) -> list[tuple[int, int, int]]:
-        """(start, end, phase) of each part, from left to right."""
+        """Return (start, end, phase) of each part, from left to right."""
         return sorted(zip(self.parts[::3], self.parts[1::3], self.parts[2::3], strict=True))
 
     def phases_fit(self) -> bool:
-        """Whether each part goes on in the frame in which the one before it ended."""
+        """Return whether each part goes on in the frame in which the one before it ended."""
         parts = self.by_position()
         if self.strand == b"-":
             parts.reverse()
@@ -83,7 +83,7 @@ class Coding:
 
 @dataclass
 class Survey:
-    """What a GFF3 file says of genes and transcripts."""
+    """The genes and transcripts of a GFF3 file."""
 
     coding: dict[bytes, Coding] = field(default_factory=dict)
     """Coding sequences by transcript."""
@@ -92,7 +92,7 @@ class Survey:
     genes: set[bytes] = field(default_factory=set)
 
     def add(self, feature: Feature) -> None:
-        """Takes a feature into account."""
+        """Take a feature into account."""
         if feature.type in PARTS:
             for parent in feature.parents if feature.type == b"CDS" else ():
                 coding = self.coding.setdefault(parent, Coding(feature.contig, feature.strand))
@@ -104,7 +104,7 @@ class Survey:
             self.genes.add(feature.id)
 
     def left_out(self) -> Iterator[tuple[bytes, str]]:
-        """Each coding transcript that csq can't use, with the reason."""
+        """Return each coding transcript that csq can't use, with the reason."""
         for transcript, coding in self.coding.items():
             gene = self.parent.get(transcript)
             if gene is not None and gene not in self.genes:

@@ -1,1 +1,1 @@
-"""What calling variants needs: ploidy, alleles that callers understand, filters that work."""
+"""Calling: ploidy, alleles that callers understand, filters."""

@@ -12,12 +12,12 @@ BASES = bytes.maketrans(b"RYSWKMBDHVryswkmbdhv", b"ACCAGACAAAaccagacaaa")
 
 
 def concrete_bases(line: bytes) -> bytes:
-    """A line of a FASTA."""
+    """Return a line of a FASTA with bases for ambiguity codes."""
     return line if line.startswith(b">") else line.translate(BASES)
 
 
 def concrete_alleles(line: bytes) -> bytes:
-    """A line of a VCF; symbolic alleles and all other columns stay as they are."""
+    """Return a line of a VCF with bases for ambiguity codes; symbolic alleles and all other columns stay as they are."""
     if line.startswith(b"#"):
         return line
     contig, position, name, reference, alternatives, rest = line.split(b"\t", 5)
@@ -29,7 +29,7 @@ KINDS: dict[str, Callable[[bytes], bytes]] = {"fasta": concrete_bases, "vcf": co
 
 
 def main() -> None:
-    """Reads a FASTA or VCF on stdin and writes it to stdout; the argument is `fasta` or `vcf`."""
+    """Read a FASTA or VCF on stdin and write it to stdout; the argument is `fasta` or `vcf`."""
     sys.stdout.buffer.writelines(map(KINDS[sys.argv[1]], sys.stdin.buffer))
 
 

@@ -16,7 +16,7 @@ DEPTH = 20
 
 
 def soft_filters(filters: Mapping[str, str]) -> str:
-    """The stages of a shell pipe that mark, for each filter by name, the variants that its expression is true for."""
+    """Return the stages of a shell pipe that mark, with a filter's name, the variants that its expression holds for."""
     stages = (
         f" | bcftools filter -Ou -m + -s {name} -e {shlex.quote(expression)} -" for name, expression in filters.items()
     )
@@ -24,7 +24,7 @@ def soft_filters(filters: Mapping[str, str]) -> str:
 
 
 def reads(samples: list[str]) -> str:
-    """A SAM in which every sample is homozygous for one SNP; an expression may tell samples apart by their numbers."""
+    """Return a SAM in which every sample is homozygous for one SNP; expressions may refer to samples by number."""
     header = [f"@SQ\tSN:c\tLN:{len(REFERENCE)}", *(f"@RG\tID:{sample}\tSM:{sample}" for sample in samples)]
     line = f"0\tc\t1\t60\t{len(READ)}M\t*\t0\t0\t{READ}\t{'I' * len(READ)}"
     body = [f"r{number}\t{line}\tRG:Z:{sample}" for sample in samples for number in range(DEPTH)]
@@ -32,7 +32,7 @@ def reads(samples: list[str]) -> str:
 
 
 def call(samples: list[str], folder: Path) -> Path:
-    """Calls the variant as the rule `bcftools_call` does, in `folder`. Raises CalledProcessError."""
+    """Call the variant as the rule `bcftools_call` does, in `folder`. Raises CalledProcessError."""
     fasta, sam, pileup, calls = (folder / name for name in ("c.fa", "c.sam", "pileup.bcf", "calls.bcf"))
     fasta.write_text(f">c\n{REFERENCE}\n")
     sam.write_text(reads(samples))
@@ -43,7 +43,7 @@ def call(samples: list[str], folder: Path) -> Path:
 
 
 def problem(calls: Path, name: str, expression: str) -> str | None:
-    """What bcftools says against an expression; None when it takes it."""
+    """Return the message of bcftools about a wrong expression; None for a right one."""
     command = ["bcftools", "filter", "-s", name, "-e", expression, str(calls)]
     run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if run.returncode == 0:
@@ -52,7 +52,7 @@ def problem(calls: Path, name: str, expression: str) -> str | None:
 
 
 def main() -> None:
-    """Command line of the rule `filters`."""
+    """Run the command line of the rule `filters`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", required=True, nargs="+", help="samples that are called together")
     parser.add_argument("--filters", required=True, nargs="*", help="filters, each as NAME=EXPRESSION")

@@ -1,4 +1,4 @@
-"""Turns a ploidy file that names samples or sexes into the two files that `bcftools call` takes.
+"""Turn a ploidy file that names samples or sexes into the two files that `bcftools call` takes.
 
 A line is `SAMPLE PLOIDY`, or `CHROM FROM TO WHO PLOIDY` as in `bcftools call --ploidy-file`, where WHO is a sample,
 a sex of the sheet's `sex` column or `*` for all, and `*` in the first three columns stands for all there is. FROM and
@@ -22,7 +22,7 @@ EXPECTED = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
 
 
 class PloidyError(Exception):
-    """What is wrong with a ploidy file, one problem a line."""
+    """The problems of a ploidy file, one a line."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Rule:
 
 
 def read_ploidy(path: str) -> list[Rule]:
-    """The lines of the ploidy file at `path`. Raises PloidyError naming every line that can't be used."""
+    """Return the lines of the ploidy file at `path`. Raises PloidyError naming every line that can't be used."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
@@ -65,7 +65,7 @@ def read_ploidy(path: str) -> list[Rule]:
 
 
 def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> list[str]:
-    """One line for each rule that means somebody and names nobody. `sexes` maps samples to their sexes ("" for none).
+    """Return one line for each rule that names no sample or sex. `sexes` maps samples to their sexes ("" for none).
 
     A place may have a ploidy for a sex that no sample has: people keep one file for a genome.
     """
@@ -82,7 +82,7 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
 
 
 def _is_sex_of_nobody(who: str, sexes: dict[str, str]) -> bool:
-    """Whether `who` can only be a sex that the sheet could have named and didn't: no other spelling, no slip."""
+    """Return whether `who` can only be a sex that the sheet could have named and didn't: no other spelling, no slip."""
     named = set(filter(None, sexes.values()))
     if not named or any(_same_sex(who, sex) for sex in named):
         return False
@@ -95,7 +95,7 @@ def _same_sex(one: str, other: str) -> bool:
 
 
 def problems_of_places(path: str, rules: list[Rule], contigs: dict[str, int]) -> list[str]:
-    """One line for each rule that speaks of a place that the reference doesn't have."""
+    """Return one line for each rule that speaks of a place that the reference doesn't have."""
     names = f"{', '.join(list(contigs)[:5])}{' …' if len(contigs) > 5 else ''}"
     problems = [
         (rule.line, f"the reference has no contig {rule.contig!r}; it has {names}")
@@ -111,7 +111,7 @@ def problems_of_places(path: str, rules: list[Rule], contigs: dict[str, int]) ->
 
 
 def segments(rules: Iterable[Rule], contigs: dict[str, int]) -> list[tuple[str, int, int, int]]:
-    """(contig, first, last, ploidy) of all that is not diploid, without overlaps; a later rule wins."""
+    """Return (contig, first, last, ploidy) of all that is not diploid, without overlaps; a later rule wins."""
     found = []
     rules = list(rules)
     for contig, length in contigs.items():
@@ -129,7 +129,7 @@ def segments(rules: Iterable[Rule], contigs: dict[str, int]) -> list[tuple[str, 
 
 
 def for_bcftools(rules: list[Rule], contigs: dict[str, int], sexes: dict[str, str]) -> tuple[str, str]:
-    """Texts for `--ploidy-file` and `--samples-file`: samples of one ploidy everywhere share a made-up sex."""
+    """Return texts for `--ploidy-file` and `--samples-file`: samples of one ploidy everywhere share a made-up sex."""
     made_up: dict[tuple[tuple[str, int, int, int], ...], str] = {}
     samples = []
     for sample, sex in sexes.items():
@@ -170,7 +170,7 @@ def _position(name: str, text: str) -> int | None:
 
 
 def main() -> None:
-    """Command line of the rule `ploidy`."""
+    """Run the command line of the rule `ploidy`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ploidy", required=True, help="the ploidy file")
     parser.add_argument("--fai", required=True, help="index of the reference")

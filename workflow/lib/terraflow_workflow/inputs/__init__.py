@@ -1,1 +1,1 @@
-"""What a user gives: the configuration, the sample sheet, and the files that they name."""
+"""A user's inputs: the configuration, the sample sheet, and the files that they name."""

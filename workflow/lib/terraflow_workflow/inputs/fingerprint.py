@@ -1,4 +1,4 @@
-"""Tells a file of the user from one that is put in its place, also an older one, and while a job reads it."""
+"""Recognise a file of the user that was replaced, also by an older one and while a job reads it."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ ON_DISK = "bytes, last changed at"
 
 
 def fingerprint(path: str) -> str:
-    """Size (bytes) and time of last change (seconds since 1970, UTC) of the file that `path` leads to.
+    """Return the size (bytes) and time of last change (seconds since 1970, UTC) of the file that `path` leads to.
 
     The same on every machine that sees the file. An empty text for a file that can't be looked at.
     """
@@ -22,7 +22,7 @@ def fingerprint(path: str) -> str:
 
 
 def problems_of_changes(files: Sequence[str], planned: Sequence[str]) -> list[str]:
-    """One line for each of `files` that is not what was `planned`.
+    """Return one line for each of `files` that is not what was `planned`.
 
     Only files on a disk are looked at; of others, a job has a copy, and their storage knows whether they changed.
     """
@@ -35,7 +35,7 @@ def problems_of_changes(files: Sequence[str], planned: Sequence[str]) -> list[st
 
 
 def main() -> None:
-    """Command line of `unchanged` in prelude.sh: fingerprints, then as many files."""
+    """Run the command line of `unchanged` in begin.sh: fingerprints, then as many files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("texts", nargs="*")
     texts = parser.parse_args().texts

@@ -19,7 +19,7 @@ LINKS = 40
 
 
 def problems_of_places(inputs: Iterable[tuple[str, str]], prefix: str | None) -> list[str]:
-    """One line for each input that lies where the workflow writes.
+    """Return one line for each input that lies where the workflow writes.
 
     `inputs` holds what names an input (a key, a line of the sheet) and its path or address; relative paths start from
     the working directory. `prefix` is the address below which outputs are stored, None when they stay on the disk.
@@ -28,7 +28,7 @@ def problems_of_places(inputs: Iterable[tuple[str, str]], prefix: str | None) ->
 
     @functools.cache
     def output_around(folder: Path) -> str | None:
-        """The folder of outputs that `folder`, which is free of links, is or lies in."""
+        """Return the folder of outputs that `folder`, which is free of links, is or lies in."""
         identities = (_identity(place) for place in (folder, *folder.parents))
         return next((outputs[identity] for identity in identities if identity in outputs), None)
 
@@ -55,7 +55,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _places(path: str) -> Iterator[Path]:
-    """The folders, free of links, that hold the file behind `path` and each link on the way to it."""
+    """Return the folders, free of links, that hold the file behind `path` and each link on the way to it."""
     here = Path.cwd()
     left = list(reversed(Path(path).parts))
     links = 0
@@ -85,6 +85,6 @@ def _output_around_address(address: str, prefix: str | None) -> str | None:
 
 
 def _normal(address: str) -> str:
-    """An address without the empty and dotted parts that storages and their clients leave out."""
+    """Return an address without the empty and dotted parts that storages and their clients leave out."""
     kind, _, rest = address.partition("://")
     return f"{kind}://{posixpath.normpath(rest)}"

@@ -16,10 +16,10 @@ SAVE_AS = "expected text in UTF-8, so save the sheet as that, with tabs between 
 
 
 class SheetError(Exception):
-    """What is wrong with a sample sheet, one problem a line, each with its place in the file."""
+    """The problems of a sample sheet, one a line, each with its place in the file."""
 
     def __init__(self, problems: list[str]) -> None:
-        """Takes the problems in the order they are to be read."""
+        """Take the problems in the order they are to be read."""
         super().__init__("\n".join(problems))
         self.problems = problems
 
@@ -61,7 +61,7 @@ class Unit:
 
 
 def read_sheet(path: str) -> list[Unit]:
-    """The units of the sheet at `path`, in its order.
+    """Return the units of the sheet at `path`, in its order.
 
     Takes UTF-8 with or without a byte-order mark, with any line ends; skips blank lines and lines that start with #.
     Raises SheetError with all that is wrong, by line.
@@ -95,7 +95,7 @@ def read_sheet(path: str) -> list[Unit]:
 
 
 def problems_of_fastqs(path: str, units: list[Unit]) -> list[str]:
-    """One message that lists all local FASTQ files of the sheet that can't be read; none when all can."""
+    """Return one message that lists all local FASTQ files of the sheet that can't be read; none when all can."""
     bad = [
         f"  line {unit.line}: {fastq}: {problem}"
         for unit in units
@@ -134,7 +134,7 @@ def _header(path: str, number: int, line: str) -> list[str]:
 
 
 def _unit(place: str, line: str, number: int, columns: list[str], problems: list[str]) -> Unit | None:
-    """The unit of one line; adds to `problems` and gives None for a line that has any."""
+    """Return the unit of one line; add to `problems` and return None for a line that has any."""
     fields = [field.strip() for field in line.rstrip().split("\t")]
     if "\t" not in line and len(re.split(r"[\s,;]+", line.strip())) > 1:
         problems.append(f"{place}: the fields are not separated by tabs; found {line!r}; expected tabs")
@@ -162,12 +162,12 @@ def _problem_of_field(name: str, value: str) -> str | None:
 
 
 def _identity(fastq: str) -> str:
-    """One name for all paths that lead to the same file."""
+    """Return one name for all paths that lead to the same file."""
     return fastq if is_remote(fastq) else os.path.realpath(fastq)
 
 
 def _repeated(path: str, units: list[Unit]) -> list[str]:
-    """Problems of lines that say the same as an earlier one, or that contradict it."""
+    """Return problems of lines that say the same as an earlier one, or that contradict it."""
     names: dict[str, list[int]] = defaultdict(list)
     files: dict[str, list[int]] = defaultdict(list)
     sexes: dict[str, dict[str, int]] = defaultdict(dict)

@@ -28,18 +28,18 @@ Validator = extend(  # type: ignore[no-untyped-call]
 
 
 def load_schema(name: str) -> dict[str, Any]:
-    """The schema `name` (`config` or `samples`) of the folder `schemas`."""
+    """Return the schema `name` (`config` or `samples`) of the folder `schemas`."""
     schema: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
     return schema
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path of the configuration or the sheet is an address that a storage plugin resolves."""
+    """Return whether a path of the configuration or the sheet is an address that a storage plugin resolves."""
     return "://" in path
 
 
 def tidy(config: dict[str, Any], schema: dict[str, Any] | None = None) -> None:
-    """Makes `config` say what its author means, in place, before it is checked.
+    """Make `config` say what its author means, in place, before it is checked.
 
     A key or section with nothing written behind it counts as not given. Text becomes the number, true or false that the
     schema wants there: `--config calling='{windows: 16}'` has Snakemake give 16 as text.
@@ -58,14 +58,14 @@ def tidy(config: dict[str, Any], schema: dict[str, Any] | None = None) -> None:
 
 
 def problems_of_config(config: dict[str, Any]) -> list[str]:
-    """One line for each thing in `config` that its schema refuses; none when all is well."""
+    """Return one line for each thing in `config` that its schema refuses; none when all is well."""
     validator = Validator(load_schema("config"))
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     return [problem for error in errors for problem in _problems(error)]
 
 
 def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(key, path, what is expected there) of each file that `config` names beside sheet and ploidy file."""
+    """Return (key, path, what is expected there) of each file that `config` names beside sheet and ploidy file."""
     fasta = config["reference"]["fasta"]
     named = [("reference.fasta", fasta, "a FASTA file")]
     if config["reference"]["bwa_index"] == "prebuilt":
@@ -76,7 +76,7 @@ def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def problems_of_files(config: dict[str, Any]) -> list[str]:
-    """One line for each local file that `config` names and that can't be read.
+    """Return one line for each local file that `config` names and that can't be read.
 
     Looks at names and sizes only; what is in the files is checked by the rules that read them.
     """
@@ -88,7 +88,7 @@ def problems_of_files(config: dict[str, Any]) -> list[str]:
 
 
 def problem_of_file(path: str) -> str | None:
-    """What keeps the file or address `path` from being read; None for a readable file and a good address."""
+    """Return the reason why `path` can't be read; None for a readable file and a good address."""
     if re.search("[{}]", path):
         return "holds { or }, which Snakemake can't take; give a link without it"
     if not is_remote(path):
@@ -97,7 +97,7 @@ def problem_of_file(path: str) -> str | None:
 
 
 def problem_of_time(path: str) -> str | None:
-    """Why nothing made from the readable file `path` could be newer than it; None if its time, UTC, has passed.
+    """Return why nothing made from the file `path` could be newer than it; None if its time, UTC, has passed.
 
     Snakemake fails the first job whose output is older than its input, after that job's work. A link has its own time.
     """
@@ -114,7 +114,7 @@ def problem_of_time(path: str) -> str | None:
 
 
 def problem_of_local_file(path: str) -> str | None:
-    """What keeps the file `path` on this disk from being read; None for a readable one."""
+    """Return the reason why the file `path` on this disk can't be read; None for a readable one."""
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""Tells of each sample's reads how many go into calling, and why the others do not."""
+"""Count the reads of each sample that go into calling, and those left out, by reason."""
 
 import argparse
 import csv
@@ -39,7 +39,7 @@ class Row:
     remarks: tuple[str, ...]
 
     def fields(self) -> dict[str, str]:
-        """The row as it is written, by column."""
+        """Return the row as it is written, by column."""
         return {
             "sample": self.sample,
             "records": str(self.records),
@@ -54,7 +54,7 @@ class Row:
 
 
 def read_counts(lines: Iterable[str]) -> Counts:
-    """Records by flag and mapping quality, from lines of these three numbers with tabs between them."""
+    """Return records by flag and mapping quality, from lines of these three numbers with tabs between them."""
     found: Counts = {}
     for line in lines:
         flag, quality, number = map(int, line.split("\t"))
@@ -63,13 +63,13 @@ def read_counts(lines: Iterable[str]) -> Counts:
 
 
 def reason_of(flag: int, quality: int, min_quality: int) -> str | None:
-    """Why calling leaves a record out; None when it does not."""
+    """Return why calling leaves a record out; None when it takes it."""
     reason = next((reason for reason, bit in REASONS.items() if flag & bit), None)
     return reason or (LOW_QUALITY if quality < min_quality else None)
 
 
 def row_of(sample: str, counts: Counts, deepest: int, min_quality: int, max_depth: int) -> Row:
-    """The row of a sample; the called records and those left out are all records together."""
+    """Return the row of a sample; the called records and those left out are all records together."""
     left_out = dict.fromkeys([*REASONS, LOW_QUALITY], 0)
     called = improper = ambiguous = 0
     for (flag, quality), number in counts.items():
@@ -116,7 +116,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def write_table(rows: Iterable[Row], out: TextIO) -> None:
-    """A table with tabs, one line for each row."""
+    """Write a table with tabs, one line for each row."""
     fields = [row.fields() for row in rows]
     table = csv.DictWriter(out, list(fields[0]), delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
     table.writeheader()
@@ -124,14 +124,14 @@ def write_table(rows: Iterable[Row], out: TextIO) -> None:
 
 
 def warnings(path: Path) -> list[str]:
-    """What the table at `path` remarks on, one message for each sample that has remarks."""
+    """Return the remarks of the table at `path`, one message for each sample that has any."""
     with path.open(newline="") as table:
         rows = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [f"sample {row['sample']}: {row['remarks']}" for row in rows if row["remarks"]]
 
 
 def main() -> None:
-    """Command line of the rule `calling_reads`."""
+    """Run the command line of the rule `calling_reads`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", required=True, nargs="+")
     parser.add_argument("--flags", required=True, type=Path, help="list of tables: flag, mapping quality, records")

@@ -17,7 +17,7 @@ Window = tuple[str, int, int, float]
 
 
 def read_windows(path: Path) -> list[Window]:
-    """(contig, start, end, mean depth) of each window, in the order of the table; ValueError if it has none."""
+    """Return (contig, start, end, mean depth) of each window, in the order of the table; ValueError if it has none."""
     with path.open(newline="") as table:
         windows = [
             (row["contig"], int(row["start"]), int(row["end"]), float(row["meandepth"]))
@@ -29,7 +29,7 @@ def read_windows(path: Path) -> list[Window]:
 
 
 def draw(samples: dict[str, list[Window]], out: Path) -> None:
-    """Writes the plot of `samples` as SVG, with contigs one after the other; same data, same bytes."""
+    """Write the plot of `samples` as SVG, with contigs one after the other; same data, same bytes."""
     mpl.rcdefaults()  # whatever a matplotlibrc of the user says
     mpl.rcParams["svg.hashsalt"] = "coverage"
     mpl.rcParams["text.parse_math"] = False  # names may hold a $
@@ -57,7 +57,7 @@ def draw(samples: dict[str, list[Window]], out: Path) -> None:
 
 
 def main() -> None:
-    """Command line of the rule `coverage_plot`."""
+    """Run the command line of the rule `coverage_plot`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", required=True, type=Path, help="file with the path of one table a line")
     parser.add_argument("--out", required=True, type=Path)

@@ -13,7 +13,7 @@ HAPLOID = re.compile(rb"\t(\d+|\.)(?=[:\t\r\n]|\Z)")
 
 
 def doubled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a VCF. Genotypes come first in a sample's column, where there are any (VCF 4.2, section 1.4.2)."""
+    """Return the lines of a VCF. Genotypes come first in a sample's column, if at all (VCF 4.2, 1.4.2)."""
     for line in lines:
         columns = [] if line.startswith(b"#") else line.split(b"\t", FIXED)
         if len(columns) > FIXED and columns[FIXED - 1].split(b":", 1)[0] == b"GT":

@@ -20,7 +20,7 @@ JOINT = "all samples"
 
 
 def label(path: Path, joint: bool) -> str:
-    """What a file of the workflow's is called on the page; ValueError for one that does not belong there.
+    """Return the name of a file on the page; ValueError for a file that does not belong there.
 
     >>> label(Path("results/qc/fastqc/WT.R1/L.1.R2_fastqc.zip"), True)
     'WT.R1 L.1 R2'
@@ -37,7 +37,7 @@ def label(path: Path, joint: bool) -> str:
 
 
 def lay_out(paths: Iterable[Path], joint: bool, folder: Path) -> dict[str, str]:
-    """Makes the links in `folder`; returns what each of them is called."""
+    """Make the links in `folder`; return the name of each on the page."""
     folder.mkdir(parents=True)
     names = {}
     for number, path in enumerate(paths):
@@ -51,13 +51,13 @@ def lay_out(paths: Iterable[Path], joint: bool, folder: Path) -> dict[str, str]:
 
 
 def _named_by_link(stats: str, name: str) -> str:
-    """`bcftools stats` with `name` for the file that they are of, which MultiQC takes the name from."""
+    """Return `bcftools stats` with `name` for the file that they are of, which MultiQC takes the name from."""
     lines = stats.splitlines(keepends=True)
     return "".join(f"ID\t0\t{name}\n" if line.startswith("ID\t0\t") else line for line in lines)
 
 
 def calling_reads(table: Path) -> dict[str, Any]:
-    """The table of the rule `calling_reads` as a section of the page, and its essence for the general statistics."""
+    """Return the table of the rule `calling_reads` as a section of the page, and its main column for the statistics."""
     with table.open(newline="") as lines:
         rows = {row.pop("sample"): row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}
     numbers = {sample: {key: int(row[key]) for key in row if key != "remarks"} for sample, row in rows.items()}
@@ -98,7 +98,7 @@ def calling_reads(table: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Command line of the rule `multiqc`."""
+    """Run the command line of the rule `multiqc`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", required=True, type=Path, help="list of the files to show")
     parser.add_argument("--calling-reads", required=True, type=Path, help="table of the rule calling_reads")

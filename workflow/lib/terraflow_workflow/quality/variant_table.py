@@ -19,7 +19,7 @@ COLUMNS = (
 
 
 def rows_of_samples(stats: Iterable[str], diploid: Iterable[str]) -> list[list[str]]:
-    """One row of COLUMNS for each sample, of sites that pass all filters.
+    """Return one row of COLUMNS for each sample, of sites that pass all filters.
 
     `bcftools stats -s -` tells kinds apart in diploid genotypes only: `diploid` is what it says when haploid ones are
     written twice (1 as 1/1), `stats` what it says of the calls as they are. A multi-allelic site that was split counts
@@ -31,7 +31,7 @@ def rows_of_samples(stats: Iterable[str], diploid: Iterable[str]) -> list[list[s
 
 
 def _by_sample(stats: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
-    """The lines PSC and PSI by sample and by the names in their headers, which have changed between versions."""
+    """Return the lines PSC and PSI by sample and by the names in their headers, which have changed between versions."""
     names: dict[str, list[str]] = {}
     values: dict[str, dict[str, dict[str, str]]] = {"PSC": {}, "PSI": {}}
     for line in stats:
@@ -48,7 +48,7 @@ def _by_sample(stats: Iterable[str]) -> dict[str, dict[str, dict[str, str]]]:
 
 
 def rows_of_filters(counts: Iterable[str]) -> list[list[str]]:
-    """(filter, sites) from the output of `uniq -c`, most sites first."""
+    """Return (filter, sites) from the output of `uniq -c`, most sites first."""
     rows = [(text, int(number)) for number, text in (line.split(maxsplit=1) for line in counts)]
     return [[text.strip(), str(number)] for text, number in sorted(rows, key=lambda row: (-row[1], row[0]))]
 
@@ -72,7 +72,7 @@ def _row(sample: str, psc: dict[str, str], psi: dict[str, str], haploid: int) ->
 
 
 def main() -> None:
-    """Command line of the rule `variant_table`."""
+    """Run the command line of the rule `variant_table`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stats", required=True, type=Path, help="output of bcftools stats -s -")
     parser.add_argument("--diploid", required=True, type=Path, help="the same, haploid genotypes written twice")

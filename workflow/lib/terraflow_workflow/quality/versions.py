@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def of_alignment(header: str) -> dict[str, str]:
-    """Program and version of each @PG line of a SAM header, by program name (SAM specification, 1.3)."""
+    """Return program and version of each @PG line of a SAM header, by program name (SAM specification, 1.3)."""
     found = {}
     for line in header.splitlines():
         if line.startswith("@PG"):
@@ -19,13 +19,13 @@ def of_alignment(header: str) -> dict[str, str]:
 
 
 def of_stats(text: str) -> dict[str, str]:
-    """Tool, htslib and their versions from the first lines of `samtools stats` or `bcftools stats`."""
+    """Return tool, htslib and their versions from the first lines of `samtools stats` or `bcftools stats`."""
     match = re.search(r"produced by (\w+) stats \(([^+\n]+)\+htslib-([^)\n]+)\)", text)
     return {match[1]: match[2], "htslib": match[3]} if match else {}
 
 
 def of_fastqc(archive: Path) -> dict[str, str]:
-    """FastQC's version from a zip that it wrote."""
+    """Return FastQC's version from a zip that it wrote."""
     with zipfile.ZipFile(archive) as files:
         data = next(name for name in files.namelist() if name.endswith("/fastqc_data.txt"))
         first = files.read(data).decode().splitlines()[0]
@@ -33,14 +33,14 @@ def of_fastqc(archive: Path) -> dict[str, str]:
 
 
 def table(found: dict[str, str]) -> Iterable[str]:
-    """Lines of a table of two columns, sorted by tool."""
+    """Return the lines of a table of two columns, sorted by tool."""
     yield "software\tversion\n"
     for tool, version in sorted(found.items()):
         yield f"{tool}\t{version}\n"
 
 
 def main() -> None:
-    """Command line of the rule `versions`."""
+    """Run the command line of the rule `versions`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--header", required=True, type=Path, help="header of an alignment file")
     parser.add_argument("--stats", required=True, nargs="+", type=Path, help="output of samtools and bcftools stats")

@@ -11,14 +11,14 @@ FLAG_ONLY = "required_fields=0x2"  # all that a CRAM has to be decoded for (samt
 
 
 def reads_in_alignment(alignment: str, reference: str) -> int:
-    """Number of reads of a SAM, BAM or CRAM file, each counted once however often it is aligned."""
+    """Count the reads of a SAM, BAM or CRAM file, each counted once however often it is aligned."""
     command = ["samtools", "view", "-c", "-F", SECONDARY_OR_SUPPLEMENTARY, "-T", reference]
     command += ["--input-fmt-option", FLAG_ONLY, alignment]
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def difference(counts: dict[str, int], found: int, alignment: str) -> str | None:
-    """What is wrong when `found` reads came of those that `counts` gives for each unit; None when they agree."""
+    """Return a message if `found` reads came out of those that `counts` gives for each unit; None when they agree."""
     expected = sum(counts.values())
     if found == expected:
         return None
@@ -31,7 +31,7 @@ def difference(counts: dict[str, int], found: int, alignment: str) -> str | None
 
 
 def main() -> None:
-    """Command line of the rule `sort_index`."""
+    """Run the command line of the rule `sort_index`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", required=True, nargs="+", type=Path, help="counts.json of each unit")
     parser.add_argument("--alignment", required=True)

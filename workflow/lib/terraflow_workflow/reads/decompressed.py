@@ -38,7 +38,7 @@ class _Raw(io.RawIOBase):
 
 
 def open_decompressed(path: str) -> io.BufferedReader:
-    """The bytes of a gzip, bgzip, bzip2, xz, zstd or plain file, recognised by content.
+    """Return the bytes of a gzip, bgzip, bzip2, xz, zstd or plain file, recognised by content.
 
     Reading raises FastqError (fastq_stream.py) with a message for the user when the file can't be read, is cut short
     or damaged.

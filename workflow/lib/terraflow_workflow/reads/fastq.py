@@ -218,7 +218,7 @@ class FastqFile:
 
 
 def _is_nameless(header: bytes) -> bool:
-    """Whether the name, without the mate's number that bwa cuts off, is what SAM writes for none: '*'."""
+    """Return whether the name, without the mate's number that bwa cuts off, is what SAM writes for none: '*'."""
     return header[:2] == b"@*" and read_name(header).removesuffix(b"/1").removesuffix(b"/2") == b"*"
 
 

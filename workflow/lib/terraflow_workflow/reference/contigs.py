@@ -4,6 +4,6 @@ from pathlib import Path
 
 
 def read_contigs(fai: str) -> dict[str, int]:
-    """Name and length in bases of each contig, in the order of a `samtools faidx` index."""
+    """Return the name and the length in bases of each contig, in the order of a `samtools faidx` index."""
     fields = (line.split("\t") for line in Path(fai).read_text().splitlines())
     return {name: int(length) for name, length, *_ in fields}

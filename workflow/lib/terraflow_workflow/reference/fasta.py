@@ -1,4 +1,4 @@
-"""Checks a reference FASTA while it writes it out plain, as DNA in upper case, with lines of one length for faidx."""
+"""Check a reference FASTA while writing it out plain, as DNA in upper case, with lines of one length for faidx."""
 
 import argparse
 import re
@@ -24,11 +24,11 @@ IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 
 
 class ReferenceError(Exception):
-    """What is wrong with a reference, with the contig and line where it was found."""
+    """A fault of a reference, with the contig and line where it was found."""
 
 
 def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
-    """The FASTA in `source` in pieces of whole lines of LINE bases; in little memory, however long the lines are.
+    """Return the FASTA in `source` in pieces of whole lines of LINE bases, in little memory however long its lines are.
 
     Bases are written in upper case, since indels get their alleles as they stand here, and SNPs theirs in upper case.
     Raises ReferenceError, which names the file `name`, for what can't be a reference: no contig, a contig without
@@ -71,17 +71,17 @@ def normalised(source: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def as_dna(bases: bytes) -> bytes:
-    """Bases (in upper case) with T for the U of an RNA, which BWA would read as N."""
+    """Return bases (in upper case) with T for the U of an RNA, which BWA would read as N."""
     return bases.replace(b"U", b"T")
 
 
 def ambiguous(bases: bytes) -> int:
-    """How many of these (in upper case) are codes for several bases, N not among them."""
+    """Count the codes for several bases among these (in upper case); N is none."""
     return len(bases) - len(bases.translate(None, b"RYSWKMBDHV"))
 
 
 def warning_of_ambiguous(found: dict[str, int], name: str) -> str:
-    """What the user should know of ambiguous bases, counted by contig; empty if there are none."""
+    """Return a warning about ambiguous bases, counted by contig; empty if there are none."""
     counts = [f"{contig} {number:,}" for contig, number in found.items() if number]
     if not counts:
         return ""
@@ -93,14 +93,14 @@ def warning_of_ambiguous(found: dict[str, int], name: str) -> str:
 
 
 def warning_of_uracil(number: int, name: str) -> str:
-    """What the user should know when the reference is RNA; empty if it isn't."""
+    """Return a warning about a reference of RNA; empty if it is DNA."""
     if not number:
         return ""
     return f"warning: {name}: {number:,} U are written as T: the alignments and variants of this run say T"
 
 
 def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
-    """How the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
+    """List how the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
     lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
     try:
         indexed = {
@@ -121,7 +121,7 @@ def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
 
 
 def _pieces(source: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """(number of the line, bytes, whether the line starts with them) of each line, the long ones in PIECE bytes."""
+    """Return (number of the line, bytes, whether the line starts with them) of each line; long lines come in pieces."""
     number = 1
     starts = True
     while piece := source.readline(PIECE):
@@ -171,7 +171,7 @@ def _check_line_ends(text: bytes, number: int, name: str) -> None:
 
 
 def _check_regions(seen: dict[bytes, int], name: str) -> None:
-    """Raises ReferenceError for a contig whose name is that of a part of another one."""
+    """Raise ReferenceError for a contig whose name is that of a part of another one."""
     for contig, number in seen.items():
         part = REGION.fullmatch(contig)
         if part and part[1] in seen:
@@ -182,7 +182,7 @@ def _check_regions(seen: dict[bytes, int], name: str) -> None:
 
 
 def _wrapped(held: bytearray, *, rest: bool) -> bytes:
-    """Takes the full lines out of `held`, and what is left over when `rest` is set."""
+    """Take the full lines out of `held`, and what is left over when `rest` is set."""
     end = len(held) if rest else len(held) - len(held) % LINE
     lines = [bytes(held[start : min(start + LINE, end)]) + b"\n" for start in range(0, end, LINE)]
     del held[:end]
@@ -190,7 +190,7 @@ def _wrapped(held: bytearray, *, rest: bool) -> bytes:
 
 
 def main() -> None:
-    """Command line of the rule `reference`."""
+    """Run the command line of the rule `reference`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fasta", required=True, help="FASTA, plain or compressed")
     parser.add_argument("--ann", type=Path, help="the .ann file of a prebuilt BWA index, compared with the FASTA")

@@ -13,7 +13,7 @@ JOBS = "calling.windows"
 
 
 def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, int, int]]:
-    """(contig, start, end, window) of each piece, 0-based and half-open, windows counted from 1.
+    """Return (contig, start, end, window) of each piece, 0-based and half-open, windows counted from 1.
 
     Every base lies in exactly one piece, windows differ by one base at most, and a window may hold many contigs.
     `number` may not exceed the number of bases.
@@ -33,7 +33,7 @@ def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, in
 
 
 def without_bases(contigs: dict[str, int], window: int) -> tuple[str, int, int, int]:
-    """The piece of a window that has no bases: the place behind the last contig's end.
+    """Return the piece of a window that has no bases: the place behind the last contig's end.
 
     Tools refuse an empty list of regions; they take this one, and find nothing there.
     """
@@ -42,7 +42,7 @@ def without_bases(contigs: dict[str, int], window: int) -> tuple[str, int, int, 
 
 
 def main() -> None:
-    """Command line of the rule `windows`."""
+    """Run the command line of the rule `windows`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fai", required=True, help="index of the reference")
     parser.add_argument("--number", required=True, type=int, help="how many windows")

@@ -1,4 +1,4 @@
-"""Keeps what the caller's shell was told from the shells of jobs; what tools see besides is decided in prelude.sh."""
+"""Keep settings of the caller's shell away from the shells of jobs; begin.sh decides what else tools see."""
 
 from collections.abc import MutableMapping
 
@@ -25,7 +25,7 @@ READ_BY_BASH = frozenset(
 
 
 def forget_shell_settings(environ: MutableMapping[str, str]) -> None:
-    """Removes, from `environ`, options, startup files and exported functions for the bash of each job.
+    """Remove, from `environ`, options, startup files and exported functions for the bash of each job.
 
     A job's own first lines can't: bash has obeyed them by then. All else stays, since Snakemake and its plugins need
     credentials, proxies, profiles and the settings of conda.

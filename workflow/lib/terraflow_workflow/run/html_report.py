@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def write_report(workflow: "Workflow", path: Path) -> None:
-    """Writes the report to `path`, whole or not at all, and to where the other results are, if that is a storage.
+    """Write the report to `path`, whole or not at all, and to where the other results are, if that is a storage.
 
     A result that is not there is left out, with a warning: an earlier version may have finished the run without it.
     """

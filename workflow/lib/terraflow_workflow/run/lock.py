@@ -16,7 +16,7 @@ class LockedError(Exception):
 
 
 def hold_lock(folder: Path) -> None:
-    """Locks `folder` until this process ends, however it ends. Raises LockedError when another one holds it.
+    """Lock `folder` until this process ends, however it ends. Raises LockedError when another one holds it.
 
     Where the file system has no locks (some network file systems), there is none.
     """

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def warn_of_losses(workflow: "Workflow") -> None:
-    """Shows the remarks of the table that the rule `calling_reads` made, wherever its result is kept."""
+    """Show the remarks of the table that the rule `calling_reads` made, wherever its result is kept."""
     from snakemake.logging import logger
 
     for job in workflow.dag.jobs:

@@ -1,4 +1,4 @@
-"""What jobs ask for: memory, disk and time that grow with the files behind a job and with each attempt."""
+"""The resources that jobs ask for: memory, disk and time grow with the files behind a job and with each attempt."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ALL, NONE = slice(None), slice(0)
 
 
 def size_of(file: str, missing_ok: bool = False) -> int:
-    """Bytes of an input, wherever it lies. Raises FileNotFoundError or the storage's error for a missing one."""
+    """Return the bytes of an input, wherever it lies. Raises FileNotFoundError or the storage's error for a missing one."""
     stored = get_flag_value(file, "storage_object")
     try:
         return int(stored.size()) if stored else Path(file).stat().st_size
@@ -26,7 +26,7 @@ def size_of(file: str, missing_ok: bool = False) -> int:
 
 
 def megabytes(files: Sequence[str], part: slice = ALL, later: slice = NONE) -> float:
-    """Size of (some of) the inputs in MiB; those of `later` may be missing.
+    """Return the size of (some of) the inputs in MiB; those of `later` may be missing.
 
     Snakemake's own size_files_mb starts an event loop for each job, which takes as long as all the rest of a dry run.
     """
@@ -51,7 +51,7 @@ class Requests:
     def growing(
         self, base: float, factor: float = 0.0, inputs: slice = ALL, reads: float = 0.0, later: slice = NONE
     ) -> Callable[..., int]:
-        """A resource in MiB that grows with `_size`, and doubles with each attempt."""
+        """Return a resource in MiB that grows with `_size`, and doubles with each attempt."""
 
         def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
             size = self._size(wildcards, input, factor, inputs, reads, later)
@@ -60,7 +60,7 @@ class Requests:
         return resource
 
     def minutes(self, base: float, factor: float = 0.0, inputs: slice = ALL, reads: float = 0.0) -> Callable[..., int]:
-        """A runtime in minutes that grows with `_size`, and with each attempt."""
+        """Return a runtime in minutes that grows with `_size`, and with each attempt."""
 
         def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
             return int((base + self._size(wildcards, input, factor, inputs, reads)) * attempt)
@@ -76,7 +76,7 @@ class Requests:
         reads: float,
         later: slice = NONE,
     ) -> float:
-        """`factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files, in MiB.
+        """Return `factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files, in MiB.
 
         `later` are such inputs whose maker has asked for what they take: they count as soon as they are there.
         """

@@ -29,7 +29,7 @@ class Running:
 
 @dataclass
 class TimeLimits:
-    """Looks at the jobs that run; `tell` gets one message for each that is ended."""
+    """The watch over the jobs that run; `tell` gets one message for each that it ends."""
 
     running: Callable[[], Iterable[Running]]
     tell: Callable[[str], None]
@@ -38,11 +38,11 @@ class TimeLimits:
     since: dict[int, float] = field(default_factory=dict)
 
     def watch(self) -> None:
-        """Looks now and then, in a thread that ends with this process."""
+        """Look now and then, in a thread that ends with this process."""
         threading.Thread(target=self._forever, name="time limits", daemon=True).start()
 
     def look(self) -> None:
-        """Ends each job that has run for longer than its limit since it was first seen. A limit of 0 is none."""
+        """End each job that has run for longer than its limit since it was first seen. A limit of 0 is none."""
         jobs = {job.pid: job for job in self.running()}
         self.since = {pid: self.since.get(pid, self.clock()) for pid in jobs}
         for pid, job in jobs.items():
@@ -61,7 +61,7 @@ class TimeLimits:
 
 
 def end(pid: int, grace: float = GRACE) -> None:
-    """Ends what the shell `pid` has started, so that it fails and clears up; after `grace` seconds all of it."""
+    """End what the shell `pid` has started, so that it fails and clears up; after `grace` seconds all of it."""
     try:
         shell = psutil.Process(pid)
         started = shell.children(recursive=True)
@@ -77,7 +77,7 @@ def end(pid: int, grace: float = GRACE) -> None:
 
 
 def _alive(process: psutil.Process) -> bool:
-    """Whether it has not ended. Nobody may wait for it here: its exit code is for Snakemake alone."""
+    """Return whether it has not ended. Nothing may wait for it here: its exit code is for Snakemake alone."""
     try:
         return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
@@ -100,7 +100,7 @@ def _send(processes: Iterable[psutil.Process], signal: Callable[[psutil.Process]
 
 
 def running_jobs(workflow: "Workflow") -> list[Running]:
-    """The jobs of a workflow that run on this machine; those elsewhere have their limit from whoever runs them."""
+    """Return the jobs that run on this machine; where others run, their limit is kept there."""
     from snakemake.shell import shell
 
     jobs = {job.jobid: job for job in list(workflow.scheduler.running)}
