@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs docs-serve accuracy bench image deploy destroy clean
+.PHONY: help setup demo test wheels lint docs docs-serve accuracy bench image deploy destroy clean
 
 RUN := tools/run.sh
 # PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS are passed on to the program.
@@ -34,6 +34,10 @@ demo: setup ## run the workflow on a small simulated cohort and score its calls
 
 test: setup ## run the tests
 	@$(RUN) pytest -n $(PYTEST_PROCESSES) --maxprocesses 4 $(PYTEST_ARGS)
+
+wheels: setup ## build the packages' wheels into dist/
+	@rm -rf dist
+	@$$(tools/setup.sh --uv) build --all-packages --wheel --no-build-logs
 
 lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	@tools/setup.sh --no-tools

@@ -30,14 +30,27 @@ TOGETHER = {
     "cohort": ("test_killed.py", "test_resume.py"),
 }
 # Files that take minutes begin first, so that no process is left with one of them at the end.
-FIRST = ("test_run.py", "test_stack.py", "test_deploy.py", "test_truth.py", "test_runs.py", "test_killed.py")
+FIRST = (
+    "test_run.py",
+    "test_stack.py",
+    "test_deploy.py",
+    "test_truth.py",
+    "test_runs.py",
+    "test_wheels.py",
+    "test_killed.py",
+)
 
 
 class ByFile(LoadScopeScheduling):
-    """Runs the tests of one file, or of files that belong together, in one process, so that fixtures are made once."""
+    """Runs the tests of one file, or of files that belong together, in one process, so that fixtures are made once.
+
+    The tests of one wheel are such a group: each wheel's environment is a fixture.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.endswith("/test_wheels.py"):
+            return nodeid.rpartition("[")[2]
         return next((name for name, files in TOGETHER.items() if file.rpartition("/")[2] in files), file)
 
 

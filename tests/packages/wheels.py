@@ -86,8 +86,7 @@ def _output(*command: object) -> str:
 
 def build(folder: Path) -> None:
     """Build all members' wheels into a folder, and `constraints.txt`, which holds the versions of uv.lock."""
-    for member in MEMBERS:
-        uv("build", "--wheel", "--package", member.name, "--out-dir", folder)
+    uv("build", "--all-packages", "--wheel", "--out-dir", folder)
     everything = ("--all-packages", "--all-groups", "--no-emit-workspace", "--no-hashes")
     uv("export", "--frozen", *everything, "--output-file", folder / "constraints.txt")
 

@@ -138,5 +138,5 @@ def test_make_alone_lists_every_target() -> None:
     make = shutil.which("make")
     assert make, "make is how set-up is started: install it"
     shown = subprocess.run([make, "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
-    for target in ("setup", "demo", "test", "lint", "accuracy", "bench", "clean"):
+    for target in ("setup", "demo", "test", "wheels", "lint", "accuracy", "bench", "clean"):
         assert f"make {target} " in shown
