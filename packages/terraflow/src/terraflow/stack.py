@@ -10,7 +10,6 @@ from pathlib import Path
 from terraflow import checkout
 from terraflow.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[4]
 # Variable that names another file.
 FILE_VARIABLE = "TERRAFLOW_STACK"
 
