@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared import Run
+from terraflow_workflow import __version__
 from terraflow_workflow.quality.versions import of_alignment, of_fastqc, of_stats, table
 
 
@@ -84,6 +85,7 @@ def test_the_script_collects_all_of_them(script: Run, tmp_path: Path, header: st
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
     names = [line.split("\t")[0] for line in out.read_text().splitlines()]
-    assert names == ["software", "bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake"]
+    assert names == ["software", "bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake", "terraflow"]
+        assert f"terraflow\t{__version__}\n" in out.read_text()
     assert "fastqc\t0.12.1\n" in out.read_text()
     assert "snakemake\t9.9\n" in out.read_text()

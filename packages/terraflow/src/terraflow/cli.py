@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 
 from terraflow.errors import UserError, explain_aws
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="What Snakemake has no word for: the cloud that a workflow runs on, and its data.",
         epilog="Example: " + COMMANDS["stage"][1],
     )
+    parser.add_argument("--version", action="version", version=f"terraflow {version('terraflow')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     words = list(sys.argv[1:] if arguments is None else arguments)
     for name, (purpose, example) in COMMANDS.items():

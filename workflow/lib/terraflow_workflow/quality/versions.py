@@ -6,6 +6,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from terraflow_workflow import __version__
+
 
 def of_alignment(header: str) -> dict[str, str]:
     """Return program and version of each @PG line of a SAM header, by program name (SAM specification, 1.3)."""
@@ -48,7 +50,7 @@ def main() -> None:
     parser.add_argument("--snakemake", required=True, help="version of Snakemake")
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
-    found = {"snakemake": options.snakemake} | of_alignment(options.header.read_text())
+    found = {"snakemake": options.snakemake, "terraflow": __version__} | of_alignment(options.header.read_text())
     for path in options.stats:
         found |= of_stats(path.read_text()[:2000])
     found |= of_fastqc(options.fastqc)
