@@ -238,7 +238,7 @@ def test_versions_are_those_in_the_results(pages: Project, finished: Project) ->
     found = {row["software"]: row["version"] for row in table(pages["results/qc/versions.tsv"])}
     programs = header(finished[f"results/alignments/{NASTY}.cram"], "PG")
 
-    assert set(found) == {"bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake"}
+    assert set(found) == {"bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake", "terraflow"}
     assert found["snakemake"] == snakemake.__version__
     assert found["bwa"] == next(program["VN"] for program in programs if program["PN"] == "bwa")
     assert found["samtools"] in {program["VN"] for program in programs if program["PN"] == "samtools"}

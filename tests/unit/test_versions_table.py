@@ -86,6 +86,6 @@ def test_the_script_collects_all_of_them(script: Run, tmp_path: Path, header: st
     assert (run.returncode, run.stderr) == (0, "")
     names = [line.split("\t")[0] for line in out.read_text().splitlines()]
     assert names == ["software", "bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake", "terraflow"]
-        assert f"terraflow\t{__version__}\n" in out.read_text()
+    assert f"terraflow\t{__version__}\n" in out.read_text()
     assert "fastqc\t0.12.1\n" in out.read_text()
     assert "snakemake\t9.9\n" in out.read_text()
