@@ -25,6 +25,8 @@ import yaml
 from strict_aws import Aws, running
 
 ROOT = Path(__file__).resolve().parent.parent
+# An executor of the tests, whose jobs only store their outputs.
+PLUGINS = ROOT / "packages" / "snakemake-storage-plugin-s3-inventory" / "tests" / "plugins"
 
 BUCKET = "lab"
 REFERENCE = ROOT / "config" / "example" / "reference.fa.gz"
@@ -90,9 +92,7 @@ def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, st
     command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml")]
     command += ["--directory", str(folder), *arguments]
     printed = folder / "printed.txt"
-    env = aws.env | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests" / "cloud" / "plugins"), os.environ.get("PYTHONPATH", "")])
-    }
+    env = aws.env | {"PYTHONPATH": os.pathsep.join([str(PLUGINS), os.environ.get("PYTHONPATH", "")])}
     start = time.monotonic()
     with printed.open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output)

@@ -12,7 +12,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from snakemake_aws_common import patience
-from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings, run
+from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings, session
 
 LISTING = (
     b'<ListBucketResult><Name>data</Name><KeyCount>1</KeyCount><IsTruncated>false</IsTruncated><Contents><Key>raw/x</Key>\
@@ -127,10 +127,10 @@ def test_an_s3_that_takes_nothing_for_a_while(guarded: tuple[Guarded, Path], tmp
 
 
 def test_a_job_waits_less_long(guarded: tuple[Guarded, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "ON_A_WORKER", 0.2)
+    monkeypatch.setattr(session, "WORKER_PATIENCE", 0.2)
     server, _ = guarded
     storage, _ = provider(tmp_path / "local")
-    storage.workflow = SimpleNamespace(remote_exec=True, scheduler=None)
+    storage.session.state.workflow = SimpleNamespace(remote_exec=True, scheduler=None)
     server.faults = 10_000
     with pytest.raises(WorkflowError, match="more requests than it takes"):
         storage.object("s3://data/raw/x").exists()

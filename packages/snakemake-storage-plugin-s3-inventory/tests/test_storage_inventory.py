@@ -1,4 +1,4 @@
-"""Listings answer what asking would have answered, with fewer requests; and only what exists is remembered."""
+"""Listings answer what asking would have answered, with fewer requests."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snakemake_storage_plugin_s3_inventory.inventory import Inventory, before
-from snakemake_storage_plugin_s3_inventory.listing import ask, directories
+from snakemake_storage_plugin_s3_inventory.known_objects import ObjectInfo
+from snakemake_storage_plugin_s3_inventory.listing import directories, look_up
 from snakemake_storage_plugin_s3_inventory.location import Location
-from snakemake_storage_plugin_s3_inventory.memory import Memory, Seen
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, 600_000, UTC)
 
@@ -48,7 +48,7 @@ Ask = Callable[[Location], bool]
 @given(st.lists(KEYS, max_size=25), st.lists(KEYS, max_size=10), st.integers(1, 4), st.integers(1, 4))
 def test_an_inventory_says_what_exists(keys: list[str], asked: list[str], page: int, pages: int) -> None:
     bucket = Bucket(keys, page)
-    found: dict[Location, Seen] = {}
+    found: dict[Location, ObjectInfo] = {}
     inventory = Inventory(bucket, "lab", "runs/main/", pages, found.__setitem__)  # type: ignore[arg-type]
     inventory.fill()
     assert bucket.requests <= pages
@@ -71,7 +71,7 @@ def keys_in(bucket: Bucket, key: str) -> list[str]:
 @given(st.lists(KEYS, max_size=25), KEYS, st.integers(1, 4))
 def test_asking_finds_objects_and_directories(keys: list[str], key: str, page: int) -> None:
     bucket = Bucket(keys, page)
-    found = dict(ask(bucket, Location("lab", key)))  # type: ignore[arg-type]
+    found = dict(look_up(bucket, Location("lab", key)))  # type: ignore[arg-type]
     seen = found.get(Location("lab", key))
     assert (seen is not None) is exists(bucket, key)
     if seen is not None:
@@ -83,9 +83,9 @@ def test_asking_finds_objects_and_directories(keys: list[str], key: str, page: i
 
 def test_one_request_is_enough_for_a_file_that_is_missing_or_there() -> None:
     bucket = Bucket([f"runs/main/S{n}.bam{index}" for n in range(100) for index in ("", ".bai")], 1000)
-    found = dict(ask(bucket, Location("lab", "runs/main/S7.bam")))  # type: ignore[arg-type]
+    found = dict(look_up(bucket, Location("lab", "runs/main/S7.bam")))  # type: ignore[arg-type]
     assert set(found) == {Location("lab", "runs/main/S7.bam"), Location("lab", "runs/main/S7.bam.bai")}
-    assert not dict(ask(bucket, Location("lab", "runs/main/S100.bam")))  # type: ignore[arg-type]
+    assert not dict(look_up(bucket, Location("lab", "runs/main/S100.bam")))  # type: ignore[arg-type]
     assert bucket.requests == 2
 
 
@@ -114,7 +114,7 @@ def test_many_keys_cost_few_pages_in_any_order(falling: bool) -> None:
 
 
 def test_a_folder_that_is_listed_in_part_has_no_size() -> None:
-    found: dict[Location, Seen] = {}
+    found: dict[Location, ObjectInfo] = {}
     bucket = Bucket(["runs/main/a", "runs/other/b"], 1000)
     Inventory(bucket, "lab", "runs/main/", 1, found.__setitem__).fill()  # type: ignore[arg-type]
     assert {location.key for location in found} == {"runs/main/a", "runs/main"}
@@ -134,35 +134,3 @@ def test_directories_have_the_sizes_of_all_in_them() -> None:
     found = directories({"Key": key, "Size": 10, "LastModified": TIME} for key in keys)
     assert {key: seen.size for key, seen in found.items()} == {"a": 30, "a/b": 20, "a/b/c": 10}
     assert all(seen.is_directory and seen.mtime == int(TIME.timestamp()) for seen in found.values())
-
-
-@pytest.fixture
-def memory() -> Memory:
-    memory = Memory()
-    for key in ("run/dir/a", "run/dir/b", "run/dirt"):
-        memory.saw(Location("lab", key), Seen(1, 1.0))
-    for key in ("run/dir", "run"):
-        memory.saw(Location("lab", key), Seen(2, 1.0, is_directory=True))
-    return memory
-
-
-def known(memory: Memory) -> set[str]:
-    """Which of the fixture's keys are remembered."""
-    keys = ("run", "run/dir", "run/dir/a", "run/dir/b", "run/dirt")
-    return {key for key in keys if memory.get(Location("lab", key))}
-
-
-def test_a_removed_object_is_forgotten_and_so_is_what_was_known_of_its_folders(memory: Memory) -> None:
-    memory.removed(Location("lab", "run/dir/a"))
-    assert known(memory) == {"run/dir/b", "run/dirt"}
-
-
-def test_a_removed_directory_is_forgotten_with_all_in_it(memory: Memory) -> None:
-    memory.removed(Location("lab", "run/dir"))
-    assert known(memory) == {"run/dirt"}
-
-
-def test_what_is_stored_is_known_without_its_time(memory: Memory) -> None:
-    memory.stored(Location("lab", "run/dir/c"), Seen(5, None))
-    assert memory.get(Location("lab", "run/dir/c")) == Seen(5, None)
-    assert known(memory) == {"run/dir/a", "run/dir/b", "run/dirt"}

@@ -1,4 +1,4 @@
-"""What exists under a prefix, from listings instead of questions, while Snakemake builds its DAG.
+"""The objects of a prefix, from listings instead of questions, while Snakemake builds its DAG.
 
 Snakemake then asks for thousands of files, most of them under one prefix. The prefix is listed once, from its start,
 for at most `max_pages` pages. If it holds more (other people's raw data, say), a question beyond the listed part is
@@ -11,20 +11,20 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from .listing import Entry, directories, pages, seen
+from .known_objects import ObjectInfo
+from .listing import Entry, directories, object_info, pages
 from .location import MAX_KEY_BYTES, Location
-from .memory import Seen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-Found = Callable[[Location, Seen], None]
+Found = Callable[[Location, ObjectInfo], None]
 # Beyond every key.
 END = "\U0010ffff"
 
 
 def before(key: str) -> str:
-    """A string that sorts before `key` and behind almost every smaller key; no longer than S3 takes one."""
+    """Return a string that sorts before `key` and after almost every smaller key; it is short enough for S3."""
     if not key:
         return ""
     last = ord(key[-1])
@@ -34,7 +34,7 @@ def before(key: str) -> str:
 
 
 class Stretch(NamedTuple):
-    """Part of the key space that is known: from `first` up to, not including, `end`; `keys` exist in it, no others."""
+    """A known part of the key space: from `first` up to, but not including, `end`, exactly `keys` exist."""
 
     first: str
     end: str
@@ -45,7 +45,7 @@ class Inventory:
     """The listed part of a prefix."""
 
     def __init__(self, client: "S3Client", bucket: str, prefix: str, max_pages: int, found: Found) -> None:
-        """Lists nothing yet. `found(location, seen)` is told of every object and directory."""
+        """List nothing yet. `found(location, info)` gets every object and directory."""
         self.complete = False
         self.prefix = prefix
         self._client = client
@@ -56,7 +56,7 @@ class Inventory:
         self._stretches: list[Stretch] = []
 
     def fill(self) -> None:
-        """Lists the prefix from its start."""
+        """List the prefix from its start."""
         entries: list[Entry] = []
         more = True
         for page in itertools.islice(pages(self._client, self._bucket, self.prefix), self._max_pages):
@@ -72,10 +72,10 @@ class Inventory:
                 self._found(Location(self._bucket, folder), total)
 
     def holds(self, key: str) -> bool | None:
-        """Whether an object of this key exists; None if it has to be asked for (a directory, perhaps).
+        """Return whether an object of this key exists; None if it has to be asked for (a directory, perhaps).
 
-        Reads the page that begins at the key if it is not in the listed part. Where most of that page was known, keys
-        are asked for in falling order, and what is not known below them is read from its start.
+        Read the page that begins at the key if it is not in the listed part. If most of that page was known, keys are
+        asked for in falling order: read the unknown part below the key from its start.
         """
         answer = self._look(key)
         if answer is None and self._stretch(key) is None:
@@ -86,14 +86,14 @@ class Inventory:
         return answer
 
     def _read(self, first: str) -> bool:
-        """Reads a page from the key `first` on; whether most of it was known."""
+        """Read a page from the key `first` on; return whether most of it was known."""
         page = next(pages(self._client, self._bucket, self.prefix, after=before(first)))
         return self._add(first, [entry for entry in page.entries if entry["Key"] >= first], page.more)
 
     def _add(self, first: str, entries: list[Entry], more: bool) -> bool:
-        """Keeps what a listing said of the keys from `first` on; whether most of it was known."""
+        """Keep what a listing said of the keys from `first` on; return whether most of it was known."""
         for entry in entries:
-            self._found(Location(self._bucket, entry["Key"]), seen(entry))
+            self._found(Location(self._bucket, entry["Key"]), object_info(entry))
         keys = [entry["Key"] for entry in entries]
         if more and not keys:
             return False

@@ -1,11 +1,11 @@
-"""What S3's listings say: pages of a thousand objects, and the directories that follow from their keys."""
+"""S3's listings: pages of a thousand objects, and the directories that follow from their keys."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .known_objects import ObjectInfo
 from .location import Location
-from .memory import Seen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -15,14 +15,14 @@ ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class Page(NamedTuple):
-    """At most a thousand entries of ListObjectsV2, in the order of their keys, and whether there are more."""
+    """At most a thousand entries of ListObjectsV2, in the order of their keys; `more` says whether others follow."""
 
     entries: Sequence[Entry]
     more: bool
 
 
 def pages(client: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator[Page]:
-    """Pages of the objects whose keys begin with `prefix`; the first begins behind the key `after`."""
+    """Yield pages of the objects whose keys begin with `prefix`; the first begins behind the key `after`."""
     arguments: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix}
     if after:
         arguments["StartAfter"] = after
@@ -35,51 +35,51 @@ def pages(client: "S3Client", bucket: str, prefix: str, after: str = "") -> Iter
         arguments["ContinuationToken"] = response["NextContinuationToken"]
 
 
-def seen(entry: Entry) -> Seen:
-    """What an entry of a listing, or S3's answer to HeadObject, says about an object.
+def object_info(entry: Entry) -> ObjectInfo:
+    """Return what an entry of a listing, or an answer to HeadObject or GetObject, says about an object.
 
-    S3 keeps whole seconds; servers that list fractions still answer other questions without them.
+    S3 keeps whole seconds; servers that list fractions leave them out of other answers.
     """
     size = entry["Size"] if "Size" in entry else entry["ContentLength"]
     archived = entry.get("StorageClass") in ARCHIVES and 'ongoing-request="false"' not in entry.get("Restore", "")
     etag = str(entry.get("ETag", "")).strip('"')
-    return Seen(size=size, mtime=float(int(entry["LastModified"].timestamp())), archived=archived, etag=etag)
+    return ObjectInfo(size=size, mtime=float(int(entry["LastModified"].timestamp())), archived=archived, etag=etag)
 
 
 class Total(NamedTuple):
-    """What a folder's objects come to: sum of sizes, time of the latest, sum of the digests of keys and ETags."""
+    """Sum of sizes, time of the latest, and sum of the digests of keys and ETags, over a folder's objects."""
 
     size: int = 0
     mtime: float = 0.0
     digest: int = 0
 
     def plus(self, other: "Total") -> "Total":
-        """The total of both."""
+        """Return the total of both."""
         return Total(self.size + other.size, max(self.mtime, other.mtime), self.digest + other.digest)
 
     @property
-    def seen(self) -> Seen:
+    def info(self) -> ObjectInfo:
         """The folder as a directory."""
-        return Seen(self.size, self.mtime, is_directory=True, etag=f"{self.digest % 2**64:016x}")
+        return ObjectInfo(self.size, self.mtime, is_directory=True, etag=f"{self.digest % 2**64:016x}")
 
 
 def _total(entry: Entry) -> Total:
-    what = seen(entry)
-    text = f"{entry['Key']} {what.fingerprint}".encode()
+    info = object_info(entry)
+    text = f"{entry['Key']} {info.fingerprint}".encode()
     digest = hashlib.blake2b(text, digest_size=8).digest()
-    return Total(what.size, what.mtime or 0.0, int.from_bytes(digest, "big"))
+    return Total(info.size, info.mtime or 0.0, int.from_bytes(digest, "big"))
 
 
-def directory(entries: Iterable[Entry]) -> Seen:
-    """A directory of these objects: the sum of their sizes, the time of the latest."""
+def directory_info(entries: Iterable[Entry]) -> ObjectInfo:
+    """Return a directory of these objects: the sum of their sizes, the time of the latest."""
     total = Total()
     for entry in entries:
         total = total.plus(_total(entry))
-    return total.seen
+    return total.info
 
 
-def directories(entries: Iterable[Entry]) -> dict[str, Seen]:
-    """Every folder above the objects, by its key."""
+def directories(entries: Iterable[Entry]) -> dict[str, ObjectInfo]:
+    """Return every folder above the objects, by its key."""
     direct: dict[str, Total] = {}
     for entry in entries:
         folder = entry["Key"].rpartition("/")[0]
@@ -89,18 +89,18 @@ def directories(entries: Iterable[Entry]) -> dict[str, Seen]:
         while folder:
             sums[folder] = sums.get(folder, Total()).plus(total)
             folder = folder.rpartition("/")[0]
-    return {folder: total.seen for folder, total in sums.items()}
+    return {folder: total.info for folder, total in sums.items()}
 
 
-def ask(client: "S3Client", location: Location) -> Iterator[tuple[Location, Seen]]:
-    """Asks S3 whether one object or directory exists, with one request as a rule.
+def look_up(client: "S3Client", location: Location) -> Iterator[tuple[Location, ObjectInfo]]:
+    """Ask S3 whether one object or directory exists, with one request as a rule.
 
-    Gives what was seen on the way: the object, if there is one, and others whose keys begin like its key
-    (an index beside its file).
+    Yield the object, if there is one, and others in the answer whose keys begin like its key (an index beside its
+    file).
     """
     bucket, key = location
     entries, more = next(pages(client, bucket, key))
-    yield from ((Location(bucket, entry["Key"]), seen(entry)) for entry in entries)
+    yield from ((Location(bucket, entry["Key"]), object_info(entry)) for entry in entries)
     if entries and entries[0]["Key"] == key:
         return
     inside = [entry for entry in entries if entry["Key"].startswith(location.inside)]
@@ -108,4 +108,4 @@ def ask(client: "S3Client", location: Location) -> Iterator[tuple[Location, Seen
         # The page ended before, or among, the objects of the directory ("0" is the character after "/").
         inside = [entry for page in pages(client, bucket, location.inside) for entry in page.entries]
     if inside:
-        yield location, directory(inside)
+        yield location, directory_info(inside)

@@ -1,4 +1,4 @@
-"""Where an object lies: from a query such as s3://bucket/folder/name to bucket and key."""
+"""Where an object lies: bucket and key, from a query such as s3://bucket/folder/name."""
 
 import functools
 import posixpath
@@ -19,12 +19,12 @@ class Location(NamedTuple):
 
     @property
     def query(self) -> str:
-        """The location as users write it."""
+        """The query that names the object."""
         return f"{SCHEME}{self.bucket}/{self.key}"
 
     @property
     def inside(self) -> str:
-        """What the keys of all objects in this directory begin with."""
+        """Beginning of the keys of all objects in this directory."""
         return f"{self.key}/"
 
     @property
@@ -39,7 +39,7 @@ class Location(NamedTuple):
 
 
 def locate(query: str) -> Location:
-    """Bucket and key of a query.
+    """Return bucket and key of a query.
 
     Everything after the bucket is the key as it stands: `?`, `#`, `%` and spaces mean themselves. Only empty parts
     (`a//b`), which no local path can have, are joined, as the s3 plugin does.
@@ -52,12 +52,12 @@ def locate(query: str) -> Location:
 
 @functools.lru_cache(maxsize=1024)
 def is_bucket(name: str) -> bool:
-    """Whether S3 could have a bucket of this name."""
+    """Return whether S3 could have a bucket of this name."""
     return BUCKET.fullmatch(name) is not None
 
 
 def problem(query: str) -> str | None:
-    """What is wrong with a query, or None."""
+    """Say what is wrong with a query, or return None."""
     if not query.startswith(SCHEME):
         return f"it must start with {SCHEME}, as in {SCHEME}bucket/folder/file.txt"
     bucket, _, key = query.removeprefix(SCHEME).partition("/")

@@ -4,14 +4,15 @@ import fnmatch
 import re
 from dataclasses import dataclass, field
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_storage_plugin_s3 import StorageProviderSettings as S3Settings
 
-LIFETIME = {"terraflow:lifetime": "intermediate"}
+PREFIX = "--storage-s3-inventory-"
 
 
 @dataclass
 class StorageProviderSettings(S3Settings):  # type: ignore[misc]
-    """Those of the s3 plugin, except that the region is the AWS environment's by default, and three more."""
+    """Settings of the s3 plugin, except that the region is the AWS environment's by default, and four more."""
 
     region: str | None = field(
         default=None,
@@ -24,9 +25,18 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
     intermediates: str | None = field(
         default=None,
         metadata={
-            "help": "Patterns of keys, separated by commas, that are stored with the object tag "
-            "terraflow:lifetime=intermediate, so that a lifecycle rule of the bucket can remove what a dead run "
-            "left behind. * matches any text, also across folders. Example: 'runs/*/parts/*,*.unsorted.txt'",
+            "help": "Patterns of keys, separated by commas, that are stored with the object tag of "
+            f"{PREFIX}intermediates-tag, so that a lifecycle rule of the bucket can remove what a dead run left "
+            "behind. * matches any text, also across folders. Example: 'runs/*/parts/*,*.unsorted.txt'",
+            "env_var": False,
+            "required": False,
+        },
+    )
+    intermediates_tag: str | None = field(
+        default=None,
+        metadata={
+            "help": "Object tag, KEY=VALUE, of what matches "
+            f"{PREFIX}intermediates: the tag that the lifecycle rule of the bucket names. Example: lifetime=short",
             "env_var": False,
             "required": False,
         },
@@ -41,7 +51,6 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
             "type": int,
         },
     )
-
     lock_seconds: float | None = field(
         default=None,
         metadata={
@@ -53,10 +62,29 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
         },
     )
 
-    def is_intermediate(self, key: str) -> bool:
-        """Whether the object of this key may be removed by the bucket's lifecycle."""
-        return any(
-            re.match(fnmatch.translate(pattern.strip()), key)
-            for pattern in (self.intermediates or "").split(",")
-            if pattern.strip()
-        )
+    def check(self) -> None:
+        """Raise WorkflowError if settings contradict each other."""
+        key, equals, _ = (self.intermediates_tag or "").partition("=")
+        if self.intermediates_tag and not (key and equals):
+            raise WorkflowError(
+                f"{PREFIX}intermediates-tag is {self.intermediates_tag!r}. Write it as KEY=VALUE, for example "
+                "lifetime=short."
+            )
+        if self._patterns and not self.intermediates_tag:
+            raise WorkflowError(
+                f"{PREFIX}intermediates ({self.intermediates}) needs {PREFIX}intermediates-tag KEY=VALUE: the object "
+                "tag that the lifecycle rule of your bucket names. Without it nothing would ever remove these objects."
+            )
+
+    def tags_of(self, key: str) -> dict[str, str]:
+        """Return the tags of an object with this key: that of intermediates, or none."""
+        if not self.intermediates_tag or not any(re.match(pattern, key) for pattern in self._patterns):
+            return {}
+        name, _, value = self.intermediates_tag.partition("=")
+        return {name: value}
+
+    @property
+    def _patterns(self) -> list[str]:
+        """Regular expressions of intermediates."""
+        given = (pattern.strip() for pattern in (self.intermediates or "").split(","))
+        return [fnmatch.translate(pattern) for pattern in given if pattern]

@@ -1,4 +1,4 @@
-"""Moving objects between S3 and local files, so that a file that is there is whole."""
+"""Uploads and downloads: a local file or an object that is there is whole."""
 
 import contextlib
 import os
@@ -20,10 +20,10 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common.checksums import crc32, is_same
 
-from .client import error_code
-from .listing import seen
+from .errors import error_code
+from .known_objects import ObjectInfo
+from .listing import object_info
 from .location import Location
-from .memory import Seen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -38,7 +38,7 @@ THREADS = 10
 PAUSE = 0.5
 # Above this size S3 copies in parts only.
 COPIED_AT_ONCE = 5 << 30
-# Besides the user's own metadata.
+# Metadata that a copy keeps, besides the user's own.
 KEPT = (
     "CacheControl",
     "ContentDisposition",
@@ -61,31 +61,31 @@ PASSING = (
     S3DownloadFailedError,
     ConnectionError,
 )
-# Of these, those that say nothing about an object, since no connection came about.
+# Errors among these that say nothing about an object, since there was no connection.
 UNREACHED = (
     botocore.exceptions.EndpointConnectionError,
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.ProxyConnectionError,
 )
-# Errors of S3's that another try may mend. Of an upload that is complete, S3 may say that there is none, when its first
-# answer was lost.
+# Errors of S3 that another try may mend. S3 says NoSuchUpload of an upload that is complete, if its first answer was
+# lost.
 CHANGED = ("PreconditionFailed", "412", "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "NoSuchUpload")
 
 
 class DamagedError(Exception):
-    """A local copy that is not what S3 holds."""
+    """A local copy differs from the object in S3."""
 
 
 class ReplacedError(Exception):
-    """An object that is not the one that was to be read."""
+    """An object is another one than was expected."""
 
-    def __init__(self, found: Seen) -> None:
-        """`found` is what is there instead."""
+    def __init__(self, found: ObjectInfo) -> None:
+        """`found` is the object that is there instead."""
         self.found = found
 
 
-class _Known(BaseSubscriber):
-    """Spares s3transfer its own question about an object."""
+class _KnownObject(BaseSubscriber):
+    """Tells s3transfer the size and ETag of an object, so that it does not ask S3."""
 
     def __init__(self, size: int, etag: str) -> None:
         self._size, self._etag = size, etag
@@ -99,7 +99,7 @@ class Transfer:
     """Uploads and downloads with one client; safe to use from several threads."""
 
     def __init__(self, client: "S3Client", tries: int, parts_above: int = PARTS_ABOVE, part: int = PART) -> None:
-        """`tries` of a whole transfer; sizes in bytes."""
+        """Start no threads yet. `tries` of a whole transfer; sizes in bytes."""
         self._client = client
         self._tries = max(1, tries)
         self._parts_above = parts_above
@@ -122,10 +122,10 @@ class Transfer:
             return self._shared
 
     def upload(self, path: Path, location: Location, tags: dict[str, str]) -> int:
-        """Stores a file, whose checksum S3 compares, and gives its size in bytes.
+        """Store a file and return its size in bytes. S3 compares its checksum.
 
-        The checksum is that of the whole file also if it goes in parts, so that whoever reads it can compare it.
-        Nothing is stored of a file that changes meanwhile.
+        The checksum covers the whole file also if it goes in parts, so that readers can compare it. Store nothing of a
+        file that changes meanwhile, and raise WorkflowError.
         """
         before = path.stat()
         extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": crc32(path)}
@@ -153,21 +153,21 @@ class Transfer:
             self._client.delete_object(Bucket=location.bucket, Key=location.key)
         raise WorkflowError(
             f"{path} changed while it was stored as {location.query}, so nothing was kept of it. Does its job leave "
-            "processes behind that still write? It must end only when they do."
+            "processes behind that still write? A job may end only after all its processes have ended."
         )
 
     def download(self, location: Location, path: Path, size: int, etag: str = "") -> None:
-        """Makes a local copy under another name, compares it with what S3 holds, and then gives it its name.
+        """Make a local copy under another name, compare it with the object, and then give it its name.
 
         `size` in bytes decides whether it is read in parts. A file that was there stays if the transfer fails.
-        Raises ReplacedError if `etag` is given and the object has another one.
+        Raise ReplacedError if `etag` is given and the object has another one.
         """
         for last in self._attempts():
             try:
-                with _beside(path) as copy:
+                with _temporary(path) as copy:
                     response = (self._in_parts if size >= self._parts_above else self._at_once)(location, copy, etag)
                     self._compare(copy, response, location)
-                    # Snakemake takes a copy that is older than its object for outdated: both times have to be S3's.
+                    # Snakemake counts a copy as outdated if it is older than its object: both times have to be S3's.
                     time_of_object = response["LastModified"].timestamp()
                     os.utime(copy, (time_of_object, time_of_object))
                     copy.replace(path)
@@ -186,10 +186,10 @@ class Transfer:
                     ) from error
 
     def touch(self, location: Location, tags: dict[str, str]) -> None:
-        """Copies an object onto itself, which gives it the present time and changes nothing else."""
+        """Copy an object onto itself, which gives it the present time and changes nothing else."""
         source = {"Bucket": location.bucket, "Key": location.key}
         known: Mapping[str, Any] = self._client.head_object(Bucket=location.bucket, Key=location.key)
-        # S3 refuses a copy onto itself that changes nothing: the same metadata are written anew.
+        # S3 refuses a copy onto itself that changes nothing, so the same metadata are written again.
         extra: dict[str, Any] = {name: known[name] for name in KEPT if known.get(name)}
         extra |= {"Metadata": known.get("Metadata", {}), "MetadataDirective": "REPLACE"}
         if tags:
@@ -198,7 +198,7 @@ class Transfer:
         manager.copy(source, *location, extra_args=extra).result()
 
     def _attempts(self) -> Iterator[bool]:
-        """As often as there are tries, with growing pauses between them; True for the last."""
+        """Yield False for each try and True for the last, with growing pauses between them."""
         for attempt in range(1, self._tries + 1):
             yield attempt == self._tries
             time.sleep(min(PAUSE * 2 ** (attempt - 1), 20) * random.uniform(0.5, 1.0))
@@ -214,7 +214,7 @@ class Transfer:
     def _in_parts(self, location: Location, copy: Path, etag: str) -> Mapping[str, Any]:
         response = self._client.head_object(Bucket=location.bucket, Key=location.key, ChecksumMode="ENABLED")
         _refuse_another(response, etag)
-        known = _Known(response["ContentLength"], response["ETag"])
+        known = _KnownObject(response["ContentLength"], response["ETag"])
         self._manager.download(location.bucket, location.key, str(copy), subscribers=[known]).result()
         return response
 
@@ -231,13 +231,13 @@ class Transfer:
 
 
 def _refuse_another(response: Mapping[str, Any], etag: str) -> None:
-    found = seen(response)
+    found = object_info(response)
     if etag and found.etag != etag:
         raise ReplacedError(found)
 
 
 def _differs(path: Path, before: os.stat_result) -> bool:
-    """Whether a file is not as it was."""
+    """Return whether a file has another size or time than before."""
     try:
         now = path.stat()
     except FileNotFoundError:
@@ -246,8 +246,8 @@ def _differs(path: Path, before: os.stat_result) -> bool:
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A name for a file in the same folder, which is gone afterwards unless it was renamed."""
+def _temporary(path: Path) -> Iterator[Path]:
+    """Give a name for a file in the same folder, and remove the file afterwards unless it was renamed."""
     copy = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         yield copy

@@ -59,6 +59,10 @@ class Lab:
         every = self.aws.requests(forget=True)
         return [call for call in every if call["bucket"] == self.bucket and call["caller"] != "PRETEND"]
 
+    def seen_stored(self, key: str) -> bool:
+        """Whether the last command stored this object."""
+        return any((call["operation"], call["key"]) == ("PutObject", key) for call in self.seen)
+
     @property
     def operations(self) -> Counter[str]:
         """What the last command asked."""
@@ -151,6 +155,26 @@ def test_a_worker_asks_for_its_own_files_only(lab: Lab, tmp_path: Path) -> None:
         assert not [call for call in lab.seen if call["key"] in ("runs/main/", "")]
     print(f"requests of a worker: {counts}")
     assert s3.get_object(Bucket=lab.bucket, Key="runs/main/all.txt")["Body"].read() == b"stats" * 20
+
+
+@pytest.mark.parametrize("lab", [1], indirect=True)
+def test_a_worker_tags_intermediates_as_the_head_was_told(lab: Lab, tmp_path: Path) -> None:
+    tag = ("--storage-s3-inventory-intermediates-tag", "lab:lifetime=short")
+    lab.snakemake(*ELSEWHERE, "--storage-s3-inventory-intermediates", "runs/*/cut/*", *tag)
+    command = SOURCES.sub("", (lab.folder / "commands" / "cut").read_text())
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    shutil.copy(lab.folder / "Snakefile", folder)
+    lab.run(["bash", "-c", command], folder)
+    s3 = lab.aws.client("s3")
+    tags = {
+        key: s3.get_object_tagging(Bucket=lab.bucket, Key=key)["TagSet"]
+        for folder in ("cut", "logs/cut")
+        for key in lab.stored(f"runs/main/{folder}/")
+        if lab.seen_stored(key)
+    }
+    expected = [{"Key": "lab:lifetime", "Value": "short"}]
+    assert sorted(tags.values(), key=len) == [[], expected], tags
 
 
 def test_a_run_in_place(lab: Lab) -> None:

@@ -11,8 +11,6 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import LostError
 from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings
-from snakemake_storage_plugin_s3_inventory.location import Location
-from snakemake_storage_plugin_s3_inventory.memory import Seen
 
 PREFIX = "s3://data/runs/main"
 
@@ -82,8 +80,8 @@ def test_who_takes_the_lock(
     lease: Lease, tmp_path: Path, flow: Any, settings: dict[str, Any], begins: bool, writes: bool
 ) -> None:
     one = provider(tmp_path, **settings)
-    one.workflow = flow
-    one.run.begin()
+    one.session.state.workflow = flow
+    one.session.lock.begin()
     assert lease.held == [PREFIX] * begins
     with pytest.raises(EndpointConnectionError):
         one.client.put_object(Bucket="data", Key="x", Body=b"")
@@ -104,7 +102,7 @@ WRITES = {
 @pytest.mark.parametrize("operation", WRITES)
 def test_who_lost_the_run_changes_nothing(lease: Lease, tmp_path: Path, operation: str) -> None:
     one = provider(tmp_path)
-    one.workflow = workflow()
+    one.session.state.workflow = workflow()
     lease.lost = True
     key = {} if operation == "delete_objects" else {"Key": "x"}
     with pytest.raises(LostError, match="another head works"):
@@ -117,35 +115,10 @@ def test_who_lost_the_run_changes_nothing(lease: Lease, tmp_path: Path, operatio
 def test_a_result_is_not_stored_by_who_lost_the_run(lease: Lease, tmp_path: Path) -> None:
     """Neither is it tried again, nor taken for trouble that passes."""
     one = provider(tmp_path / "local")
-    one.workflow = workflow()
+    one.session.state.workflow = workflow()
     lease.lost = True
     result = one.object(f"{PREFIX}/results/all.txt")
     (tmp_path / "all.txt").write_text("made")
     result.set_local_path(tmp_path / "all.txt")
     with pytest.raises(WorkflowError, match="another head works"):
         result.store_object()
-
-
-def test_what_a_plan_read_before_a_job_made_it_anew_was_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file that a Snakefile opens may be an output of the run as well."""
-    one = provider(tmp_path)
-    one.workflow = workflow()
-    read, result = Location("data", "table.txt"), Location("data", "result.txt")
-    now = Seen(1, 1.0, etag="old")
-    maker: object = None
-    job = SimpleNamespace(input=[SimpleNamespace(storage_object=SimpleNamespace(location=read))])
-    for name, answer in {
-        "maker": lambda _: maker,
-        "maker_of_output": lambda _: job,
-        "is_own": lambda _: True,
-        "ask_now": lambda _: {read: now},
-    }.items():
-        monkeypatch.setattr(one, name, answer)
-    assert one.inputs.expected(read.query, read, now) == now
-    now = Seen(1, 2.0, etag="new")
-    assert "ETag new" in str(one.inputs.replaced_since(result)), "somebody has replaced it"
-    maker = object()
-    assert one.inputs.expected(read.query, read, now) is None
-    assert one.inputs.replaced_since(result) is None

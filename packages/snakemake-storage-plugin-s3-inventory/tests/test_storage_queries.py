@@ -2,7 +2,7 @@
 
 import pytest
 
-from snakemake_storage_plugin_s3_inventory import StorageProvider, StorageProviderSettings
+from snakemake_storage_plugin_s3_inventory import StorageProvider
 from snakemake_storage_plugin_s3_inventory.location import Location, locate, problem
 
 
@@ -55,18 +55,3 @@ def test_wrong_queries_are_refused_with_a_reason(query: str, reason: str) -> Non
 )
 def test_a_run_is_listed_whole_and_other_runs_are_not(key: str, prefix: str | None) -> None:
     assert Location("lab", key).listed == prefix
-
-
-@pytest.mark.parametrize(
-    ("patterns", "key", "tagged"),
-    [
-        (None, "runs/main/x.bam", False),
-        ("", "runs/main/x.bam", False),
-        ("runs/*/shards/*", "runs/main/results/shards/a/1.bam", True),
-        ("runs/*/shards/*", "runs/main/results/alignments/a.cram", False),
-        ("*.fq.gz, *.unsorted.bam", "runs/main/a.unsorted.bam", True),
-        ("*.bam", "runs/main/a.bam.bai", False),
-    ],
-)
-def test_intermediates_are_known_by_patterns(patterns: str | None, key: str, tagged: bool) -> None:
-    assert StorageProviderSettings(intermediates=patterns).is_intermediate(key) is tagged

@@ -12,12 +12,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from replacing import replacing
 from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an order that works)
 from snakemake_interface_common.exceptions import WorkflowError
 
+from replacing import replacing
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings
-from strict_aws import Aws
+from snakemake_storage_plugin_s3_inventory.inputs import PlannedInputs
+from snakemake_storage_plugin_s3_inventory.known_objects import ObjectInfo
+from snakemake_storage_plugin_s3_inventory.location import Location
+from snakemake_storage_plugin_s3_inventory.run_state import RunState
+from strict_aws.process import Aws
 
 NUMBERS = itertools.count()
 ANOTHER = "another object than the one that the run was planned with"
@@ -47,7 +51,9 @@ def opened(aws: Aws, bucket: str, tmp_path: Path) -> Open:
         settings = StorageProviderSettings(endpoint_url=aws.endpoint, region="us-east-1", **keys)
         folder = tmp_path / str(next(folders))
         provider = StorageProvider(local_prefix=folder, logger=logging.getLogger("storage"), settings=settings)
-        provider.workflow = SimpleNamespace(remote_exec=worker, scheduler=None, dag=SimpleNamespace(jobs=()))
+        provider.session.state.workflow = SimpleNamespace(
+            remote_exec=worker, scheduler=None, dag=SimpleNamespace(jobs=())
+        )
         made = StorageObject(f"s3://{bucket}/{key}", keep_local=False, retrieve=True, provider=provider)
         made.local_path().parent.mkdir(parents=True, exist_ok=True)
         return made
@@ -164,3 +170,22 @@ def test_a_run_in_place_gives_no_result_of_what_was_replaced(
     assert again.returncode == 0, again.stderr
     assert objects()["runs/main/out/second.txt"] == b"new reads"
     assert "Nothing to be done" in run().stderr
+
+
+def test_what_a_plan_read_before_a_job_produced_it_again_was_not_replaced() -> None:
+    """A file that a Snakefile opens may be an output of the run as well."""
+    read, result = Location("data", "table.txt"), Location("data", "result.txt")
+    now = ObjectInfo(1, 1.0, etag="old")
+    producer: object = None
+    job = SimpleNamespace(input=[SimpleNamespace(storage_object=SimpleNamespace(location=read))])
+    producers: Any = SimpleNamespace(of=lambda _: producer, of_output=lambda _: job, is_own=lambda _: True)
+    catalog: Any = SimpleNamespace(ask_now=lambda _: {read: now})
+    state = RunState()
+    state.workflow = SimpleNamespace(remote_exec=False)
+    inputs = PlannedInputs(state, catalog, producers)
+    assert inputs.expected(read.query, read, now) == now
+    now = ObjectInfo(1, 2.0, etag="new")
+    assert "ETag new" in str(inputs.replaced_since(result)), "somebody has replaced it"
+    producer = object()
+    assert inputs.expected(read.query, read, now) is None
+    assert inputs.replaced_since(result) is None

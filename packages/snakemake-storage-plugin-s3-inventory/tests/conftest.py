@@ -1,0 +1,69 @@
+"""An AWS for all tests of a process, and storage providers on a bucket of each test's own."""
+
+import gc
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from snakemake_storage_plugin_s3_inventory import transfer
+from storage_lab import Store, Stores
+from strict_aws.process import Aws, running
+
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """The AWS that the tests of a process share, with whatever stands in it: name what you make for yourself."""
+    with running(tmp_path_factory.mktemp("aws") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test makes go wrong does not befall the next one in the process."""
+    yield
+    if "aws" in request.fixturenames:
+        request.getfixturevalue("aws").ask("forget_faults")
+
+
+@pytest.fixture(autouse=True)
+def _collects_garbage_as_ever() -> Iterator[None]:
+    """A provider spares its run the collector's work; hundreds of them in a process would leave gigabytes."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
+
+
+@pytest.fixture
+def bucket(aws: Aws) -> str:
+    """A bucket of the test's own."""
+    name = f"storage-{os.getpid()}-{next(NUMBERS)}"
+    aws.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def stores(aws: Aws, tmp_path: Path, bucket: str) -> Stores:
+    """Makes stores on one bucket."""
+    return lambda **settings: Store(aws, tmp_path / f"local{next(NUMBERS)}", bucket, **settings)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Objects go in parts of 5 MiB, S3's smallest, so that an object of many parts needs no gigabytes."""
+    size = 5 << 20
+    monkeypatch.setattr(transfer.Transfer.__init__, "__defaults__", (size, size))
+    return size
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pauses before a transfer is tried again."""
+    monkeypatch.setattr(transfer, "PAUSE", 0)
