@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from heads import BUCKET, Site, inventory_site
-from replacing import replacing
 
 from fake_batch import FakeAws
+from replacing import replacing
 
 SNAKEFILE = """
 rule all:

@@ -17,6 +17,7 @@ STORAGE = "snakemake_storage_plugin_s3_inventory"
 BELOW = "A package imports only packages below it, none beside it"
 NO_GENOMICS = "What is about AWS knows no genomics"
 NO_AWS = "What is about genomics knows no AWS"
+ONE_WAY = "Modules of the storage plugin import in one direction"
 ALONE = "The strict AWS and the logger need no other package of ours"
 
 
@@ -44,9 +45,13 @@ def copies(tmp_path: Path) -> Path:
         ("snakemake_aws_common.lease", "terraflow.errors", BELOW),
         (f"{EXECUTOR}.client", "terraflow.errors", BELOW),
         (f"{EXECUTOR}.client", "strict_aws.server", BELOW),
-        (f"{EXECUTOR}.client", f"{STORAGE}.client", BELOW),
-        (f"{STORAGE}.client", f"{EXECUTOR}.client", BELOW),
-        (f"{STORAGE}.client", "terraflow", BELOW),
+        (f"{EXECUTOR}.client", f"{STORAGE}.connection", BELOW),
+        (f"{STORAGE}.connection", f"{EXECUTOR}.client", BELOW),
+        (f"{STORAGE}.connection", "terraflow", BELOW),
+        (f"{STORAGE}.lock", f"{STORAGE}.provider", ONE_WAY),
+        (f"{STORAGE}.inputs", f"{STORAGE}.session", ONE_WAY),
+        (f"{STORAGE}.session", f"{STORAGE}.storage_object", ONE_WAY),
+        (f"{STORAGE}.transfer", f"{STORAGE}.connection", ONE_WAY),
         ("snakemake_logger_plugin_brief.words", "terraflow.errors", BELOW),
         ("snakemake_logger_plugin_brief.words", "snakemake_aws_common.lease", ALONE),
         ("strict_aws.server", "snakemake_aws_common.lease", ALONE),

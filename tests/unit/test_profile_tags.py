@@ -8,9 +8,11 @@ import yaml
 
 from shared import ROOT
 from snakemake_executor_plugin_aws_batch_fargate import names, request, settings
+from snakemake_storage_plugin_s3_inventory import StorageProviderSettings
 
 PROFILE: dict[str, Any] = yaml.safe_load((ROOT / "profiles" / "aws" / "config.yaml").read_text())
 OPTION = "aws-batch-fargate-"
+STORAGE = "storage-s3-inventory-"
 # Evaluated when the profile is read; here they stand for those of a deployed stack.
 STACK = {"job_definitions": "20=worker-20gib", "queue": "spot", "ondemand_queue": "ondemand", "tags": "stack=lab"}
 
@@ -46,6 +48,11 @@ def test_the_lifecycle_removes_temporary_objects() -> None:
     tagged = re.findall(r"terraflow:lifetime\W+intermediate", str(rules))
     assert len(tagged) == 1
     assert target().temporary_tags == {"terraflow:lifetime": "intermediate"}
+    given = {key.removeprefix(STORAGE).replace("-", "_"): value for key, value in PROFILE.items() if STORAGE in key}
+    storage = StorageProviderSettings(**(given | {"region": "us-east-1"}))
+    storage.check()
+    assert storage.tags_of("runs/main/results/bwa_mem/A/L1.1.cram") == {"terraflow:lifetime": "intermediate"}
+    assert storage.tags_of("runs/main/results/alignments/A.cram") == {}
 
 
 def text(name: str) -> str:

@@ -160,7 +160,7 @@ def test_a_worker_asks_for_its_own_files_only(lab: Lab, tmp_path: Path) -> None:
 @pytest.mark.parametrize("lab", [1], indirect=True)
 def test_a_worker_tags_intermediates_as_the_head_was_told(lab: Lab, tmp_path: Path) -> None:
     tag = ("--storage-s3-inventory-intermediates-tag", "lab:lifetime=short")
-    lab.snakemake(*ELSEWHERE, "--storage-s3-inventory-intermediates", "runs/*/cut/*", *tag)
+    lab.snakemake(*ELSEWHERE, "--storage-s3-inventory-intermediates", "runs/main/cut/*", *tag)
     command = SOURCES.sub("", (lab.folder / "commands" / "cut").read_text())
     folder = tmp_path / "worker"
     folder.mkdir()
