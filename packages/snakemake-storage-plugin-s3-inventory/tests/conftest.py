@@ -10,24 +10,23 @@ import pytest
 
 from snakemake_storage_plugin_s3_inventory import transfer
 from storage_lab import Store, Stores
-from strict_aws.process import Aws, running
+from strict_aws import Aws
 
 NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """The AWS that the tests of a process share, with whatever stands in it: name what you make for yourself."""
-    with running(tmp_path_factory.mktemp("aws") / "server.log") as server:
-        yield server
+def aws(strict_aws_server: Aws) -> Aws:
+    """Return the AWS that the tests of a process share, with all their resources: give yours names of their own."""
+    return strict_aws_server
 
 
 @pytest.fixture(autouse=True)
 def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What one test makes go wrong does not befall the next one in the process."""
+    """Remove the faults that a test has set up, so that they don't reach the next one in the process."""
     yield
     if "aws" in request.fixturenames:
-        request.getfixturevalue("aws").ask("forget_faults")
+        request.getfixturevalue("aws").forget_faults()
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 from snakemake.api import SnakemakeApi  # noqa: F401  (loads Snakemake in an order that works)
 
 from snakemake_storage_plugin_s3_inventory import StorageObject, StorageProvider, StorageProviderSettings
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 
 class Store:

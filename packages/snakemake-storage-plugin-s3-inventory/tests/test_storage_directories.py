@@ -10,7 +10,7 @@ import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
 from storage_lab import Stores
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 
 def test_a_directory_goes_and_comes_back_whole(stores: Stores, aws: Aws, bucket: str) -> None:

@@ -8,7 +8,7 @@ from snakemake.storage import flag_with_storage_object
 from snakemake_interface_common.exceptions import WorkflowError
 
 from storage_lab import Stores
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 KEYS = [
     "a.txt",

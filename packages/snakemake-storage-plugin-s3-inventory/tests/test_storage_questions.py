@@ -7,7 +7,7 @@ import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
 from storage_lab import Cache, Job, Stores, workflow
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 
 def test_missing_is_asked_again_and_existing_is_not(stores: Stores) -> None:

@@ -7,7 +7,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
 from storage_lab import Cache, Stores
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 
 def test_an_archived_object_is_told_before_it_is_read(aws: Aws, stores: Stores, bucket: str) -> None:

@@ -21,7 +21,7 @@ from snakemake_storage_plugin_s3_inventory.inputs import PlannedInputs
 from snakemake_storage_plugin_s3_inventory.known_objects import ObjectInfo
 from snakemake_storage_plugin_s3_inventory.location import Location
 from snakemake_storage_plugin_s3_inventory.run_state import RunState
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 NUMBERS = itertools.count()
 ANOTHER = "another object than the one that the run was planned with"

@@ -13,7 +13,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_aws_common.checksums import of_file
 from snakemake_storage_plugin_s3_inventory import transfer
 from storage_lab import Stores
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 
 @pytest.mark.parametrize("more", [0, 1, 3 << 20])
