@@ -17,7 +17,7 @@ def concrete_bases(line: bytes) -> bytes:
 
 
 def concrete_alleles(line: bytes) -> bytes:
-    """Return a line of a VCF with bases for ambiguity codes; symbolic alleles and all other columns stay as they are."""
+    """Return a line of a VCF with bases for ambiguity codes; symbolic alleles and other columns stay."""
     if line.startswith(b"#"):
         return line
     contig, position, name, reference, alternatives, rest = line.split(b"\t", 5)

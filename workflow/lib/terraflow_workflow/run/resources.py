@@ -15,7 +15,7 @@ ALL, NONE = slice(None), slice(0)
 
 
 def size_of(file: str, missing_ok: bool = False) -> int:
-    """Return the bytes of an input, wherever it lies. Raises FileNotFoundError or the storage's error for a missing one."""
+    """Return the bytes of an input, wherever it lies. Raises FileNotFoundError, or the storage's error, without it."""
     stored = get_flag_value(file, "storage_object")
     try:
         return int(stored.size()) if stored else Path(file).stat().st_size
