@@ -70,7 +70,9 @@ def test_variant_table_plot_and_versions_have_content(report: str) -> None:
     plot = content(results["results/qc/coverage/coverage.svg"]).decode()
 
     assert all(re.search(rf"^{sample}\t\d+", variants, re.MULTILINE) for sample in ("sampleA", "sampleB"))
-    assert all(re.search(rf"^{tool}\t\d", versions, re.MULTILINE | re.IGNORECASE) for tool in ("bwa", "samtools", "terraflow"))
+    assert all(
+        re.search(rf"^{tool}\t\d", versions, re.MULTILINE | re.IGNORECASE) for tool in ("bwa", "samtools", "terraflow")
+    )
     assert "<svg" in plot
 
 
