@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from terraflow_workflow.inputs.places import OUTPUTS, problems_of_places
+from terraflow_workflow.inputs.places import OUTPUTS, problems_of_folders, problems_of_places
 
 PREFIX = "s3://bucket/runs/one"
 
@@ -107,3 +107,40 @@ def test_an_address_below_the_prefix_of_outputs_is_refused(work: Path, address: 
 def test_a_folder_that_no_run_has_made_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert problems_of_places([("samples", f"{folder}/s.tsv") for folder in OUTPUTS], None) == []
+
+
+def test_folders_with_a_prefix_are_those_that_are_refused(work: Path) -> None:
+    (work / "calls" / "results").mkdir(parents=True)
+    inputs = [
+        ("a", "calls/results/x.fa"),
+        ("b", "results/x.fa"),
+        ("c", f"{PREFIX}/calls/results/x"),
+        ("d", ".snakemake/x"),
+    ]
+    (work / ".snakemake").mkdir(exist_ok=True)
+    found = problems_of_places(inputs, PREFIX, ["calls/results/", "calls/logs/"])
+    assert [line.split(",")[0] for line in found] == [
+        "a: calls/results/x.fa: lies in calls/results/",
+        f"c: {PREFIX}/calls/results/x: lies in {PREFIX}/calls/results/",
+        "d: .snakemake/x: lies in .snakemake/",
+    ]
+
+
+FOLDER_NAMES = {
+    "results/": True,
+    "/data/run-1/a.b_c+d/results/": True,
+    "a/..b/results/": True,
+    "my calls/results/": False,
+    "a/../results/": False,
+    "../results/": False,
+    "-a/results/": False,
+    "a/-b/results/": False,
+    "a'b/results/": False,
+    "$a/results/": False,
+    "ä/results/": False,
+}
+
+
+@pytest.mark.parametrize("folder, taken", FOLDER_NAMES.items())
+def test_folders_that_commands_can_take(folder: str, *, taken: bool) -> None:
+    assert len(problems_of_folders([folder])) == (not taken)

@@ -2,6 +2,11 @@
 from terraflow_workflow.annotation.csq import stages as csq_stages
 from terraflow_workflow.calling.filters import soft_filters
 
+PLOIDY = [
+    "results/reference/ploidy/{callset}.ploidy.txt",
+    "results/reference/ploidy/{callset}.samples.txt",
+]
+
 
 rule ploidy:
     """The ploidy file in bcftools' own terms, checked against the reference."""
@@ -9,8 +14,8 @@ rule ploidy:
         ploidy=local(PLOIDY_FILE) if PLOIDY_FILE else [],
         fai=GENOME_INDEX,
     output:
-        ploidy="results/reference/ploidy/{callset}.ploidy.txt",
-        samples="results/reference/ploidy/{callset}.samples.txt",
+        ploidy=PLOIDY[0],
+        samples=PLOIDY[1],
     log:
         "logs/ploidy/{callset}.log",
     priority: 100
@@ -37,6 +42,8 @@ rule ploidy:
 
 rule filters:
     """Tries every filter on a made-up variant: a wrong expression is found before hours of alignment, not after them."""
+    input:
+        at_start(),
     output:
         "results/reference/filters.tsv",
     log:
@@ -73,7 +80,7 @@ rule bcftools_call:
         ),
         genome=[GENOME, GENOME_INDEX],
         windows=CALLING_WINDOWS,
-        ploidy=rules.ploidy.output if PLOIDY_FILE else [],
+        ploidy=PLOIDY if PLOIDY_FILE else [],
     output:
         "results/calls/{callset}/{window}.bcf",
     log:

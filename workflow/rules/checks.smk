@@ -5,10 +5,15 @@ from terraflow_workflow.calling.ploidy import (
     problems_of_ploidy,
     read_ploidy,
 )
-from terraflow_workflow.inputs.places import problems_of_places
+from terraflow_workflow.inputs.places import (
+    OUTPUTS,
+    problems_of_folders,
+    problems_of_places,
+)
 from terraflow_workflow.inputs.samples import SheetError, problems_of_fastqs, read_sheet
 from terraflow_workflow.inputs.settings import (
     SCHEMAS,
+    Table,
     files_of,
     is_remote,
     problems_of_config,
@@ -28,9 +33,22 @@ def stop(what, problems):
         raise WorkflowError(f"{what}, nothing was run:", *problems)
 
 
-CONFIG_FILES = ", ".join(map(str, workflow.configfiles)) or "--config"
+# A workflow that uses this one as a module can give its files a prefix, and gives it the configuration.
+PATHS = workflow.modifier.path_modifier
+MODULE = workflow.modifier.namespace
+FOLDERS = [PATHS.replace_prefix(f"{folder}/") for folder in OUTPUTS]
+CONFIG_FILES = [path for path in workflow.configfiles if not isinstance(path, Table)]
+CONFIG_NAMES = ", ".join(
+    [*([f"module {MODULE}"] if MODULE else []), *map(str, CONFIG_FILES)]
+)
+stop(
+    f"Folders of module {MODULE} can't have their prefix", problems_of_folders(FOLDERS)
+)
 tidy(config)
-stop(f"Problems in the configuration ({CONFIG_FILES})", problems_of_config(config))
+stop(
+    f"Problems in the configuration ({CONFIG_NAMES or '--config'})",
+    problems_of_config(config),
+)
 validate(config, str(SCHEMAS / "config.schema.yaml"))
 try:
     units = read_sheet(config["samples"])
@@ -57,7 +75,7 @@ if PLOIDY_FILE:
         stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())
 
 INPUTS = [
-    *(("--configfile", str(path)) for path in workflow.configfiles),
+    *(("--configfile", str(path)) for path in CONFIG_FILES),
     ("samples", config["samples"]),
     *([("calling.ploidy", PLOIDY_FILE)] if PLOIDY_FILE else []),
     *((key, path) for key, path, _ in files_of(config)),
@@ -69,15 +87,22 @@ INPUTS = [
 ]
 
 # What is read here travels to workers elsewhere as the configuration does, whether git tracks it or not.
-workflow.configfiles.extend(path for path in [config["samples"], PLOIDY_FILE] if path)
+workflow.configfiles.extend(
+    Table(path) for path in [config["samples"], PLOIDY_FILE] if path
+)
 
 # A worker in another place gets its inputs from storage: only the main process sees the user's disk.
 if workflow.is_main_process:
     stop(
         "Files lie where the workflow writes",
-        problems_of_places(INPUTS, workflow.storage_settings.default_storage_prefix),
+        problems_of_places(
+            INPUTS,
+            workflow.storage_settings.default_storage_prefix,
+            FOLDERS,
+        ),
     )
     stop(
         f"Files can't be read (relative paths start from {os.getcwd()})",
-        problems_of_files(config) + problems_of_fastqs(config["samples"], units),
+        problems_of_files(config, may_miss=bool(MODULE))
+        + problems_of_fastqs(config["samples"], units, may_miss=bool(MODULE)),
     )

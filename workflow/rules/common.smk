@@ -3,11 +3,13 @@ import functools
 import shlex
 from importlib.util import find_spec
 
-from snakemake.io import get_flag_value
+from snakemake.io import flag, get_flag_value
+from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from terraflow_workflow.inputs.fingerprint import fingerprint
 from terraflow_workflow.run.resources import Requests, megabytes
+from terraflow_workflow.run.start import start_run
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)
@@ -40,10 +42,22 @@ S3 = "s3-inventory" if find_spec("snakemake_storage_plugin_s3_inventory") else "
 
 
 def source(path):
-    """An input as the user named it: an address goes through its storage plugin."""
+    """An input as the user named it: an address goes through its storage plugin, and no prefix of a module changes it."""
     if path.startswith("s3://"):
         return getattr(storage, S3)(path)
-    return storage(path) if is_remote(path) else path
+    if is_remote(path):
+        return storage(path)
+    return flag(PATHS.apply_default_storage(path), PATH_MODIFIER_FLAG)
+
+
+def at_start(*files):
+    """Make an input function that gives `files`. Every plan calls one, so that no job starts before the run has its lock."""
+
+    def inputs(wildcards):
+        start_run(workflow)
+        return files
+
+    return inputs
 
 
 UNKNOWN = "-"
@@ -89,7 +103,8 @@ def samples_of(callset):
 def megabytes_of_reads(sample, unit=None):
     """Size of the FASTQ files, as they came, of a unit or of all units of a sample."""
     units = UNITS_OF[sample] if unit is None else [UNITS[sample, unit]]
-    return megabytes([source(path) for unit in units for path in unit.fastqs])
+    paths = [source(path) for unit in units for path in unit.fastqs]
+    return megabytes(paths, later=slice(None) if MODULE else slice(0))
 
 
 requests = Requests(megabytes_of_reads, len(SHARDS))
@@ -98,6 +113,7 @@ growing, minutes = requests.growing, requests.minutes
 
 def fastqs(wildcards):
     """The one or two FASTQ files of a unit."""
+    start_run(workflow)
     return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
 
 

@@ -13,7 +13,7 @@ else:
 rule reference:
     """The reference as plain FASTA with its index; fails for what is no reference."""
     input:
-        fasta=source(FASTA),
+        fasta=at_start(source(FASTA)),
         ann=[source(path) for path in PREBUILT[1:2]],
     output:
         fasta=GENOME,

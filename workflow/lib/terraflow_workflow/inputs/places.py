@@ -6,25 +6,38 @@ that don't tell upper from lower case make no difference.
 
 import functools
 import posixpath
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from terraflow_workflow.inputs.settings import is_remote
 
-OUTPUTS = ("results", "logs", "benchmarks", ".snakemake")
-"""Folders, below the working directory or the storage's prefix, in which the workflow writes and deletes."""
+OUTPUTS = ("results", "logs", "benchmarks")
+"""Folders, below the working directory or the storage's prefix, in which the workflow writes and deletes.
+
+A workflow that uses this one as a module can give them a prefix.
+"""
+
+STATE = ".snakemake"
+"""The folder in which Snakemake does so."""
+
+FOLDER = re.compile(r"[A-Za-z0-9_.+/-]+", re.ASCII)
 
 LINKS = 40
 """Links that Linux follows in one path (path_resolution(7))."""
 
 
-def problems_of_places(inputs: Iterable[tuple[str, str]], prefix: str | None) -> list[str]:
+def problems_of_places(
+    inputs: Iterable[tuple[str, str]], prefix: str | None, folders: Sequence[str] = OUTPUTS
+) -> list[str]:
     """Return one line for each input that lies where the workflow writes.
 
     `inputs` holds what names an input (a key, a line of the sheet) and its path or address; relative paths start from
     the working directory. `prefix` is the address below which outputs are stored, None when they stay on the disk.
+    `folders` are those of the outputs.
     """
-    outputs = {identity: folder for folder in OUTPUTS if (identity := _identity(Path(folder)))}
+    folders = [posixpath.normpath(folder) for folder in (*folders, STATE)]
+    outputs = {identity: folder for folder in folders if (identity := _identity(Path(folder)))}
 
     @functools.cache
     def output_around(folder: Path) -> str | None:
@@ -35,7 +48,7 @@ def problems_of_places(inputs: Iterable[tuple[str, str]], prefix: str | None) ->
     found = []
     for what, path in inputs:
         if is_remote(path):
-            folder = _output_around_address(path, prefix)
+            folder = _output_around_address(path, prefix, folders)
         else:
             folder = next(filter(None, map(output_around, _places(path))), None)
         if folder:
@@ -44,6 +57,15 @@ def problems_of_places(inputs: Iterable[tuple[str, str]], prefix: str | None) ->
                 "move it to another folder, or give --directory another one"
             )
     return found
+
+
+def problems_of_folders(folders: Iterable[str]) -> list[str]:
+    """Return one line for each folder of outputs whose name the commands of rules can't take."""
+    return [
+        f"{folder}: a prefix may hold letters, digits, _ . + - and /, and no part .. or one that begins with -"
+        for folder in folders
+        if not FOLDER.fullmatch(folder) or re.search(r"(^|/)(\.\.(/|$)|-)", folder)
+    ]
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
@@ -76,12 +98,12 @@ def _places(path: str) -> Iterator[Path]:
     yield here.parent
 
 
-def _output_around_address(address: str, prefix: str | None) -> str | None:
+def _output_around_address(address: str, prefix: str | None, folders: Sequence[str]) -> str | None:
     below = _normal(prefix).rstrip("/") + "/" if prefix else ""
     if not below or not _normal(address).startswith(below):
         return None
-    first = _normal(address).removeprefix(below).split("/")[0]
-    return f"{below}{first}" if first in OUTPUTS else None
+    rest = _normal(address).removeprefix(below)
+    return next((f"{below}{folder}" for folder in folders if f"{rest}/".startswith(f"{folder}/")), None)
 
 
 def _normal(address: str) -> str:

@@ -94,13 +94,13 @@ def read_sheet(path: str) -> list[Unit]:
     return units
 
 
-def problems_of_fastqs(path: str, units: list[Unit]) -> list[str]:
+def problems_of_fastqs(path: str, units: list[Unit], may_miss: bool = False) -> list[str]:
     """Return one message that lists all local FASTQ files of the sheet that can't be read; none when all can."""
     bad = [
         f"  line {unit.line}: {fastq}: {problem}"
         for unit in units
         for fastq in unit.fastqs
-        if (problem := problem_of_file(fastq)) is not None
+        if (problem := problem_of_file(fastq, may_miss)) is not None
     ]
     if not bad:
         return []

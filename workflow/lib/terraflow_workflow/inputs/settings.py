@@ -27,6 +27,12 @@ Validator = extend(  # type: ignore[no-untyped-call]
 )
 
 
+class Table(str):
+    """The path of a table in Snakemake's list of configuration files: workers elsewhere need it as they need those."""
+
+    __slots__ = ()
+
+
 def load_schema(name: str) -> dict[str, Any]:
     """Return the schema `name` (`config` or `samples`) of the folder `schemas`."""
     schema: dict[str, Any] = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
@@ -75,7 +81,7 @@ def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(key, path, expected) for key, path, expected in named if path]
 
 
-def problems_of_files(config: dict[str, Any]) -> list[str]:
+def problems_of_files(config: dict[str, Any], may_miss: bool = False) -> list[str]:
     """Return one line for each local file that `config` names and that can't be read.
 
     Looks at names and sizes only; what is in the files is checked by the rules that read them.
@@ -83,15 +89,20 @@ def problems_of_files(config: dict[str, Any]) -> list[str]:
     return [
         f"{key}: {path}: {problem}; expected {expected}"
         for key, path, expected in files_of(config)
-        if (problem := problem_of_file(path))
+        if (problem := problem_of_file(path, may_miss))
     ]
 
 
-def problem_of_file(path: str) -> str | None:
-    """Return the reason why `path` can't be read; None for a readable file and a good address."""
+def problem_of_file(path: str, may_miss: bool = False) -> str | None:
+    """Return the reason why `path` can't be read; None for a readable file and a good address.
+
+    With `may_miss`, nothing is wrong with a file that isn't there: the run may make it.
+    """
     if re.search("[{}]", path):
         return "holds { or }, which Snakemake can't take; give a link without it"
     if not is_remote(path):
+        if may_miss and not Path(path).exists():
+            return None
         return problem_of_local_file(path) or problem_of_time(path)
     return None if path.startswith(ADDRESSES) else "is an address of another kind than s3:// and https://"
 

@@ -1,10 +1,20 @@
 """Writes Snakemake's HTML report of the run that has just ended, from the DAG that it ran."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from snakemake.path_modifier import PathModifier
     from snakemake.workflow import Workflow
+
+
+def holds_all(workflow: "Workflow", paths: "PathModifier", files: Iterable[str]) -> bool:
+    """Return whether the run that has just ended has made, or found finished, all of `files`.
+
+    `paths` says where they are: a module's prefix and the default storage change the paths that the rules name.
+    """
+    return {str(file) for job in workflow.dag.jobs for file in job.output}.issuperset(map(paths.modify, files))
 
 
 def write_report(workflow: "Workflow", path: Path) -> None:

@@ -8,18 +8,22 @@ import os
 from pathlib import Path
 from typing import TextIO
 
-_held: list[TextIO] = []
+_held: dict[Path, TextIO] = {}
 
 
 class LockedError(Exception):
     """Another run works in the same directory."""
 
 
-def hold_lock(folder: Path) -> None:
-    """Lock `folder` until this process ends, however it ends. Raises LockedError when another one holds it.
+def hold_lock(folder: Path) -> bool:
+    """Lock `folder` until this process ends, however it ends. Raises LockedError when another process holds the lock.
 
-    Where the file system has no locks (some network file systems), there is none.
+    Return whether this is the first call for the folder: later ones find the process's own lock. Where the file system
+    has no locks (some network file systems), nothing is locked.
     """
+    folder = folder.absolute()
+    if folder in _held:
+        return False
     folder.mkdir(parents=True, exist_ok=True)
     file = (folder / "run.lock").open("a+")
     try:
@@ -27,12 +31,14 @@ def hold_lock(folder: Path) -> None:
     except BlockingIOError:
         file.seek(0)
         raise LockedError(
-            f"{folder.absolute().parent}: another run ({file.read().strip() or 'unknown'}) works here; "
+            f"{folder.parent}: another run ({file.read().strip() or 'unknown'}) works here; "
             "wait until it has ended, or give --directory another folder"
         ) from None
     except OSError:
-        return
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-    file.flush()
-    _held.append(file)
+        pass
+    else:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+        file.flush()
+    _held[folder] = file
+    return True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTERVAL = 5.0  # seconds between two looks
 GRACE = 10.0  # seconds between asking a program to end and ending it
+BEGIN = 'source "$TERRAFLOW/begin.sh"'  # the first words of each command of this workflow
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,17 @@ def _send(processes: Iterable[psutil.Process], signal: Callable[[psutil.Process]
 
 
 def running_jobs(workflow: "Workflow") -> list[Running]:
-    """Return the jobs that run on this machine; where others run, their limit is kept there."""
+    """Return the jobs of this workflow that run on this machine; where others run, their limit is kept there.
+
+    Jobs of a workflow that uses this one as a module are left alone: only this one's begin with begin.sh.
+    """
     from snakemake.shell import shell
 
+    if workflow.scheduler is None:
+        return []
     jobs = {job.jobid: job for job in list(workflow.scheduler.running)}
     return [
         Running(process.pid, job.rule.name, job.resources.get("runtime") or 0)
         for number, process in list(shell._processes.items())
-        if (job := jobs.get(number)) and not job.is_group()
+        if (job := jobs.get(number)) and not job.is_group() and BEGIN in (job.rule.shellcmd or "")
     ]

@@ -1,0 +1,37 @@
+"""Starts a run: keeps other runs out, clears away what killed ones left, and ends local jobs that run for too long.
+
+Handlers such as `onstart` are not called where another workflow uses this one as a module. Hence the rules that each
+plan begins with have input functions that call `start_run`. Snakemake calls them while it plans, before any job starts.
+"""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from terraflow_workflow.run.lock import LockedError, hold_lock
+from terraflow_workflow.run.time_limit import TimeLimits, running_jobs
+
+if TYPE_CHECKING:
+    from snakemake.workflow import Workflow
+
+STATE = Path(".snakemake")
+
+
+def start_run(workflow: "Workflow") -> None:
+    """Lock the working directory, once in each process that is about to run jobs. End the process if it is locked.
+
+    Dry runs, reports and the processes of single jobs need no lock.
+    """
+    from snakemake.logging import logger
+
+    if not workflow.is_main_process or workflow.executor_plugin is None or workflow.dryrun:
+        return
+    try:
+        if not hold_lock(STATE):
+            return
+    except LockedError as error:
+        # Snakemake puts the rule and a traceback around any exception of an input function.
+        logger.error(str(error))
+        raise SystemExit(1) from None
+    shutil.rmtree(STATE / "scratch", ignore_errors=True)
+    TimeLimits(lambda: running_jobs(workflow), logger.error).watch()
