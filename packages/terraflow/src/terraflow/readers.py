@@ -1,4 +1,4 @@
-"""The workflow's own readers of sheet and configuration: what it refuses is refused here too, in the same words."""
+"""Reads sheet and configuration with the workflow's own readers, so that both refuse the same in the same words."""
 
 import copy
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from terraflow.errors import UserError
 from terraflow_workflow.inputs import samples, settings
 from terraflow_workflow.inputs.samples import Unit
 
-# What the Snakefile reads before any --configfile, below the working directory.
+# The configuration that the Snakefile reads before any --configfile, below the working directory.
 WORKFLOW_CONFIG = Path("config/config.yaml")
 
 
 def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration as the workflow sees it with `--configfile path` and this sheet, and what to write anew of it.
+    """Return the configuration as the workflow sees it with `--configfile path` and this sheet, and what to rewrite.
 
-    The second is the file's own content, or nothing where the workflow reads the file in any case. Raises UserError
+    What to rewrite is the file's own content, or nothing if the workflow reads the file in any case. Raise UserError
     with all that the workflow would refuse.
     """
     whole = _load(WORKFLOW_CONFIG) if WORKFLOW_CONFIG.is_file() else {}
@@ -38,7 +38,7 @@ def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def read_sheet(path: str) -> list[Unit]:
-    """The units of the sheet. Raises UserError with all that the workflow would refuse."""
+    """Return the units of the sheet. Raise UserError with all that the workflow would refuse."""
     try:
         return samples.read_sheet(path)
     except samples.SheetError as error:
@@ -46,7 +46,7 @@ def read_sheet(path: str) -> list[Unit]:
 
 
 def refuse_unreadable(sheet: str, units: Sequence[Unit], config: dict[str, Any]) -> None:
-    """Raises UserError that lists every local file that is missing, empty or can't be read."""
+    """Raise UserError that lists every local file that is missing, empty or can't be read."""
     problems = settings.problems_of_files(config)
     problems += samples.problems_of_fastqs(sheet, list(units))
     ploidy = config["calling"]["ploidy"]
@@ -57,31 +57,21 @@ def refuse_unreadable(sheet: str, units: Sequence[Unit], config: dict[str, Any])
 
 
 def relative_paths(sheet: Path, configfile: Path | None) -> list[str]:
-    """Relative paths that a sheet, and a configuration of the user's own, name. Raises UserError as the readers do."""
+    """Return the relative paths that a sheet and a user's configuration name. Raise UserError as the readers do."""
     own = _load(configfile) if configfile else {}
     named = [path for unit in read_sheet(str(sheet)) for path in unit.fastqs]
     for section, key in (("reference", "fasta"), ("annotation", "gff"), ("calling", "ploidy")):
         named.append((own.get(section) or {}).get(key) or "")
-    local = [path for path in named if isinstance(path, str) and path and not is_remote(path)]
+    local = [path for path in named if isinstance(path, str) and path and not settings.is_remote(path)]
     return [path for path in local if not Path(path).is_absolute()]
 
 
 def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
-    """Files on this disk that jobs read: FASTQ, reference with a prebuilt index, annotation."""
+    """Return the files on this disk that jobs read: FASTQ, reference with a prebuilt index, annotation."""
     fasta, gff = config["reference"]["fasta"], config["annotation"]["gff"]
-    suffixes = bwa_index_suffixes() if config["reference"]["bwa_index"] == "prebuilt" else ()
+    suffixes = settings.BWA_INDEX_SUFFIXES if config["reference"]["bwa_index"] == "prebuilt" else ()
     named = [path for unit in units for path in unit.fastqs] + [fasta, *(fasta + end for end in suffixes), gff]
-    return [Path(path) for path in dict.fromkeys(named) if path and not is_remote(path)]
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path of sheet or configuration is an address already."""
-    return settings.is_remote(path)
-
-
-def bwa_index_suffixes() -> tuple[str, ...]:
-    """Endings of the files of a prebuilt BWA index."""
-    return settings.BWA_INDEX_SUFFIXES
+    return [Path(path) for path in dict.fromkeys(named) if path and not settings.is_remote(path)]
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -97,7 +87,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> None:
-    """Puts `above` over `below`, section by section, as Snakemake does with its configuration files."""
+    """Put `above` over `below`, section by section, as Snakemake does with its configuration files."""
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
             _merge(below[key], value)

@@ -8,15 +8,13 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from terraflow import readers
 from terraflow.errors import UserError
-
-if TYPE_CHECKING:
-    from terraflow_workflow.inputs.samples import Unit
+from terraflow_workflow.inputs import settings as workflow_settings
+from terraflow_workflow.inputs.samples import Unit
 
 WRITTEN_BY = "# Written by `terraflow stage`"
 FASTQ_COLUMNS = ("fq1", "fq2")
@@ -47,7 +45,7 @@ class Plan:
     remote: tuple[str, ...]
 
 
-def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[Path], str]) -> Plan:
+def plan(units: Sequence[Unit], config: Mapping[str, Any], digest: Callable[[Path], str]) -> Plan:
     """Give each local file a key: `raw/<sample>/<unit>/<digest>/<file>` or `reference/<digest>/<file>`.
 
     `digest` returns a file's SHA-256 in hexadecimal. A prebuilt index lies beside its FASTA, under one digest of all.
@@ -58,7 +56,7 @@ def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[P
     for unit in units:
         names = [PurePosixPath(path).name for path in unit.fastqs]
         for column, path, name in zip(FASTQ_COLUMNS, unit.fastqs, names, strict=False):
-            if readers.is_remote(path):
+            if workflow_settings.is_remote(path):
                 remote.append(path)
                 continue
             place = f"raw/{unit.sample}/{unit.unit}"
@@ -71,11 +69,11 @@ def plan(units: "Sequence[Unit]", config: Mapping[str, Any], digest: Callable[[P
     for section, option, path in (("reference", "fasta", fasta), ("annotation", "gff", gff)):
         if not path:
             continue
-        if readers.is_remote(path):
+        if workflow_settings.is_remote(path):
             remote.append(path)
             continue
         indexed = option == "fasta" and config["reference"]["bwa_index"] == "prebuilt"
-        files = [Path(path + suffix) for suffix in ("", *(readers.bwa_index_suffixes() if indexed else ()))]
+        files = [Path(path + suffix) for suffix in ("", *(workflow_settings.BWA_INDEX_SUFFIXES if indexed else ()))]
         folder = f"reference/{_digest_of_all(map(digest, files))}"
         settings[section, option] = f"{folder}/{PurePosixPath(path).name}"
         for file in files:
