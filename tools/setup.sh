@@ -14,6 +14,8 @@ set -euo pipefail
 # shellcheck source=tools/environment.sh
 source "$(command dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 root=$(builtin cd -- "$(command dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+# The project's own packages: the members of the workspace in pyproject.toml.
+members=("$root"/packages/* "$root/workflow/lib")
 venv=$root/.venv
 state=$root/.tools
 log=$state/setup.log
@@ -241,7 +243,7 @@ get_uv() {
 # The stamp is written last, so a .venv without it is half-made. It names the folder, since the scripts of a .venv that
 # was moved point to the old place.
 stamp() {
-  printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "$root"/packages/*/pyproject.toml "$root/uv.lock" | cksum)"
+  printf '%s\n%s\n' "$root" "$(cat "$root/pyproject.toml" "${members[@]/%//pyproject.toml}" "$root/uv.lock" | cksum)"
 }
 
 venv_runs() {
@@ -292,12 +294,12 @@ uv_here() {
 
 # The lock names PyPI's files by address. With a mirror, the same versions and hashes come from the mirror.
 sync_from_mirror() {
-  local uv=$1 python=$2 index=$3 package editable=()
+  local uv=$1 python=$2 index=$3 member editable=()
   uv_here "$uv" export --frozen --no-emit-workspace --output-file "$state/requirements.txt" || return 1
   [[ -x $venv/bin/python ]] || uv_here "$uv" venv --python "$python" "$venv" || return 1
   UV_DEFAULT_INDEX=$index uv_here "$uv" pip sync --python "$venv/bin/python" --require-hashes \
     --index-strategy unsafe-best-match "$state/requirements.txt" || return 1
-  for package in "$root"/packages/*/; do editable+=(--editable "$package"); done
+  for member in "${members[@]}"; do editable+=(--editable "$member"); done
   UV_DEFAULT_INDEX=$index uv_here "$uv" pip install --python "$venv/bin/python" --no-deps "${editable[@]}"
 }
 

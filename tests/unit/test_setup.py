@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from setup_box import GOOD_TOOLS, MAKE_VENV, Box
@@ -91,6 +93,27 @@ def test_mirror_is_used_with_the_hashes_of_the_lock(box: Box) -> None:
     assert "pip sync" in calls
     assert "--require-hashes" in calls
     assert "index: https://mirror.example/simple" in calls
+    (installed,) = [call for call in box.calls() if "uv --directory" in call and " pip install " in call]
+    assert set(installed.split(" --editable ")[1:]) == {str(member) for member in members(box.root)}
+
+
+def members(root: Path) -> list[Path]:
+    """Return the folders of the workspace's members."""
+    workspace = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]
+    found = [folder for pattern in workspace["members"] for folder in root.glob(pattern)]
+    assert len(found) > 5
+    return found
+
+
+def test_a_change_of_any_packages_needs_makes_set_up_sync_again(box: Box) -> None:
+    box.tools(**GOOD_TOOLS)
+    assert box.setup().returncode == 0
+    for member in members(box.root):
+        box.calls(forget=True)
+        with (member / "pyproject.toml").open("a") as project:
+            project.write("# changed\n")
+        assert box.setup().returncode == 0
+        assert [call for call in box.calls() if " sync " in call], member
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.14"])
