@@ -8,8 +8,8 @@ from typing import Any
 
 import needs
 import pytest
+from stacks import as_arguments, copy_of_stack, terraform_environment
 
-from conftest import as_arguments, copy_of_stack, terraform_environment
 from shared import ROOT
 from strict_aws.process import Aws
 
