@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared import ROOT
-from terraflow_workflow.run.environment import forget_shell_settings
+from terraflow_workflow.running.environment import forget_shell_settings
 
 # Each of these settings would keep Snakemake from starting, or run.sh from finding its folder.
 HOSTILE = {

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from snakemake.shell import shell
 
-from terraflow_workflow.run import start
-from terraflow_workflow.run.lock import LockedError, hold_lock
-from terraflow_workflow.run.time_limit import TimeLimits, running_jobs
+from terraflow_workflow.running import start
+from terraflow_workflow.running.lock import LockedError, hold_lock
+from terraflow_workflow.running.time_limit import TimeLimits, running_jobs
 
 
 def a_workflow(**changes: object) -> Any:
@@ -39,7 +39,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[TimeLimits]:
 HOLDER = """
 import sys
 from pathlib import Path
-from terraflow_workflow.run.lock import hold_lock
+from terraflow_workflow.running.lock import hold_lock
 hold_lock(Path(".snakemake"))
 print("held", flush=True)
 sys.stdin.read()

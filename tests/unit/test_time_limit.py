@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from terraflow_workflow.run.time_limit import Running, TimeLimits
+from terraflow_workflow.running.time_limit import Running, TimeLimits
 
 HANGING = "trap 'echo cleared >cleared' EXIT; set -euo pipefail; {trap} sleep 1000 | cat; echo published >published"
 

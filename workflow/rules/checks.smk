@@ -20,7 +20,7 @@ from terraflow_workflow.inputs.settings import (
     problems_of_files,
     tidy,
 )
-from terraflow_workflow.run.environment import forget_shell_settings
+from terraflow_workflow.running.environment import forget_shell_settings
 
 # Rules of a workflow that uses this one may need them.
 if workflow.modifier.is_main_snakefile():

@@ -8,8 +8,8 @@ from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from terraflow_workflow.inputs.fingerprint import fingerprint
-from terraflow_workflow.run.resources import Requests, megabytes
-from terraflow_workflow.run.start import start_run
+from terraflow_workflow.running.resources import Requests, megabytes
+from terraflow_workflow.running.start import start_run
 
 JOINT = config["calling"]["mode"] == "joint"
 CALLSETS = ["all"] if JOINT else list(SAMPLES)

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terraflow_workflow.run.lock import LockedError, hold_lock
-from terraflow_workflow.run.time_limit import TimeLimits, running_jobs
+from terraflow_workflow.running.lock import LockedError, hold_lock
+from terraflow_workflow.running.time_limit import TimeLimits, running_jobs
 
 if TYPE_CHECKING:
     from snakemake.workflow import Workflow
