@@ -1,14 +1,17 @@
-"""The example's run as version 0.1 finished it (`make.sh`): results, and Snakemake's records of them."""
+"""The example's run as earlier versions finished it (`make.sh`): results, and Snakemake's records of them."""
 
 import tarfile
 from pathlib import Path
 
 CONFIG = "config/example/config.yaml"
 TOUCH = "--touch"
-"""The option that CHANGELOG.md names for one start, so that such a run on a disk stays finished."""
+"""The option that docs/upgrading.md names for one start, so that such a run on a disk stays finished."""
+ALL_BUT_COMMANDS = ("--rerun-triggers", "mtime", "input", "params", "software-env")
+"""The option with which Snakemake compares all but the text of commands."""
+VERSION_0_1, BEFORE = "run.tar.xz", "before.tar.xz"
 
 
-def unpack(folder: Path) -> None:
+def unpack(folder: Path, name: str = VERSION_0_1) -> None:
     """Unpack the run with the times of its files: inputs are older than results."""
-    with tarfile.open(Path(__file__).with_name("run.tar.xz")) as archive:
+    with tarfile.open(Path(__file__).with_name(name)) as archive:
         archive.extractall(folder, filter="data")

@@ -1,9 +1,10 @@
-"""A run that version 0.1 finished, continued by this one."""
+"""Runs that earlier versions finished, or left half done, continued by this one."""
 
+import shutil
 from pathlib import Path
 
 import pytest
-from runs import Outcome, Project
+from runs import Outcome, Project, output_of
 
 import landed
 from shared import ROOT
@@ -72,7 +73,59 @@ def test_later_changes_are_noticed(run: Landed) -> None:
     assert "bwa_mem sampleB L1 1" in run.plan().jobs
 
 
+@pytest.fixture
+def before(tmp_path: Path) -> Landed:
+    """Return the run as the last version before these commands left it."""
+    landed.unpack(tmp_path, landed.BEFORE)
+    return Landed(tmp_path)
+
+
+def test_only_the_text_of_commands_has_changed(before: Landed) -> None:
+    """With all else compared, nothing is to be done; this is how a user sees that touching is right."""
+    assert {"reference", "bwa_mem", "variants", "multiqc"} <= before.plan().rules
+    assert nothing_to_do(before.plan(*landed.ALL_BUT_COMMANDS))
+    assert nothing_to_do(before.plan("--rerun-triggers", "mtime"))
+
+
+def test_the_run_before_stays_finished_when_it_is_touched(before: Landed) -> None:
+    made = results(before)
+    before.run(landed.TOUCH).succeeded()
+    assert nothing_to_do(before.run().succeeded())
+    assert results(before) == made
+
+
+def test_results_that_are_out_of_date_are_seen_before_touching(before: Landed) -> None:
+    """Touching would take them for finished."""
+    filters = ("--config", "filters={'LowQual': 'QUAL < 30'}")
+    seen = before.plan(*landed.ALL_BUT_COMMANDS, *filters)
+    assert "variants" in seen.rules
+    assert not {"bwa_mem", "bcftools_call"} & seen.rules
+    before.run(RESULT, *landed.ALL_BUT_COMMANDS, *filters).succeeded()
+    assert "QUAL < 30" in output_of("bcftools", "view", "-h", before[RESULT])
+
+
+def test_a_run_that_was_half_done_goes_on(before: Landed) -> None:
+    """What the earlier version finished is kept; what it did not come to is made, with the same records."""
+    records = before.records()
+    for name in ("calls", "variants", "qc"):
+        shutil.rmtree(before[f"results/{name}"])
+    kept = results(before)
+    before.run(landed.TOUCH).succeeded()
+    again = before.run(RESULT).succeeded()
+    assert {job.split()[0] for job in again.finished} == {"bcftools_call", "variants"}
+    assert before.records() == records
+    assert kept.items() <= results(before).items()
+
+
 def test_the_changelog_names_the_command() -> None:
     upgrading = (ROOT / "CHANGELOG.md").read_text().partition("### Upgrading")[2].partition("###")[0]
     assert f"snakemake {landed.TOUCH}" in " ".join(upgrading.split())
     assert upgrading.count("--rerun-triggers") == upgrading.count("--rerun-triggers mtime`") == 1
+
+
+def test_the_page_names_the_commands() -> None:
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    commands = [line.split() for line in page.splitlines() if line.strip().startswith("tools/run.sh ")]
+    given = [command[command.index("all") + 1 :] for command in commands]
+    assert given == [["-n", *landed.ALL_BUT_COMMANDS], [landed.TOUCH]]
+    assert page.count("`--rerun-triggers mtime`") == 1
