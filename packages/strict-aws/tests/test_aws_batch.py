@@ -89,3 +89,42 @@ def test_the_newest_active_revision_is_meant(strict_aws: Aws, queues: None) -> N
     request = {"jobName": "job", "jobQueue": "spot", "jobDefinition": "twice"}
     with pytest.raises(batch.exceptions.ClientException, match="twice is INACTIVE"):
         batch.submit_job(**request)
+
+
+def test_a_revision_is_as_its_own_request_describes_it(strict_aws: Aws) -> None:
+    batch, name = strict_aws.client("batch"), {"jobDefinitionName": "revised"}
+    batch.register_job_definition(**DEFINITION | name, timeout={"attemptDurationSeconds": 60}, propagateTags=True)
+    batch.register_job_definition(**DEFINITION | name, retryStrategy={"attempts": 2})
+    first, second = (
+        batch.describe_job_definitions(jobDefinitions=[f"revised:{revision}"])["jobDefinitions"][0]
+        for revision in (1, 2)
+    )
+    assert (first["revision"], first["timeout"]) == (1, {"attemptDurationSeconds": 60})
+    assert (second["revision"], second["retryStrategy"]["attempts"]) == (2, 2)
+    assert first["propagateTags"] is True and second["propagateTags"] is False
+    assert "timeout" not in second and "retryStrategy" not in first
+
+
+def test_a_changed_environment_keeps_the_change(strict_aws: Aws, queues: None) -> None:
+    batch, resources = strict_aws.client("batch"), {"type": "FARGATE", "maxvCpus": 4, **network_of(strict_aws)}
+    batch.create_compute_environment(computeEnvironmentName="grows", type="MANAGED", computeResources=resources)
+    batch.update_compute_environment(computeEnvironment="grows", computeResources={"maxvCpus": 9})
+    [grown] = batch.describe_compute_environments(computeEnvironments=["grows"])["computeEnvironments"]
+    assert grown["computeResources"]["maxvCpus"] == 9
+
+
+def test_a_queue_has_its_time_limits(strict_aws: Aws, queues: None) -> None:
+    batch = strict_aws.client("batch")
+    [queue] = batch.describe_job_queues(jobQueues=["spot"])["jobQueues"]
+    [limit] = queue["jobStateTimeLimitActions"]
+    assert (limit["maxTimeSeconds"], limit["action"]) == (600, "CANCEL")
+    wrong = {"jobQueue": "ondemand", "jobStateTimeLimitActions": [limit | {"maxTimeSeconds": 1}]}
+    assert code(batch.update_job_queue, **wrong) == "ClientException"
+    [queue] = batch.describe_job_queues(jobQueues=["ondemand"])["jobQueues"]
+    assert queue["jobStateTimeLimitActions"] == []
+
+
+def test_describe_jobs_takes_a_hundred(strict_aws: Aws) -> None:
+    batch = strict_aws.client("batch")
+    assert batch.describe_jobs(jobs=["a"] * 100)["jobs"] == []
+    assert code(batch.describe_jobs, jobs=["a"] * 101) == "ClientException"

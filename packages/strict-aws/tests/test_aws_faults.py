@@ -1,5 +1,6 @@
 """Faults of calls; those of jobs are in test_aws_job_faults.py."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, ResponseStreamingError
 
 from strict_aws import Aws
-from strict_helpers import ONCE, code
+from strict_helpers import ONCE, code, status
 
 
 def test_calls_fail_on_order(strict_aws: Aws, data: str) -> None:
@@ -53,3 +54,37 @@ def test_answers_are_cut_short_on_order(strict_aws: Aws, data: str) -> None:
     with pytest.raises(ResponseStreamingError, match="IncompleteRead\\(50000 bytes read"):
         s3.get_object(Bucket="data", Key="runs/long")["Body"].read()
     assert len(s3.get_object(Bucket="data", Key="runs/long")["Body"].read()) == 100_000
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"call": "eror"}, "there is no fault call='eror'; there are error, reset, truncate"),
+        ({"job": "relcaim"}, "there is no fault job='relcaim'"),
+        ({"call": "error", "opration": "GetObject"}, "has no 'opration'; its fields are"),
+        ({"job": "pull", "operation": "SubmitJob"}, "a fault of a job has no 'operation'"),
+        ({"service": "s3"}, "either 'call' or 'job'"),
+        ({"call": "error", "job": "pull"}, "either 'call' or 'job'"),
+    ],
+)
+def test_a_fault_that_could_never_strike_is_refused(strict_aws: Aws, fault: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        strict_aws.fault(**fault)
+    assert strict_aws.faults() == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "strikes"),
+    [
+        ({"bucket": "data"}, True),
+        ({"bucket": "other"}, False),
+        ({"key": "runs/*"}, True),
+        ({"service": "batch"}, False),
+        ({"caller": "AKIA*"}, True),
+    ],
+)
+def test_a_fault_strikes_calls_that_fit(strict_aws: Aws, data: str, pattern: dict[str, str], strikes: bool) -> None:
+    s3 = strict_aws.client("s3", config=ONCE)
+    strict_aws.fault(call="error", status=500, code="InternalError", message="on purpose", **pattern)
+    assert (status(s3.put_object, Bucket=data, Key="runs/fits", Body=b"a") == 500) is strikes
+    assert (strict_aws.faults() == []) is strikes

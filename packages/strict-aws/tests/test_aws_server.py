@@ -1,5 +1,7 @@
 """The server as a process: its command, its start and its end."""
 
+import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -8,8 +10,9 @@ from socket import gethostname
 
 import docker
 import psutil
+import pytest
 
-from strict_aws import LABEL, running
+from strict_aws import ACCOUNT, LABEL, running
 from strict_helpers import IMAGE
 
 
@@ -44,3 +47,45 @@ def test_a_killed_test_run_leaves_no_server_container_or_volume(tmp_path: Path, 
         for one in made:
             with suppress(docker.errors.NotFound):
                 one.remove(force=True, v=True)
+
+
+def test_the_command_prints_what_leads_programs_to_it(tmp_path: Path) -> None:
+    """A shell that runs the printed lines reaches the server."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "strict_aws", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout and server.stderr
+        lines = [next(server.stdout) for _ in range(8)]
+        call = f'{sys.executable} -c \'import boto3; print(boto3.client("sts").get_caller_identity()["Account"])\''
+        done = subprocess.run(["bash", "-c", "".join(lines) + call], capture_output=True, text=True, check=False)
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        server.send_signal(signal.SIGINT)
+        rest, said = server.communicate(timeout=30)
+    assert done.stdout.strip() == ACCOUNT, done.stderr
+    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}\n" in lines
+    assert lines[0] == "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE AWS_REGION\n"
+    assert (server.returncode, rest) == (0, "") and "Traceback" not in said
+    assert second.returncode != 0 and f"Port {port} is in use" in second.stderr
+
+
+def test_the_command_has_help_with_an_example() -> None:
+    done = subprocess.run([Path(sys.executable).parent / "strict-aws", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "strict-aws --port 5000" in done.stdout
+    done = subprocess.run([sys.executable, "-m", "strict_aws", "5000"], capture_output=True, text=True)
+    assert done.returncode == 2 and "unrecognized arguments: 5000" in done.stderr
+
+
+def test_a_server_that_does_not_start_shows_its_output(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text("raise SystemExit('no Python today')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="no Python today"), running():
+        pass
+
+
+def test_a_server_keeps_no_log_unless_asked() -> None:
+    with running() as aws:
+        assert aws.client("s3").list_buckets()["Buckets"] == [] and aws.log.is_file()
+    assert not aws.log.parent.exists()
