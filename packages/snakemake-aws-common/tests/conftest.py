@@ -1,4 +1,4 @@
-"""Heads on an S3 that stands in this process."""
+"""Heads on an S3 in this process."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ SECONDS = 100.0
 
 @pytest.fixture
 def clocks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """The machine's clocks: hours behind S3's, and each set by itself."""
+    """Replace the machine's clocks by two that are years behind S3's, and that a test sets."""
     times = {"monotonic": 5.0, "wall": 900_000_000.0}
     monkeypatch.setattr(lease, "CLOCKS", (lambda: times["monotonic"], lambda: times["wall"]))
     return times
@@ -22,7 +22,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 @pytest.fixture
 def head(monkeypatch: pytest.MonkeyPatch, clocks: dict[str, float]) -> Iterator[Callable[..., Lease]]:
-    """Makes heads; nothing renews by itself, and nobody waits in earnest: S3's clock goes on instead."""
+    """Return a function that makes heads. Nothing renews by itself, and waits move S3's clock instead."""
     made: list[Lease] = []
     monkeypatch.setattr(Lease, "_keep", lambda _: None)
     monkeypatch.setattr(patience, "PAUSE", 0.01)

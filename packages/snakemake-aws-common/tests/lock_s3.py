@@ -16,14 +16,14 @@ Fault = Exception | str | None
 
 
 class S3:
-    """One object, conditional writes, and a clock that stands apart from the machine's."""
+    """One object, conditional writes, and a clock apart from the machine's."""
 
     def __init__(self) -> None:
         self.now = 1_000_000_000.0
         self.body: bytes | None = None
         self.etag, self.stored, self.writes = "", 0.0, 0
         self.calls: list[str] = []
-        # What an operation fails with, each once: an error, or "lost" for an answer that does not arrive.
+        # Failures of an operation, each once: an error, or "lost" for an answer that does not arrive.
         self.faults: dict[str, list[Fault]] = {}
 
     def _answer(self, **more: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class S3:
 
 
 def passes(s3: S3, monkeypatch: pytest.MonkeyPatch, then: Callable[[], object] = lambda: None) -> None:
-    """Waiting makes S3's clock go on, and whatever else happens meanwhile."""
+    """Let each wait move S3's clock and call `then`."""
 
     def rest(seconds: float, _: threading.Event) -> bool:
         s3.now += seconds

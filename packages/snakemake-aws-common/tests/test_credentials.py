@@ -17,7 +17,7 @@ EXPIRED = b"<Error><Code>ExpiredToken</Code><Message>The token has expired.</Mes
 
 
 class Guarded:
-    """An S3 that takes one access key of all; it answers within the client's process."""
+    """An S3 that takes one access key only, and answers within the client's process."""
 
     def __init__(self, s3: Any) -> None:
         self.taken = "OLD"
@@ -35,7 +35,7 @@ class Guarded:
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The file that credentials come from."""
+    """Return the file that credentials come from."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     given = tmp_path / "credentials"

@@ -52,7 +52,7 @@ def test_a_request_that_waits_for_the_lock_is_signed_afterwards(service: str, mo
 
 
 def test_trouble_with_a_renewal_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials may come from a program that is replaced just then, or from a file that is."""
+    """A program or file with credentials may be replaced at that moment."""
     one = Lease(None, "data", "lock", print, seconds=0.01)
     outcomes: list[Exception] = [FileNotFoundError("aws-vault"), PermissionError("file"), LostError("taken")]
 
@@ -66,7 +66,7 @@ def test_trouble_with_a_renewal_does_not_end_the_others(monkeypatch: pytest.Monk
 
 
 def test_who_waits_for_another_head_is_called_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in a thread, where Ctrl-C is heard of by no exception; S3 is asked no more."""
+    """Also in a thread, which Ctrl-C does not interrupt. S3 is not asked again."""
     looks: list[None] = []
     holder = lock_object.Holder("another", "someone@host", 1, "", "", str(Path("/elsewhere")), 0.0, 100.0)
 

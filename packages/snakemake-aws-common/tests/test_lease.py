@@ -100,7 +100,7 @@ def test_writes_that_meet_are_tried_again(head: Callable[..., Lease], operation:
 
 @pytest.mark.parametrize("operation", ["acquire", "renew"])
 def test_an_answer_that_got_lost_costs_nothing(head: Callable[..., Lease], operation: str) -> None:
-    """S3 has stored the lock; the next write is refused, since what it compares with is no longer there."""
+    """S3 has stored the lock, and refuses the next write, which still names the state before."""
     s3 = S3()
     one = head(s3)
     if operation != "acquire":
@@ -128,7 +128,7 @@ def test_what_is_no_lock_ends_like_one(head: Callable[..., Lease], monkeypatch: 
 
 
 def test_of_heads_that_start_at_once_one_works(head: Callable[..., Lease], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both have seen that there is none; the one that comes second to write looks again."""
+    """Both see no lock; the second one to write is refused and looks again."""
     s3 = S3()
     one, two = head(s3), head(s3, "another place")
     looked = s3.get_object

@@ -19,7 +19,7 @@ SECONDS = 100.0
 def test_who_slept_asks_before_it_writes(
     head: Callable[..., Lease], clocks: dict[str, float], monkeypatch: pytest.MonkeyPatch, wakes: str
 ) -> None:
-    """Whichever clock has gone on meanwhile tells of it; and a lock that nobody took is still one's own."""
+    """Each clock that ran meanwhile shows the sleep; a lock that nobody took still belongs to the head."""
     s3 = S3()
     one = head(s3)
     one.acquire()

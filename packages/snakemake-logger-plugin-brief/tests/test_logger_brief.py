@@ -1,4 +1,4 @@
-"""What the terminal shows of jobs: one line each, nothing lost in the log file, errors as Snakemake has them."""
+"""The terminal shows one line for each job; the log file has everything, and errors are Snakemake's own."""
 
 import re
 import subprocess

@@ -31,7 +31,7 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _collects_garbage_as_ever() -> Iterator[None]:
-    """A provider spares its run the collector's work; hundreds of them in a process would leave gigabytes."""
+    """Collect garbage after each test: providers spare their run that work, and hundreds would leave gigabytes."""
     before = gc.get_threshold()
     yield
     gc.set_threshold(*before)
@@ -42,7 +42,7 @@ def _collects_garbage_as_ever() -> Iterator[None]:
 
 @pytest.fixture
 def bucket(aws: Aws) -> str:
-    """A bucket of the test's own."""
+    """Create a bucket for the test and return its name."""
     name = f"storage-{os.getpid()}-{next(NUMBERS)}"
     aws.client("s3").create_bucket(Bucket=name)
     return name
@@ -50,13 +50,13 @@ def bucket(aws: Aws) -> str:
 
 @pytest.fixture
 def stores(aws: Aws, tmp_path: Path, bucket: str) -> Stores:
-    """Makes stores on one bucket."""
+    """Return a function that makes stores on one bucket."""
     return lambda **settings: Store(aws, tmp_path / f"local{next(NUMBERS)}", bucket, **settings)
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Objects go in parts of 5 MiB, S3's smallest, so that an object of many parts needs no gigabytes."""
+    """Store objects in parts of 5 MiB, S3's smallest, so that an object of many parts needs no gigabytes."""
     size = 5 << 20
     monkeypatch.setattr(transfer.Transfer.__init__, "__defaults__", (size, size))
     return size
@@ -64,5 +64,5 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pauses before a transfer is tried again."""
+    """Repeat transfers without a pause."""
     monkeypatch.setattr(transfer, "PAUSE", 0)

@@ -33,12 +33,12 @@ class Store:
         )
 
     def __call__(self, key: str) -> StorageObject:
-        """The object of a key."""
+        """Return the object of a key."""
         made: StorageObject = self.provider.object(f"s3://{self.bucket}/{key}")
         return made
 
     def store(self, key: str, data: bytes) -> StorageObject:
-        """Stores what a job would have written."""
+        """Store what a job would have written."""
         made = self(key)
         made.local_path().parent.mkdir(parents=True, exist_ok=True)
         made.local_path().write_bytes(data)
@@ -46,14 +46,14 @@ class Store:
         return made
 
     def retrieve(self, key: str) -> bytes:
-        """What a job would read; nothing else may be left in its folder."""
+        """Return what a job would read; nothing else may be left in its folder."""
         made = self(key)
         asyncio.run(made.managed_retrieve())
         assert [path.name for path in made.local_path().parent.glob(".*.part")] == []
         return made.local_path().read_bytes()
 
     def operations(self) -> Counter[str]:
-        """What was asked of this bucket since the last call."""
+        """Count the requests to this bucket since the last call."""
         seen = self.aws.requests(forget=True)
         return Counter(call["operation"] for call in seen if call["bucket"] == self.bucket)
 
@@ -63,7 +63,7 @@ Stores = Callable[..., Store]
 
 @dataclass(eq=False)
 class Job:
-    """A job of a DAG that makes objects of a store."""
+    """A job of a DAG that produces objects of a store."""
 
     store: "Store"
     keys: list[str]
@@ -81,14 +81,14 @@ class Job:
 
 
 def workflow(*jobs: Job) -> SimpleNamespace:
-    """A DAG of jobs that are all going to run; they end when they are put into `scheduler._tofinish`."""
+    """Return a workflow whose jobs are all going to run; a job ends when it is put into `scheduler._tofinish`."""
     finished: set[Job] = set()
     dag = SimpleNamespace(jobs=dict.fromkeys(jobs), needrun=lambda job: True, finished=finished.__contains__)
     return SimpleNamespace(dag=dag, scheduler=SimpleNamespace(_tofinish=[]), remote_exec=False, finish=finished.add)
 
 
 class Cache:
-    """Snakemake's own, as far as plugins use it: a head's while it plans, or a worker's, which wants no listings."""
+    """Snakemake's cache, as far as plugins use it: of a head that plans, or of a worker, which wants no listings."""
 
     def __init__(self, *, worker: bool = False) -> None:
         self.active = True
@@ -99,7 +99,7 @@ class Cache:
 
 
 class Known(dict[str, bool]):
-    """What exists, and which folders are known whole."""
+    """Objects that exist, and the prefixes that are known whole."""
 
     has_inventory: set[str]
 

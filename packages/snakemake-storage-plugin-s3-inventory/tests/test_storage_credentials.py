@@ -33,7 +33,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Guarded:
-    """An S3 that takes one key of all, and fails as told before."""
+    """An S3 that takes one access key only, and fails as often as `faults` says."""
 
     def __init__(self) -> None:
         self.taken = "OLD"

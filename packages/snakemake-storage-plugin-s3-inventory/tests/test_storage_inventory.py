@@ -37,7 +37,7 @@ class Bucket:
 
 
 def exists(bucket: Bucket, key: str) -> bool:
-    """What a local folder with the same files would say."""
+    """Return what a local folder with the same files would say."""
     return any(k == key or k.startswith(f"{key}/") for k in bucket.keys)
 
 

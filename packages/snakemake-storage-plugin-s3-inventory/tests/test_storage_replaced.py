@@ -1,4 +1,4 @@
-"""Inputs that nobody in a workflow makes: what they are, and that a run reads the ones that it was planned with."""
+"""Fingerprints of inputs; a run reads only the inputs that it was planned with."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ ANOTHER = "another object than the one that the run was planned with"
 
 @pytest.fixture
 def bucket(aws: Aws) -> str:
-    """A bucket of the test's own."""
+    """Create a bucket for the test and return its name."""
     name = f"replaced-{os.getpid()}-{next(NUMBERS)}"
     aws.client("s3").create_bucket(Bucket=name)
     return name
@@ -40,7 +40,7 @@ Open = Callable[..., StorageObject]
 
 @pytest.fixture
 def opened(aws: Aws, bucket: str, tmp_path: Path) -> Open:
-    """Objects of a worker's process: each call is another process."""
+    """Return a function that opens objects, each as another worker's process would."""
     folders = itertools.count()
 
     def make(key: str, worker: bool = True) -> StorageObject:

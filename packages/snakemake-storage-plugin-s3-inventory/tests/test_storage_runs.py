@@ -35,7 +35,7 @@ class Lab:
         return 6 * self.samples + 2
 
     def snakemake(self, *arguments: str) -> str:
-        """Runs Snakemake on the bucket, remembers the requests that were not made for workers, and gives its text."""
+        """Run Snakemake on the bucket and return its text; keep the requests that it did not make for workers."""
         (self.folder / "commands").mkdir(exist_ok=True)
         command = [sys.executable, "-m", "snakemake", "--default-storage-provider", "s3-inventory"]
         command += ["--default-storage-prefix", f"s3://{self.bucket}/runs/main", "--seconds-between-status-checks", "1"]
@@ -43,7 +43,7 @@ class Lab:
         return self.run(command)
 
     def run(self, command: list[str], folder: Path | None = None) -> str:
-        """Runs a command in the lab's environment."""
+        """Run a command in the lab's environment."""
         own = {"PYTHONPATH": str(HERE / "plugins"), "PRETEND_COMMANDS": str(self.folder / "commands")}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.requests()
@@ -55,28 +55,28 @@ class Lab:
         return done.stdout + done.stderr
 
     def requests(self) -> list[dict[str, Any]]:
-        """Requests to the bucket since the last call."""
+        """Return the requests to the bucket since the last call."""
         every = self.aws.requests(forget=True)
         return [call for call in every if call["bucket"] == self.bucket and call["caller"] != "PRETEND"]
 
     def seen_stored(self, key: str) -> bool:
-        """Whether the last command stored this object."""
+        """Return whether the last command stored this object."""
         return any((call["operation"], call["key"]) == ("PutObject", key) for call in self.seen)
 
     @property
     def operations(self) -> Counter[str]:
-        """What the last command asked."""
+        """Requests of the last command, by operation."""
         return Counter(call["operation"] for call in self.seen)
 
     def stored(self, prefix: str = "") -> set[str]:
-        """Keys in the bucket."""
+        """Return the keys in the bucket."""
         pages = self.aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, aws: Aws, tmp_path: Path) -> Iterator[Lab]:
-    """A lab with as many samples as the test wants (2)."""
+    """Make a lab with as many samples as the test wants (2)."""
     bucket = f"lab-{os.getpid()}-{abs(hash(request.node.nodeid)) % 10**9}"
     aws.client("s3").create_bucket(Bucket=bucket)
     shutil.copy(HERE / "storage_run.smk", tmp_path / "Snakefile")

@@ -1,1 +1,1 @@
-"""What Snakemake's plugins for AWS share: the lock of a run, retries, credentials that are renewed, checksums."""
+"""Parts that Snakemake's plugins for AWS share: the lock of a run, retries, credentials that are renewed, checksums."""

@@ -33,7 +33,7 @@ PAUSE = 5.0
 REMINDER = 60.0
 TICK = 0.2
 OUT_OF_REACH = (ConnectionError, HTTPClientError)
-# What botocore raises when it has no credentials, or can't renew them.
+# Errors that botocore raises when it has no credentials, or can't renew them.
 NO_CREDENTIALS = (
     CredentialRetrievalError,
     MetadataRetrievalError,

@@ -1,4 +1,4 @@
-"""What exists in S3, answered from listings and from what the run knows; S3 is asked only where these don't say."""
+"""Answer which objects exist, from listings and from what the run knows; ask S3 only if these don't say."""
 
 import botocore.exceptions
 from snakemake_interface_common.exceptions import WorkflowError

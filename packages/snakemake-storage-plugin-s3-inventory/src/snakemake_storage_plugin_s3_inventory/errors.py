@@ -1,4 +1,4 @@
-"""What errors of S3 and of the local disk mean for the user."""
+"""Errors of S3 and of the local disk, in words that tell the user what to do."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""Which inventory answers for an object, and which prefixes these credentials may not list."""
+"""Find the inventory that answers for an object, and remember which prefixes the credentials may not list."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

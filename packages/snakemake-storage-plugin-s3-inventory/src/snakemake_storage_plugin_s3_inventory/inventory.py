@@ -116,7 +116,7 @@ class Inventory:
         at = bisect.bisect_left(stretch.keys, key)
         if at < len(stretch.keys) and stretch.keys[at] == key:
             return True
-        # What a directory of that name would hold: "0" is the character after "/".
+        # Keys of a directory of that name lie between these: "0" is the character after "/".
         inside, end = f"{key}/", f"{key}0"
         stretch = self._stretch(inside)
         if stretch is None or end > stretch.end:

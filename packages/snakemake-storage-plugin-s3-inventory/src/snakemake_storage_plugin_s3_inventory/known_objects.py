@@ -13,9 +13,9 @@ class ObjectInfo(NamedTuple):
     """An object or directory that exists.
 
     `size` in bytes (a directory's is the sum over its objects), `mtime` in seconds since 1970, or None if S3 has not
-    told it yet, as after an upload. S3 keeps times in whole seconds. `archived` objects can't be read before somebody
+    said it yet, as after an upload. S3 keeps times in whole seconds. `archived` objects can't be read before somebody
     restores them. `etag` differs from that of other objects that had or will have the same key (a directory's is a sum
-    over its objects); empty if S3 has not told it.
+    over its objects); empty if S3 has not said it.
     """
 
     size: int

@@ -1,4 +1,4 @@
-"""Which job of the DAG produces an object, and whether it may still do so: answers older than the job are stale."""
+"""Map objects to the jobs that produce them. Answers of S3 that are older than such a job are stale."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Snakemake has told about the run that a storage provider works for."""
+"""Snakemake's state in this process: the workflow, and whether jobs may run."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the objects of one storage provider share.
+"""The state that all objects of one storage provider share.
 
 Each part knows only the parts above it: the state of the run, its lock, the connection to S3 (which writes nothing
 without the lock), the producers of objects, the catalog of what exists, and the inputs that were read.
@@ -87,7 +87,7 @@ class HasSession(Protocol):
 
     @property
     def session(self) -> Session:
-        """What all objects of its provider share."""
+        """The session that all objects of the provider share."""
 
     @property
     def location(self) -> Location:

@@ -37,7 +37,7 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @property
     def session(self) -> Session:
-        """What all objects of the provider share."""
+        """The session that all objects of the provider share."""
         session: Session = self.provider.session
         return session
 

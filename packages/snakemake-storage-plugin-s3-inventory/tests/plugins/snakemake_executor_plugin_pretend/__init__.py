@@ -38,7 +38,7 @@ class Executor(RemoteExecutor):
         )
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Begins to store, and writes what a worker would have been told to do to $PRETEND_COMMANDS/<rule>."""
+        """Begin to store, and write the command of a worker to $PRETEND_COMMANDS/<rule>."""
         command = self.format_job_exec(job)
         if folder := os.environ.get("PRETEND_COMMANDS"):
             Path(folder, job.name).write_text(command)
@@ -58,7 +58,7 @@ class Executor(RemoteExecutor):
                 self._s3.put_object(Bucket=stored.bucket, Key=key, Body=each.rule.name.encode())
 
     async def check_active_jobs(self, active_jobs: list[SubmittedJobInfo]) -> AsyncGenerator[SubmittedJobInfo, None]:
-        """Whose outputs are all stored has succeeded."""
+        """Report the jobs whose outputs are all stored as succeeded."""
         for info in active_jobs:
             if not info.aux["stored"].done():
                 yield info
@@ -68,5 +68,5 @@ class Executor(RemoteExecutor):
                 self.report_job_success(info)
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
-        """What is stored stays."""
+        """Keep what is stored."""
         self._threads.shutdown(cancel_futures=True)
