@@ -18,7 +18,7 @@ Context = Mapping[str, str | list[str]]
 
 
 class Verdict(Enum):
-    """How the evaluation of a call ends."""
+    """Result of the evaluation of a call."""
 
     ALLOWED = "allowed"
     DENIED = "explicitly denied"

@@ -14,13 +14,13 @@ from strict_aws import Aws, running
 
 @pytest.fixture(scope="session")
 def strict_aws_settings() -> dict[str, Any]:
-    """Settings that servers start with: none but the defaults. Override it in a conftest.py."""
+    """Return the settings that servers start with: the defaults, unless a conftest.py overrides this."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def strict_aws_server(tmp_path_factory: pytest.TempPathFactory, strict_aws_settings: dict[str, Any]) -> Iterator[Aws]:
-    """The server that all tests of a process share, for fixtures that outlive a test.
+    """Return the server that all tests of a process share, for fixtures that outlive a test.
 
     Whatever is made in it stays: give resources names of their own.
     """
@@ -31,7 +31,7 @@ def strict_aws_server(tmp_path_factory: pytest.TempPathFactory, strict_aws_setti
 
 @pytest.fixture
 def strict_aws(strict_aws_server: Aws) -> Iterator[Aws]:
-    """The shared server, for one test: its log of requests begins empty; its faults and settings end with the test."""
+    """Return the shared server with an empty log of requests; undo faults and settings after the test."""
     before = strict_aws_server.settings()
     strict_aws_server.requests(forget=True)
     yield strict_aws_server
@@ -41,7 +41,7 @@ def strict_aws(strict_aws_server: Aws) -> Iterator[Aws]:
 
 @pytest.fixture
 def fresh_strict_aws(tmp_path: Path, strict_aws_settings: dict[str, Any]) -> Iterator[Aws]:
-    """A server with nothing in it, for one test alone. It takes about three seconds to start."""
+    """Return a server with nothing in it, for one test alone. It takes about three seconds to start."""
     with running(tmp_path / "strict-aws.log") as aws:
         aws.set(**strict_aws_settings)
         yield aws

@@ -1,4 +1,4 @@
-"""What the server remembers beside moto's own state: settings, faults that wait, and the log of requests."""
+"""The server's own state beside moto's: settings, faults that wait, and the log of requests."""
 
 import threading
 from collections.abc import Mapping
