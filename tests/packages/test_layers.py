@@ -16,6 +16,7 @@ EXECUTOR = "snakemake_executor_plugin_aws_batch_fargate"
 STORAGE = "snakemake_storage_plugin_s3_inventory"
 BELOW = "A package imports only packages below it, none beside it"
 NO_GENOMICS = "What is about AWS knows no genomics"
+WITHIN_EXECUTOR = "Modules of the executor import in one direction"
 NO_AWS = "What is about genomics knows no AWS"
 ONE_WAY = "Modules of the storage plugin import in one direction"
 ALONE = "The strict AWS and the logger need no other package of ours"
@@ -55,6 +56,8 @@ def copies(tmp_path: Path) -> Path:
         ("snakemake_logger_plugin_brief.words", "terraflow.errors", BELOW),
         ("snakemake_logger_plugin_brief.words", "snakemake_aws_common.lease", ALONE),
         ("strict_aws.server", "snakemake_aws_common.lease", ALONE),
+        (f"{EXECUTOR}.shapes", f"{EXECUTOR}.session", WITHIN_EXECUTOR),
+        (f"{EXECUTOR}.outcomes", f"{EXECUTOR}.submission", WITHIN_EXECUTOR),
         (f"{EXECUTOR}.client", "terraflow_workflow.hts", NO_GENOMICS),
         ("snakemake_aws_common.lease", "terraflow_workflow.hts", BELOW),
         ("terraflow_workflow.hts", "terraflow.errors", BELOW),
@@ -91,6 +94,7 @@ GENOMICS = r"\b(bam|bcftools|bwa|cram|fasta|fastq|gen(e|ome|omic)s?|multiqc|ploi
         ("workflow", AWS),
         ("terraform", GENOMICS),
         *((f"packages/{member}/src", GENOMICS) for member in MEMBERS if "terraflow" not in member.name),
+        *((f"packages/{member}/src", "terraflow") for member in MEMBERS if "terraflow" not in member.name),
     ],
     ids=lambda value: value if "/" in value else "",
 )

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fake_batch import FakeAws, FakeBatch, serving
 from fake_head import SETTINGS, Log, Make
 from fake_jobs import without_sources, workflow
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, logs, preflight
+
+# The time of one example depends more on the machine than on the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from snakemake_storage_plugin_s3_inventory import transfer
 from storage_lab import Store, Stores
 from strict_aws import Aws
 
 NUMBERS = itertools.count()
+
+# The time of one example depends more on the machine than on the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
