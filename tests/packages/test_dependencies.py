@@ -63,6 +63,15 @@ def test_what_tests_import_is_declared_and_nothing_else(member: Member) -> None:
     assert for_tests.keys() - found <= UNIMPORTED | {"pytest"}
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "demo"])
+def test_what_the_project_as_a_whole_imports_is_declared(folder: str) -> None:
+    groups = chain.from_iterable(ROOT_PROJECT.tables["dependency-groups"].values())
+    of_members = chain.from_iterable(member.project.get("dependencies", []) for member in MEMBERS)
+    declared = requirements([*ROOT_PROJECT.project["dependencies"], *groups, *of_members])
+    lacking = imported(ROOT_PROJECT.folder / folder) - declared.keys() - {member.name for member in MEMBERS}
+    assert not lacking, f"pyproject.toml does not declare {lacking}"
+
+
 def test_ranges_agree() -> None:
     ranges: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     groups = ROOT_PROJECT.tables["dependency-groups"]

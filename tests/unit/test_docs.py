@@ -1,5 +1,6 @@
 """The documentation: its site can be built, its links lead somewhere, and it says what there is."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,14 +18,17 @@ LOADING = {"src", "srcset", "poster", "data"}
 sys.path.insert(0, str(ROOT / "tools"))
 import picture  # noqa: E402
 
+# What runs, builds and tools leave in a checkout.
+MADE = {"run", "runs", "results", "build", "dist", "node_modules"}
 
-def tracked_pages() -> list[Path]:
-    """All Markdown files that git knows or would add."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip("not a checkout")
-    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+
+def project_pages() -> list[Path]:
+    """All Markdown files of the project, in a checkout or an unpacked archive."""
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if not name.startswith(".") and name not in MADE]
+        found += [Path(folder, name) for name in files if name.endswith(".md")]
+    return found
 
 
 def build(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
@@ -42,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_of_the_repository_is_on_the_site(site: Path) -> None:
-    titles = [re.search(r"^# (.+)$", page.read_text(), re.MULTILINE) for page in tracked_pages()]
+    titles = [re.search(r"^# (.+)$", page.read_text(), re.MULTILINE) for page in project_pages()]
     shown = [page.read_text() for page in site.rglob("index.html")]
     headings = {
         re.sub(r"<[^>]+>", "", text) for page in shown for text in re.findall(r"<h1[^>]*>(.*?)(?:<a |</h1>)", page)
@@ -53,7 +57,7 @@ def test_every_page_of_the_repository_is_on_the_site(site: Path) -> None:
 
 def test_broken_links_are_named(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    for page in [*tracked_pages(), ROOT / "mkdocs.yml", ROOT / "tools/site.py"]:
+    for page in [*project_pages(), ROOT / "mkdocs.yml", ROOT / "tools/site.py"]:
         copy = project / page.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(page, copy)
@@ -122,7 +126,7 @@ def test_something_from_another_host_would_be_seen(tmp_path: Path) -> None:
 
 def test_links_to_other_hosts_are_well_formed() -> None:
     links = [
-        link for page in tracked_pages() for link in re.findall(r"\]\((\w+:[^)]*)\)|<(http[^>]*)>", page.read_text())
+        link for page in project_pages() for link in re.findall(r"\]\((\w+:[^)]*)\)|<(http[^>]*)>", page.read_text())
     ]
     addresses = {a or b for a, b in links}
     assert len(addresses) > 5
@@ -152,7 +156,7 @@ def test_a_picture_of_another_workflow_is_refused(rules: set[str], edges: set[tu
 
 def test_every_make_target_that_pages_name_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    text = "\n".join(page.read_text() for page in tracked_pages() if "CHANGELOG" not in page.name)
+    text = "\n".join(page.read_text() for page in project_pages() if "CHANGELOG" not in page.name)
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
     assert {"demo", "test", "docs", "docs-serve", "deploy", "bench"} <= named <= targets
 

@@ -1,12 +1,9 @@
 """Versions that stand in several places agree, and each of them is exact."""
 
-import ast
 import importlib.metadata
 import re
 import subprocess
 import tomllib
-from importlib.metadata import packages_distributions
-from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -156,34 +153,3 @@ def test_image_has_the_versions_of_the_environments() -> None:
 
 def test_image_is_built_with_the_uv_of_set_up() -> None:
     assert f"uv_pin={image_pins()['uv']} " in (ROOT / "tools" / "setup.sh").read_text().replace("\n", " ")
-
-
-def imported(file: Path) -> set[str]:
-    """Return the packages that a file imports."""
-    nodes = list(ast.walk(ast.parse(file.read_text())))
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
-    return {name.partition(".")[0] for name in names}
-
-
-def test_what_is_imported_is_declared() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    runtime = [*project["project"]["dependencies"], *project["dependency-groups"]["report"]]
-    members = [tomllib.loads(path.read_text())["project"] for path in ROOT.glob("packages/*/pyproject.toml")]
-    own = tomllib.loads((ROOT / "workflow" / "lib" / "pyproject.toml").read_text())["project"]
-    needed = {f"packages/{member['name']}/src": [member["name"], *member["dependencies"]] for member in members}
-    needed["workflow"] = [own["name"], *own["dependencies"], *project["dependency-groups"]["report"]]
-    everything = [*chain.from_iterable(needed.values()), *runtime, *project["dependency-groups"]["dev"]]
-    tests = {f"packages/{member['name']}/tests": everything for member in members}
-    installed = packages_distributions()
-    for folder, lines in {
-        **needed,
-        **tests,
-        "tests": everything,
-        "benchmarks": everything,
-    }.items():
-        declared = {normal(re.split(r"[^\w.-]", line)[0]) for line in lines}
-        for module in set().union(*map(imported, (ROOT / folder).rglob("*.py"))):
-            # Types of AWS's services are extras of boto3-stubs.
-            found = {normal(name) for name in installed.get(module, []) if not name.startswith("mypy-boto3-")}
-            assert not found or found & declared, f"{folder} imports {module}, which pyproject.toml does not declare"

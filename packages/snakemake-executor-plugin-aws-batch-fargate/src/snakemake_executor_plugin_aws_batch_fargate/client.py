@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -107,34 +107,29 @@ def client_of(service: str, region: str | None, config: Config | None = None) ->
 
 def patient() -> Config:
     """Calls that have to succeed: adaptive retries."""
-    return Config(
-        retries={"mode": "adaptive", "total_max_attempts": 10},
-        max_pool_connections=CONNECTIONS,
-        connect_timeout=10,
-        read_timeout=20,
-    )
+    return _config("adaptive", attempts=10, connect_timeout=10, read_timeout=20)
 
 
 def repeated() -> Config:
     """Calls that their callers repeat: adaptive retries, with pauses that Ctrl-C can wait for."""
-    return Config(
-        retries={"mode": "adaptive", "total_max_attempts": 4},
-        max_pool_connections=CONNECTIONS,
-        connect_timeout=5,
-        read_timeout=10,
-    )
+    return _config("adaptive", attempts=4, connect_timeout=5, read_timeout=10)
 
 
 def hasty() -> Config:
     """Calls for which someone waits at the terminal: one attempt, given up after seconds."""
-    return Config(
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=CONNECTIONS,
-        connect_timeout=3,
-        read_timeout=5,
-    )
+    return _config("standard", attempts=1, connect_timeout=3, read_timeout=5)
 
 
 def brief() -> Config:
     """Optional calls: retry when throttled, fail within seconds when the service is out of reach."""
-    return Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=5)
+    return _config("standard", attempts=3, connect_timeout=2, read_timeout=5)
+
+
+def _config(mode: Literal["adaptive", "standard"], attempts: int, connect_timeout: int, read_timeout: int) -> Config:
+    """Return the settings of a client; time limits in seconds."""
+    return Config(
+        retries={"mode": mode, "total_max_attempts": attempts},
+        max_pool_connections=CONNECTIONS,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+    )
