@@ -16,6 +16,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+# Folders and endings of files that runs, builds, tools and users leave in a checkout; hidden folders are theirs, too.
+MADE = {"run", "runs", "results", "logs", "build", "dist", "node_modules", "__pycache__"}
+MADE_FILES = (".pyc", ".tfstate", ".tfstate.backup", ".tfvars")
+
+
+def project_files(folder: str = ".") -> list[Path]:
+    """Return the files of the project in one of its folders, whether it is a checkout or an unpacked archive."""
+    found = []
+    for parent, below, names in os.walk(ROOT / folder):
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in MADE)
+        below[:] = [name for name in below if not name.endswith(".egg-info")]
+        found += [Path(parent, name) for name in sorted(names) if not name.endswith(MADE_FILES)]
+    return found
+
 
 @dataclass(frozen=True)
 class Outcome:

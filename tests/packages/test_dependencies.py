@@ -29,7 +29,7 @@ def of_tests(member: Member) -> list[str]:
 
 
 def imported(folder: Path) -> set[str]:
-    """Distributions that the Python files of a folder import; those of the files themselves are left out."""
+    """Return the distributions that the Python files of a folder import."""
     modules: set[str] = set()
     for file in folder.rglob("*.py"):
         nodes = list(ast.walk(ast.parse(file.read_text())))
@@ -63,7 +63,7 @@ def test_what_tests_import_is_declared_and_nothing_else(member: Member) -> None:
     assert for_tests.keys() - found <= UNIMPORTED | {"pytest"}
 
 
-@pytest.mark.parametrize("folder", ["tests", "benchmarks", "demo"])
+@pytest.mark.parametrize("folder", ["tests", "benchmarks", "demo", "tools"])
 def test_what_the_project_as_a_whole_imports_is_declared(folder: str) -> None:
     groups = chain.from_iterable(ROOT_PROJECT.tables["dependency-groups"].values())
     of_members = chain.from_iterable(member.project.get("dependencies", []) for member in MEMBERS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from wheels import MEMBERS
 
-from shared import ROOT
+from shared import ROOT, project_files
 
 EXECUTOR = "snakemake_executor_plugin_aws_batch_fargate"
 STORAGE = "snakemake_storage_plugin_s3_inventory"
@@ -23,7 +23,7 @@ ALONE = "The strict AWS and the logger need no other package of ours"
 
 
 def lint(folder: Path) -> str:
-    """Check the contracts of the project on the packages in a folder; what import-linter prints."""
+    """Check the contracts of the project on the packages in a folder; return what import-linter prints."""
     program = Path(sys.executable).with_name("lint-imports")
     env = os.environ | {"PYTHONPATH": str(folder)}
     command = [str(program), "--no-logo", "--no-cache", str(ROOT / "pyproject.toml")]
@@ -99,10 +99,8 @@ GENOMICS = r"\b(bam|bcftools|bwa|cram|fasta|fastq|gen(e|ome|omic)s?|multiqc|ploi
     ids=lambda value: value if "/" in value else "",
 )
 def test_nothing_is_said_of_what_is_none_of_its_business(folder: str, words: str) -> None:
-    listed = subprocess.run(["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     # Pages for readers may say where the line is.
-    names = [name for name in listed.splitlines() if not name.endswith(".md")]
-    files = [ROOT / name for name in names if (ROOT / name).is_file()]
+    files = [path for path in project_files(folder) if path.is_file() and path.suffix != ".md"]
     assert files
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -1,6 +1,5 @@
 """The documentation: its site can be built, its links lead somewhere, and it says what there is."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,28 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from shared import ROOT
+from shared import ROOT, project_files
 
 # Attributes by which a page loads something; a link that a reader may follow loads nothing.
 LOADING = {"src", "srcset", "poster", "data"}
 sys.path.insert(0, str(ROOT / "tools"))
 import picture  # noqa: E402
 
-# What runs, builds and tools leave in a checkout.
-MADE = {"run", "runs", "results", "build", "dist", "node_modules"}
-
 
 def project_pages() -> list[Path]:
-    """All Markdown files of the project, in a checkout or an unpacked archive."""
-    found = []
-    for folder, below, files in os.walk(ROOT):
-        below[:] = [name for name in below if not name.startswith(".") and name not in MADE]
-        found += [Path(folder, name) for name in files if name.endswith(".md")]
-    return found
+    """Return all Markdown files of the project."""
+    return [path for path in project_files() if path.suffix == ".md"]
 
 
 def build(project: Path, site: Path) -> subprocess.CompletedProcess[str]:
-    """The site of a project's pages, built as `make lint` does."""
+    """Build the site of a project's pages as `make lint` does."""
     command = [ROOT / "tools/docs.sh", "build", "--config-file", project / "mkdocs.yml", "--site-dir", site]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -80,7 +72,7 @@ def test_broken_links_are_named(tmp_path: Path) -> None:
 
 
 class Loads(HTMLParser):
-    """Addresses that a page loads by itself."""
+    """The addresses that a page loads by itself."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -95,7 +87,7 @@ class Loads(HTMLParser):
 
 
 def foreign(site: Path) -> Iterator[str]:
-    """Addresses on other hosts that a page or a style sheet loads."""
+    """Yield the addresses on other hosts that a page or a style sheet loads."""
     for page in site.rglob("*.html"):
         yield from (f"{page}: {address}" for address in Loads(page.read_text()).found if "//" in address)
         # The theme fetches Mermaid from elsewhere for pages with such a picture.
