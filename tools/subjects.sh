@@ -7,8 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Characters are counted, not bytes.
 export LC_ALL=C.UTF-8
 
-# A clone without the main branch, or an archive without git, has nothing to compare with.
+# A clone without the main branch, or an unpacked archive, has nothing to compare with.
 range=${1:-origin/main..HEAD}
+[[ -e .git ]] || exit 0
 git rev-parse --quiet --verify "${range%%..*}^{commit}" >/dev/null 2>&1 || exit 0
 
 long=""
