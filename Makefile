@@ -37,7 +37,8 @@ test: setup ## run the tests
 
 wheels: setup ## build the packages' wheels into dist/
 	@rm -rf dist
-	@$$(tools/setup.sh --uv) build --all-packages --wheel --no-build-logs
+	@mirror=$$(tools/setup.sh --mirror); if [ -n "$$mirror" ]; then export UV_DEFAULT_INDEX="$$mirror"; fi; \
+	  "$$(tools/setup.sh --uv)" build --all-packages --wheel --no-build-logs
 
 lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	@tools/setup.sh --no-tools
@@ -56,7 +57,7 @@ docs: ## build the documentation as a site, into .tools/site
 	@tools/setup.sh --no-tools
 	@tools/docs.sh build
 
-docs-serve: ## show it at http://127.0.0.1:8000, anew whenever a page changes
+docs-serve: ## show the documentation at http://127.0.0.1:8000, anew when a page changes
 	@tools/setup.sh --no-tools
 	@tools/docs.sh serve $(ARGS)
 

@@ -3,11 +3,6 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# The mirror that the user asked for, if any: uv does not read pip's settings.
-mirror() {
-  echo "${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-$(python3 -m pip config get global.index-url 2>/dev/null)}}}"
-}
-
 # own_env NAME PINS: make .tools/NAME from a file of pins when it is missing, half-made, or of other pins. Two at once
 # take turns.
 own_env() {
@@ -23,7 +18,7 @@ own_env() {
   echo "terraflow: installing $name into .tools/$name" >&2
   rm -rf "$env"
   "$uv" --quiet venv --python "$root/.venv/bin/python" "$env"
-  index=$(mirror || true)
+  index=$("$root/tools/setup.sh" --mirror)
   if [[ -n $index ]]; then export UV_DEFAULT_INDEX=$index; fi
   "$uv" --quiet pip sync --python "$env/bin/python" "$pins"
   cp "$pins" "$env/pins"

@@ -4,6 +4,7 @@
 #   tools/setup.sh             everything; safe to repeat, quick when nothing is missing
 #   tools/setup.sh --no-tools  only the .venv (enough for make lint)
 #   tools/setup.sh --uv        print the uv that set-up uses
+#   tools/setup.sh --mirror    print the mirror of PyPI that set-up uses; nothing without one
 #
 # PYTHON=python3.12 chooses the Python. Mirrors are taken from UV_DEFAULT_INDEX, PIP_INDEX_URL or pip's settings.
 # TERRAFLOW_SAMTOOLS and TERRAFLOW_BCFTOOLS name programs of your own, which runs then use.
@@ -362,6 +363,7 @@ main() {
   take_turns
   case ${1:-} in
     --uv) get_uv || finish ;;
+    --mirror) mirror || true ;;
     --no-tools)
       make_venv
       lead_snakemake_through_run

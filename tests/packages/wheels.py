@@ -1,4 +1,4 @@
-"""Builds the members' wheels and installs each in an environment of its own."""
+"""Build the members' wheels and install each in an environment of its own."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ class Member:
         return self.folder / root / self.package
 
     def files(self) -> dict[str, bytes]:
-        """Each file of the package, by its path from the folder that the package lies in."""
+        """Return each file of the package, by its path from the folder that the package lies in."""
         found = (path for path in self.source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return {path.relative_to(self.source.parent).as_posix(): path.read_bytes() for path in found}
 
@@ -73,7 +73,7 @@ def uv(*arguments: object) -> None:
     """Run the uv of set-up, with the mirror that set-up would take; its words are in the error when it fails."""
     program = _output(ROOT / "tools" / "setup.sh", "--uv")
     env = {name: value for name, value in os.environ.items() if name not in OWN}
-    if mirror := os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL"):
+    if mirror := _output(ROOT / "tools" / "setup.sh", "--mirror"):
         env["UV_DEFAULT_INDEX"] = mirror
     command = [program, *map(str, arguments), "--quiet", "--directory", str(ROOT)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -107,7 +107,7 @@ class Installed:
         return subprocess.run(command, cwd=self.member.folder, env=env, capture_output=True, text=True, check=False)
 
     def contents(self) -> dict[str, bytes]:
-        """Each file of the wheel."""
+        """Return each file of the wheel."""
         with ZipFile(self.wheel) as archive:
             return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 

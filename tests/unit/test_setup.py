@@ -97,6 +97,23 @@ def test_mirror_is_used_with_the_hashes_of_the_lock(box: Box) -> None:
     assert set(installed.split(" --editable ")[1:]) == {str(member) for member in members(box.root)}
 
 
+@pytest.mark.parametrize(
+    ("environment", "printed"),
+    [
+        (
+            {"UV_DEFAULT_INDEX": "https://a.example/simple", "PIP_INDEX_URL": "https://b.example/simple"},
+            "https://a.example/simple\n",
+        ),
+        ({"PIP_INDEX_URL": "https://b.example/simple"}, "https://b.example/simple\n"),
+        # The registry of the lock is no mirror.
+        ({"PIP_INDEX_URL": "https://pypi.org/simple/"}, ""),
+    ],
+)
+def test_the_mirror_of_set_up_is_printed(box: Box, environment: dict[str, str], printed: str) -> None:
+    result = box.setup("--mirror", **environment)
+    assert (result.returncode, result.stdout, box.calls()) == (0, printed, [])
+
+
 def members(root: Path) -> list[Path]:
     """Return the folders of the workspace's members."""
     workspace = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]
