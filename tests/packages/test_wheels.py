@@ -3,6 +3,7 @@
 `make test` runs the tests below packages/ here alone; `pytest packages/NAME` runs them against the sources.
 """
 
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -20,11 +21,12 @@ PLUGINS = {
 }
 # Modules that need an extra of their distribution.
 EXTRAS = ("/coverage_plot",)
+TESTED = [member for member in MEMBERS if (member.folder / "tests").is_dir()]
 
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all members' wheels and the versions of uv.lock."""
+    """Make a folder with all members' wheels and the versions of uv.lock."""
     folder = tmp_path_factory.mktemp("wheels")
     build(folder)
     return folder
@@ -34,7 +36,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(
     request: pytest.FixtureRequest, wheels: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installed]:
-    """Each member's wheel in an environment of its own."""
+    """Install each member's wheel in an environment of its own."""
     member: Member = request.param
     environment = tmp_path_factory.mktemp(member.package)
     yield install(member, wheels, environment)
@@ -77,29 +79,34 @@ def test_package_is_the_installed_one(installed: Installed) -> None:
 
 
 def test_every_module_can_be_imported(installed: Installed) -> None:
-    """Also those that none of its tests imports."""
+    """Import all of them: its tests may leave some out."""
     modules = [name.removesuffix(".py").removesuffix("/__init__") for name in installed.member.files() if ".py" in name]
     wanted = [name.replace("/", ".") for name in modules if not name.endswith(("/__main__", ".typed", *EXTRAS))]
     done = installed.run("python", "-P", "-c", "\n".join(f"import {name}" for name in sorted(wanted)))
     assert done.returncode == 0, done.stderr
 
 
+def test_the_table_has_every_plugin() -> None:
+    assert PLUGINS.keys() == {member.name for member in MEMBERS if "-plugin-" in member.name}
+
+
+@pytest.mark.parametrize("installed", [member for member in MEMBERS if member.name in PLUGINS], indirect=True, ids=str)
 def test_snakemake_finds_the_plugin(installed: Installed) -> None:
-    if (option := PLUGINS.get(installed.member.name)) is None:
-        assert "-plugin-" not in installed.member.name
-        return
     done = installed.run("snakemake", "--help")
     assert done.returncode == 0, done.stderr
-    assert option in done.stdout
+    assert PLUGINS[installed.member.name] in done.stdout
 
 
+def test_every_package_has_tests() -> None:
+    # Those of the workflow's package lie in tests/unit: a run never uses an installed copy.
+    assert [member.name for member in MEMBERS if member not in TESTED] == ["terraflow-workflow"]
+
+
+@pytest.mark.parametrize("installed", TESTED, indirect=True, ids=str)
 def test_its_own_tests_pass(installed: Installed, tmp_path: Path) -> None:
-    if installed.member.name == "terraflow-workflow":
-        # Its tests are those of the workflow, in tests/unit: a run never uses an installed copy.
-        assert not (installed.member.folder / "tests").exists()
-        return
     done = installed.run("pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path}")
     assert done.returncode == 0, done.stdout + done.stderr
     summary = done.stdout.rstrip().rpartition("\n")[2]
+    assert re.search(r"\b[1-9]\d* passed\b", summary), done.stdout
     if "skipped" in summary:
         warnings.warn(f"{installed.member.name}: {done.stdout[done.stdout.find('SKIPPED') :]}", stacklevel=1)
