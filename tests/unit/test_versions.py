@@ -113,7 +113,9 @@ def test_every_conda_file_of_a_rule_exists_and_every_environment_is_used() -> No
 def test_direct_dependencies_are_those_of_the_lock() -> None:
     locked = locked_versions()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    for line in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+    groups = project["dependency-groups"]
+    assert {"dev", "docs", "report"} <= groups.keys()
+    for line in [*project["project"]["dependencies"], *(line for group in groups.values() for line in group)]:
         match = re.match(r"([\w.-]+)(?:\[[^]]*])?(?:==([\w.]+))?", line)
         assert match
         assert normal(match[1]) in locked, f"{line}: run uv lock"
