@@ -59,7 +59,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Run the workflow on a folder with reads and true variants, and score the calls.",
-        epilog="example: python benchmarks/accuracy.py truth/HG001 --depth 10 --set reads.shards=5",
+        epilog="example: tools/run.sh python benchmarks/accuracy.py truth/HG001 --depth 10 --set reads.shards=5",
     )
     parser.add_argument(
         "truth",

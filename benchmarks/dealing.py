@@ -1,6 +1,6 @@
 """Measure the decompression and checks of FASTQ against `gzip -dc`, and write benchmarks/dealing.md.
 
-    python benchmarks/dealing.py [--reads N] [--runs N] [--fastq R1.fastq.gz R2.fastq.gz]
+    tools/run.sh python benchmarks/dealing.py [--reads N] [--runs N] [--fastq R1.fastq.gz R2.fastq.gz]
 
 Every figure is CPU time (user and system) of whole processes on one core, as the median of the ratios to a run of
 `gzip -dc` just before it. A tool that is not installed is reported so, and left out.

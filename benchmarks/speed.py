@@ -1,6 +1,6 @@
 """Run the workflow and the best plain pipeline of the same tools in turn, and print how they differ.
 
-Example: python benchmarks/speed.py --runs 3 --cores 2
+Example: tools/run.sh python benchmarks/speed.py --runs 3 --cores 2
 """
 
 import argparse

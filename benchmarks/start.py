@@ -1,6 +1,6 @@
 """Measure the CPU time of a worker before its tool starts, and write benchmarks/start.md.
 
-    python benchmarks/start.py [--image IMAGE] [--runs N]
+    tools/run.sh python benchmarks/start.py [--image IMAGE] [--runs N]
 
 A worker aligns a shard of the example in a container of the image, with all data in moto's S3 on this machine. The CPU
 time of the whole container is read when `bwa` is started, so that everything in the container counts and nothing else.

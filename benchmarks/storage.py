@@ -4,8 +4,8 @@ plan  plans the workflow for many samples, with nothing done yet
 run   runs the workflow with jobs that only store their outputs, and counts the head's own requests
 
 Needs the packages of the tests (moto is the S3). Examples:
-    python benchmarks/storage.py plan --samples 1000
-    python benchmarks/storage.py run --samples 12 120
+    tools/run.sh python benchmarks/storage.py plan --samples 1000
+    tools/run.sh python benchmarks/storage.py run --samples 12 120
 """
 
 import argparse

@@ -219,7 +219,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
         description="Compare the workflow's PASS calls with the planted variants. The exit code is 1 when "
         f"a variant covered by {MIN_DEPTH} or more reads was missed or got a wrong genotype, or an extra "
         "one was called.",
-        epilog="example: python demo/evaluate.py --run demo/run",
+        epilog="example: tools/run.sh python demo/evaluate.py --run demo/run",
     )
     parser.add_argument("--run", type=Path, required=True, help="folder given to demo/simulate.py as --out")
     parser.add_argument("--mode", choices=("joint", "per-sample"), help="which calls to read (default: joint if there)")

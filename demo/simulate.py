@@ -49,7 +49,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description="Make a reference, genes, reads of two samples and the truth about their variants.",
-        epilog="example: python demo/simulate.py --out demo/run --seed 1",
+        epilog="example: tools/run.sh python demo/simulate.py --out demo/run --seed 1",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write into (made if needed)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same bytes (default: 1)")

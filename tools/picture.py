@@ -1,10 +1,10 @@
-"""Draws docs/pictures/workflow.svg and aws.svg, and writes the table of the workflow's steps in docs/pipeline.md.
+"""Draw docs/pictures/workflow.svg and aws.svg, and write the table of the workflow's steps in docs/pipeline.md.
 
 The steps and their places are written down here. The program compares them with the rules and the edges that Snakemake
 sees, so the picture can't show another workflow than there is.
 
-Example: python tools/picture.py          writes both
-         python tools/picture.py --check  fails when they show another workflow
+Example: tools/run.sh python tools/picture.py          writes both
+         tools/run.sh python tools/picture.py --check  fails when they show another workflow
 """
 
 import argparse
@@ -96,12 +96,12 @@ ROW = 88
 
 
 def step(name: str, column: int, row: int) -> Box:
-    """The box of a step."""
+    """Return the box of a step."""
     return Box(column, 10 + row * ROW, STEPS[name].title, STEPS[name].jobs)
 
 
 def picture() -> str:
-    """The SVG."""
+    """Return the SVG of the workflow."""
     boxes = {
         "fastq": Box(LEFT, 10, "lanes", "FASTQ files", "input", width=424),
         "genome": Box(RIGHT, 10, "reference", "FASTA, GFF3", "input"),
@@ -131,7 +131,7 @@ def picture() -> str:
 
 
 def aws_picture() -> str:
-    """The SVG of a run on AWS."""
+    """Return the SVG of a run on AWS."""
     pitch = 104
     head = Box(LEFT + 12, 10, "snakemake", "on your machine", "input")
     batch = Box(MIDDLE, 10 + pitch + 20, "AWS Batch", "queues")
@@ -155,7 +155,7 @@ def aws_picture() -> str:
 
 
 def table() -> str:
-    """The steps as a Markdown table."""
+    """Return the steps as a Markdown table."""
     lines = ["| step | jobs | what it does | rules |", "| --- | --- | --- | --- |"]
     for entry in STEPS.values():
         rules = ", ".join(f"`{rule}`" for rule in entry.rules)
@@ -164,7 +164,7 @@ def table() -> str:
 
 
 def rules_written() -> set[str]:
-    """The rules of the workflow's files, without its target."""
+    """Return the rules of the workflow's files, without its target."""
     files = [ROOT / "workflow/Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
     pattern = re.compile(r"^ *(?:rule (\w+):|use rule \w+ as (\w+))", re.MULTILINE)
     found = {a or b for file in files for a, b in pattern.findall(file.read_text())}
@@ -172,7 +172,7 @@ def rules_written() -> set[str]:
 
 
 def rule_graph() -> set[tuple[str, str]]:
-    """(rule, rule that takes its output) of the example with its annotation, as `snakemake --rulegraph` gives them."""
+    """Return pairs (rule, rule that takes its output) of the example, as `snakemake --rulegraph` gives them."""
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "mermaid-js"]
     command += ["--configfile", str(ROOT / "config/example/config.yaml")]
     text = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
@@ -182,7 +182,7 @@ def rule_graph() -> set[tuple[str, str]]:
 
 
 def without_shortcuts(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges that no path of other edges stands for."""
+    """Return the edges that no path of other edges stands for."""
 
     def reaches(start: str, end: str, but: tuple[str, str]) -> bool:
         return any(b == end or reaches(b, end, but) for a, b in edges if a == start and (a, b) != but)
@@ -191,7 +191,7 @@ def without_shortcuts(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def differences(rules: set[str], edges: set[tuple[str, str]]) -> list[str]:
-    """How the steps and arrows differ from a workflow's rules and edges, a line for each difference."""
+    """Return how the steps and arrows differ from a workflow's rules and edges, a line for each difference."""
     owner = {rule: name for name, entry in STEPS.items() for rule in entry.rules}
     found = [f"no step has the rule {rule}" for rule in sorted(rules - owner.keys())]
     found += [f"step {owner[rule]} has a rule {rule}, which the workflow has not" for rule in owner.keys() - rules]
@@ -216,7 +216,7 @@ def main() -> None:
         if file.exists() and file.read_text() == content:
             continue
         if options.check:
-            sys.exit(f"{file.relative_to(ROOT)} is behind the workflow: run python tools/picture.py")
+            sys.exit(f"{file.relative_to(ROOT)} is behind the workflow: run tools/run.sh python tools/picture.py")
         file.write_text(content)
 
 

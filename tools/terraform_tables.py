@@ -2,8 +2,8 @@
 
 They stand between the lines <!-- variables --> and <!-- /variables -->, <!-- outputs --> and <!-- /outputs -->.
 
-Example: python tools/terraform_tables.py           writes the tables
-         python tools/terraform_tables.py --check   fails when the file shows other tables
+Example: tools/run.sh python tools/terraform_tables.py           writes the tables
+         tools/run.sh python tools/terraform_tables.py --check   fails when the file shows other tables
 """
 
 import argparse
@@ -123,7 +123,8 @@ def main() -> None:
         sys.exit(f"{options.file} from {options.stack}: {error}")
     if options.check and current != text:
         sys.exit(
-            f"{options.file} does not show the stack's variables and outputs: run python tools/terraform_tables.py"
+            f"{options.file} does not show the stack's variables and outputs: "
+            "run tools/run.sh python tools/terraform_tables.py"
         )
     if current != text:
         options.file.write_text(current)

@@ -109,7 +109,7 @@ def test_check_reports_an_outdated_table_and_changes_nothing(source: Path, page:
     before = page.read_text()
     behind = run("--check", "--stack", source, page)
     assert behind.returncode == 1
-    assert "run python tools/terraform_tables.py" in behind.stderr
+    assert "run tools/run.sh python tools/terraform_tables.py" in behind.stderr
     assert page.read_text() == before
     run("--stack", source, page)
     assert run("--check", "--stack", source, page).returncode == 0
