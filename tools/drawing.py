@@ -1,4 +1,4 @@
-"""Boxes and arrows as SVG: legible on white and on black, and on a telephone."""
+"""Draw boxes and arrows as SVG: legible on white and on black, and on a telephone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ class Box:
 
     @property
     def right(self) -> int:
-        """x of its right side."""
+        """Return the x of its right side."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """y of its lower side."""
+        """Return the y of its lower side."""
         return self.y + self.height
 
     @property
     def middle(self) -> tuple[int, int]:
-        """Its middle."""
+        """Return its middle."""
         return self.x + self.width // 2, self.y + self.height // 2
 
     def svg(self) -> str:
-        """The box and its text."""
+        """Return the SVG of the box and its text."""
         x, y = self.middle
         return (
             f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="8" '
@@ -61,7 +61,7 @@ class Panel:
     title: str
 
     def svg(self) -> str:
-        """The outline and the name."""
+        """Return the SVG of the outline and the name."""
         return (
             f'<rect x="{self.x}" y="{self.y}" width="{self.width}" height="{self.height}" rx="10" fill="none" '
             f'stroke="{GREY}" stroke-width="2" stroke-dasharray="6 5"/>\n'
@@ -78,7 +78,7 @@ class Arrow:
     end: Box
 
     def points(self) -> list[tuple[int, int]]:
-        """Where the line begins, turns and ends."""
+        """Return where the line begins, turns and ends."""
         (start_x, start_y), (end_x, end_y) = self.start.middle, self.end.middle
         low, high = max(self.start.x, self.end.x), min(self.start.right, self.end.right)
         if low < high:
@@ -92,7 +92,7 @@ class Arrow:
         return [(start_x, self.start.bottom if start_y < end_y else self.start.y), (start_x, end_y), (side, end_y)]
 
     def svg(self) -> str:
-        """The line and its head."""
+        """Return the SVG of the line and its head."""
         points = self.points()
         (from_x, from_y), (x, y) = points[-2:]
         step_x, step_y = (x > from_x) - (x < from_x), (y > from_y) - (y < from_y)
@@ -109,7 +109,7 @@ class Arrow:
 def draw(
     title: str, text: str, boxes: Iterable[Box], arrows: Iterable[Arrow], width: int, height: int, *panels: Panel
 ) -> str:
-    """An SVG file: its title, the same in words for those who can't see it, and its parts."""
+    """Return an SVG file: its title, the same in words for those who can't see it, and its parts."""
     parts = "\n".join(part.svg() for part in [*panels, *arrows, *boxes])
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '

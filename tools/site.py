@@ -1,4 +1,4 @@
-"""Gathers the pages of the site (a hook of mkdocs).
+"""Gather the pages of the site (a hook of mkdocs).
 
 Pages lie all over the repository. For links, each page and each file that a page links to keeps its place, so that the
 same links work on GitHub; docs/ disappears from the addresses of the site.
@@ -21,7 +21,6 @@ PAGES = (
     "packages/*/docs/*.md",
     "terraform/*.md",
     "terraform/examples/*/*.md",
-    "workflow/*.md",
     "workflow/lib/*.md",
 )
 PICTURES = "docs/pictures/*"

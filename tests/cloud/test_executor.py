@@ -42,7 +42,7 @@ RETRIES = {
 
 
 class Log:
-    """What was logged."""
+    """The text that was logged."""
 
     def __init__(self) -> None:
         self.text = ""

@@ -93,7 +93,7 @@ def test_a_group_of_many_jobs_travels_through_s3(site: Site) -> None:
 
 
 def test_a_group_in_which_one_job_feeds_the_other(site: Site) -> None:
-    """What `gather` asks for depends on inputs that are not there yet."""
+    """The inputs of `gather` depend on inputs that are not there yet."""
     snakefile = site.folder / "Snakefile"
     asking = "    resources:\n        disk_mb=lambda wildcards, input: int(input.size_mb) + 10,\n"
     snakefile.write_text(snakefile.read_text().replace('    shell:\n        "cat', asking + '    shell:\n        "cat'))

@@ -77,7 +77,7 @@ def test_so_is_a_stack_in_a_network_of_one_s_own(replan: Callable[..., Plan], aw
     assert all(sorted(environment["computeResources"]["subnets"]) == ids for environment in environments)
 
 
-# What is changed in terraform/batch.tf, and what has to be said of it. Terraform takes all of it.
+# Changes of terraform/batch.tf, and what has to be said of each. Terraform takes all of it.
 BROKEN = [
     ("executionRoleArn = aws_iam_role.execution.arn", "privileged = true", "privileged is not for Fargate"),
     ("executionRoleArn = aws_iam_role.execution.arn", "privileged = true", "no executionRoleArn"),

@@ -11,7 +11,7 @@ import pytest
 from stacks import as_arguments, copy_of_stack, terraform_environment
 
 from shared import ROOT
-from strict_aws.process import Aws
+from strict_aws import Aws
 
 EXAMPLES = sorted(path.parent.name for path in (ROOT / "terraform/examples").glob("*/main.tf"))
 

@@ -1,4 +1,4 @@
-"""What rules made, read with other programs: alignments, calls, tables."""
+"""Read what rules made, with other programs: alignments, calls, tables."""
 
 import json
 from collections.abc import Iterable, Iterator

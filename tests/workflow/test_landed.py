@@ -105,7 +105,7 @@ def test_results_that_are_out_of_date_are_seen_before_touching(before: Landed) -
 
 
 def test_a_run_that_was_half_done_goes_on(before: Landed) -> None:
-    """What the earlier version finished is kept; what it did not come to is made, with the same records."""
+    """Results that the earlier version finished are kept; others are made, with the same records."""
     records = before.records()
     for name in ("calls", "variants", "qc"):
         shutil.rmtree(before[f"results/{name}"])

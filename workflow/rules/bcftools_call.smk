@@ -9,7 +9,7 @@ PLOIDY = [
 
 
 rule ploidy:
-    """The ploidy file in bcftools' own terms, checked against the reference."""
+    """Write the ploidy file in bcftools' own terms, checked against the reference."""
     input:
         ploidy=local(PLOIDY_FILE) if PLOIDY_FILE else [],
         fai=GENOME_INDEX,
@@ -41,7 +41,7 @@ rule ploidy:
 
 
 rule filters:
-    """Tries every filter on a made-up variant: a wrong expression is found before hours of alignment, not after them."""
+    """Try every filter on a made-up variant: a wrong expression is found before hours of alignment, not after them."""
     input:
         at_start(),
     output:
@@ -68,7 +68,7 @@ rule filters:
 
 
 rule bcftools_call:
-    """Candidate variants of one window, in all samples that are called together; kept, so that filters can change."""
+    """Find candidates in one window, in all samples that are called together; they are kept, so that filters can change."""
     input:
         alignments=of_callset(
             f"results/alignments/{{sample}}.{ALIGNMENT}" if SHARED_DISK else SLICE
@@ -124,7 +124,7 @@ rule bcftools_call:
 
 
 rule variants:
-    """All windows in one file: left-aligned, one allele a line, filters (and consequences) written into it."""
+    """Join all windows in one file: left-aligned, one allele a line, with filters (and consequences) written into it."""
     input:
         calls=collect(
             "results/calls/{callset}/{window}.bcf", window=WINDOWS, allow_missing=True

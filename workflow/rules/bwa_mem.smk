@@ -2,7 +2,7 @@
 
 
 rule bwa_mem:
-    """Aligns one shard, fixes mates and sorts, in one pipe."""
+    """Align one shard, fix mates and sort, in one pipe."""
     input:
         reads=SHARD_FILE,
         index=BWA_INDEX,
@@ -17,7 +17,7 @@ rule bwa_mem:
     threads: 8
     resources:
         mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
-        # What is sorted, and the output, by the reads as they came.
+        # Room for what is sorted, and for the output, by the reads as they came.
         disk_mb=growing(1000, 1.2, reads=3, later=slice(0, 1)),
         runtime=minutes(30, 0.1, inputs=slice(1, None), reads=0.1 * EXPANSION),
     params:

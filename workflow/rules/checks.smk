@@ -28,7 +28,7 @@ if workflow.modifier.is_main_snakefile():
 
 
 def stop(what, problems):
-    """Ends the parsing of the workflow with a list of what the user has to put right."""
+    """End the parsing of the workflow with a list of what the user has to put right."""
     if problems:
         raise WorkflowError(f"{what}, nothing was run:", *problems)
 
@@ -86,7 +86,7 @@ INPUTS = [
     ),
 ]
 
-# What is read here travels to workers elsewhere as the configuration does, whether git tracks it or not.
+# A table that is read here travels to workers elsewhere as the configuration does, whether git tracks it or not.
 workflow.configfiles.extend(
     Table(path) for path in [config["samples"], PLOIDY_FILE] if path
 )

@@ -1,4 +1,4 @@
-# What all stages share: names of files, what jobs ask for, and the user's files.
+# Shared by all stages: names of files, resources of jobs, and the user's files.
 import functools
 import shlex
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ WINDOWS = list(range(1, config["calling"]["windows"] + 1))
 SHARDS = list(range(1, config["reads"]["shards"] + 1))
 ALIGNMENT = config["alignment"]["format"]
 ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
-# What readers of all ages take; which version samtools writes by default depends on its own.
+# Readers of all ages take this version; which one samtools writes by default depends on its own.
 CRAM = "cram,version=3.0"
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
@@ -42,7 +42,7 @@ S3 = "s3-inventory" if find_spec("snakemake_storage_plugin_s3_inventory") else "
 
 
 def source(path):
-    """An input as the user named it: an address goes through its storage plugin, and no prefix of a module changes it."""
+    """Return an input as the user named it: an address goes through its storage plugin; no prefix changes it."""
     if path.startswith("s3://"):
         return getattr(storage, S3)(path)
     if is_remote(path):
@@ -65,7 +65,7 @@ UNKNOWN = "-"
 
 @functools.cache
 def remote_fingerprint(path):
-    """The identity of an input in a storage: its plugin's `fingerprint()`, else size and time; empty if it is missing."""
+    """Return an input's identity in a storage: its plugin's `fingerprint()`, else size and time; empty if it is missing."""
     stored = get_flag_value(source(path), "storage_object")
     try:
         if hasattr(stored, "fingerprint"):
@@ -76,7 +76,7 @@ def remote_fingerprint(path):
 
 
 def fingerprints(*paths):
-    """Identities of files of the user. A parameter that doesn't depend on `input`, so Snakemake records and compares it.
+    """Return identities of files of the user, for a parameter without `input`, which Snakemake records and compares.
 
     UNKNOWN, a word that a shell passes on, for what can't be looked at. Jobs that fetch their inputs ask for nothing: what
     has to be compared with what was planned is the storage's affair.
@@ -95,13 +95,13 @@ def fingerprints(*paths):
 
 
 def samples_of(callset):
-    """The samples that are called together."""
+    """Return the samples that are called together."""
     return list(SAMPLES) if JOINT else [callset]
 
 
 @functools.cache
 def megabytes_of_reads(sample, unit=None):
-    """Size of the FASTQ files, as they came, of a unit or of all units of a sample."""
+    """Return the size of the FASTQ files, as they came, of a unit or of all units of a sample."""
     units = UNITS_OF[sample] if unit is None else [UNITS[sample, unit]]
     paths = [source(path) for unit in units for path in unit.fastqs]
     return megabytes(paths, later=slice(None) if MODULE else slice(0))
@@ -112,18 +112,18 @@ growing, minutes = requests.growing, requests.minutes
 
 
 def fastqs(wildcards):
-    """The one or two FASTQ files of a unit."""
+    """Return the one or two FASTQ files of a unit."""
     start_run(workflow)
     return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
 
 
 def fastq_fingerprints(wildcards):
-    """The identities of these files."""
+    """Return the identities of these files."""
     return fingerprints(*UNITS[wildcards.sample, wildcards.unit].fastqs)
 
 
 def of_units(pattern):
-    """An input function that fills in `pattern` for all units, and all shards, of a sample."""
+    """Make an input function that fills in `pattern` for all units, and all shards, of a sample."""
 
     def files(wildcards):
         return [
@@ -138,7 +138,7 @@ def of_units(pattern):
 
 
 def of_callset(pattern):
-    """An input function that fills in `pattern` for all samples that are called together."""
+    """Make an input function that fills in `pattern` for all samples that are called together."""
 
     def files(wildcards):
         samples = samples_of(wildcards.callset)
@@ -148,7 +148,7 @@ def of_callset(pattern):
 
 
 def fastqc_reports(ext):
-    """FastQC's files of all units, single-end and paired."""
+    """Return FastQC's files of all units, single-end and paired."""
     return [
         f"results/qc/fastqc/{unit.sample}/{unit.unit}.{mate}_fastqc.{ext}"
         for unit in units

@@ -1,10 +1,10 @@
-# What coding variants do to proteins, when the configuration names an annotation.
+# Changes of proteins by coding variants, when the configuration names an annotation.
 ANNOTATION = "results/reference/annotation.gff.gz"
 TRIED_CSQ = "results/reference/annotation.tsv"
 
 
 rule annotation:
-    """The annotation, checked against the reference."""
+    """Check the annotation against the reference."""
     input:
         gff=source(config["annotation"]["gff"]) if ANNOTATED else [],
         fai=GENOME_INDEX,
@@ -32,7 +32,7 @@ rule annotation:
 
 
 rule csq:
-    """Tries csq on a made-up variant in each coding transcript: what it refuses is found before hours of alignment."""
+    """Try csq on a made-up variant in each coding transcript: what it refuses is found before hours of alignment."""
     input:
         gff=ANNOTATION,
         genome=[GENOME, GENOME_INDEX],
@@ -62,7 +62,7 @@ rule csq:
 
 
 rule consequences:
-    """Table of the coding changes: one line for each sample, variant and transcript."""
+    """Write a table of the coding changes: one line for each sample, variant and transcript."""
     input:
         vcf="results/variants/{callset}.vcf.gz",
         index="results/variants/{callset}.vcf.gz.tbi",

@@ -7,7 +7,7 @@ SHARD_FILE = f"results/reads/{{sample}}/{{unit}}.{{shard}}.{SHARD_ENDING}"
 
 
 rule decompress:
-    """Checks every record of a unit and deals its reads out to shards, mates together."""
+    """Check every record of a unit and deal its reads out to shards, mates together."""
     input:
         fastqs,
     output:

@@ -2,7 +2,7 @@
 
 
 rule fastqc:
-    """FastQC of each mate, under the name that MultiQC shows, and of the reads as every tool gets them."""
+    """Run FastQC on each mate, under the name that MultiQC shows, and on the reads as every tool gets them."""
     input:
         reads=fastqs,
         # Where jobs have no disk in common, this makes a group of all that read a lane, which is then fetched once.

@@ -1,4 +1,4 @@
-# The workflow's own Python, and what the shells of rules are told: both come from the files that lie with this Snakefile.
+# The workflow's own Python, and the variables of the rules' shells: both lead to the files that lie with this Snakefile.
 import os
 import sys
 from importlib.machinery import SourceFileLoader
@@ -11,7 +11,7 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 
 def fetch(path):
-    """A copy of a file that lies with the workflow, wherever that is."""
+    """Return a copy of a file that lies with the workflow, wherever that is."""
     return workflow.source_path(f"../{path}")
 
 

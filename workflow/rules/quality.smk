@@ -1,11 +1,11 @@
-# What the reads, alignments and variants are worth: tables, one page of them all, and what the report shows.
+# Quality of the reads, alignments and variants: tables, one page of them all, and what the report shows.
 import snakemake
 
 CALLING_READS = "results/qc/calling_reads.tsv"
 
 
 rule samtools_stats:
-    """Statistics of a sample's alignments, and its coverage by contig and by window."""
+    """Compute statistics of a sample's alignments, and its coverage by contig and by window."""
     input:
         alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
         index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
@@ -49,7 +49,7 @@ rule samtools_stats:
 
 
 rule calling_reads:
-    """How many of each sample's reads go into calling, and why the others are left out."""
+    """Count how many of each sample's reads go into calling, and why the others are left out."""
     input:
         flags=collect("results/qc/samtools/{sample}.flags.tsv", sample=SAMPLES),
         deepest=collect("results/qc/coverage/{sample}.deepest.txt", sample=SAMPLES),
@@ -86,7 +86,7 @@ rule calling_reads:
 
 
 rule bcftools_stats:
-    """Statistics of the variants that pass all filters, over all and for each sample."""
+    """Compute statistics of the variants that pass all filters, over all and for each sample."""
     input:
         vcf="results/variants/{callset}.vcf.gz",
         index="results/variants/{callset}.vcf.gz.tbi",
@@ -110,7 +110,7 @@ rule bcftools_stats:
 
 
 rule variant_table:
-    """How many variants of which kind each sample has, and how many sites each filter marks."""
+    """Count each sample's variants by kind, and the sites that each filter marks."""
     input:
         vcf="results/variants/{callset}.vcf.gz",
         stats="results/qc/bcftools/{callset}.stats.txt",
@@ -140,7 +140,7 @@ rule variant_table:
 
 
 rule coverage_plot:
-    """Mean depth of all samples along the reference."""
+    """Draw the mean depth of all samples along the reference."""
     input:
         collect("results/qc/coverage/{sample}.windows.tsv", sample=SAMPLES),
     output:
@@ -168,7 +168,7 @@ rule coverage_plot:
 
 
 rule versions:
-    """The versions that the results themselves say they were made with."""
+    """List the versions that the results themselves say they were made with."""
     input:
         header=f"results/qc/samtools/{list(SAMPLES)[0]}.header.sam",
         stats=f"results/qc/samtools/{list(SAMPLES)[0]}.stats.txt",
@@ -201,7 +201,7 @@ rule versions:
 
 
 rule multiqc:
-    """One page of FastQC, alignment, coverage and variant statistics of all samples."""
+    """Show FastQC, alignment, coverage and variant statistics of all samples on one page."""
     input:
         fastqc=fastqc_reports("zip"),
         samtools=collect(

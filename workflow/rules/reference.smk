@@ -11,7 +11,7 @@ else:
 
 
 rule reference:
-    """The reference as plain FASTA with its index; fails for what is no reference."""
+    """Write the reference as plain FASTA with its index; fail for what is no reference."""
     input:
         fasta=at_start(source(FASTA)),
         ann=[source(path) for path in PREBUILT[1:2]],
@@ -43,7 +43,7 @@ rule reference:
 
 
 rule bwa_index:
-    """BWA's index of the reference; with --cache it is built once for all runs that share a cache."""
+    """Build BWA's index of the reference; with --cache it is built once for all runs that share a cache."""
     input:
         GENOME,
     output:
@@ -67,7 +67,7 @@ rule bwa_index:
 
 
 rule windows:
-    """The reference in windows of equal size: for calling, and for the coverage table and plot."""
+    """Cut the reference into windows of equal size: for calling, and for the coverage table and plot."""
     input:
         GENOME_INDEX,
     output:

@@ -2,7 +2,7 @@
 
 
 rule sort_index:
-    """Merges the shards, marks duplicates and indexes, in one pipe; then counts that no read was lost."""
+    """Merge the shards, mark duplicates and index, in one pipe; then check that no read was lost."""
     input:
         shards=of_units("results/bwa_mem/{sample}/{unit}.{shard}.cram"),
         counts=lambda wildcards: [
@@ -47,7 +47,7 @@ rule sort_index:
 
 
 rule slices:
-    """The reads in each window and near it, for calling where jobs would have to fetch all alignments otherwise."""
+    """Cut out the reads in each window and near it, for calling where jobs would have to fetch all alignments otherwise."""
     input:
         alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",
         index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The first line of each rule: source "$TERRAFLOW/begin.sh" LOG OUTPUT…
 #
-# What the job says goes to LOG; file descriptor 3 is the terminal. The job writes each OUTPUT to "$SCRATCH/OUTPUT". When
+# The job's messages go to LOG; file descriptor 3 is the terminal. The job writes each OUTPUT to "$SCRATCH/OUTPUT". When
 # all its commands have succeeded, the outputs get their names by renames. A job that fails or is killed gives no file
 # its name.
 #
@@ -87,7 +87,7 @@ publish() {
 }
 
 # finish STATUS: publishes what a job without errors has made, ends what still runs and takes the folder away. A full
-# disk takes no log either: the terminal is told.
+# disk takes no log either: the message goes to the terminal, too.
 finish() {
   local status=$1 free
   set +e

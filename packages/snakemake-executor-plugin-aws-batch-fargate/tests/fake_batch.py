@@ -108,7 +108,7 @@ class FakeBatch:
             job["status"] = status
 
     def answer(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        """What AWS answers."""
+        """Return what AWS answers."""
         with self.lock:
             return dict(getattr(self, f"_{operation}")(body))
 

@@ -24,7 +24,7 @@ TAIL = logs.tail
 
 
 class Log:
-    """What was logged, by level."""
+    """Messages that were logged, by level."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

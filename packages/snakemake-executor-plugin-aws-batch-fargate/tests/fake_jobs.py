@@ -16,7 +16,7 @@ TARGET = request.Target("spot", "ondemand", {20: "worker-20gib", 50: "worker-50g
 
 @dataclass(eq=False)
 class FakeJob:
-    """What the executor uses of a job of Snakemake."""
+    """The part of a job of Snakemake that the executor uses."""
 
     name: str = "bwa_mem"
     wildcards_dict: dict[str, str] = field(default_factory=lambda: {"sample": "A", "unit": "1"})
@@ -78,13 +78,13 @@ class FakeGroup(FakeJob):
 
 
 def submission_of(job: FakeJob) -> request.Submission:
-    """What is known of a job on its way to Batch."""
+    """Return what is known of a job on its way to Batch."""
     shape = resources.shape_of(job, list(TARGET.definitions))
     return request.build(job, TARGET, names.identity("main", job), shape, {})
 
 
 def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command: str = "--force") -> SimpleNamespace:
-    """What the executor uses of a workflow; `scheduler.ended` gets jobs and whether they went well."""
+    """The part of a workflow that the executor uses; `scheduler.ended` gets jobs and whether they went well."""
     ended: list[tuple[Any, bool]] = []
     scheduler = SimpleNamespace(
         ended=ended,

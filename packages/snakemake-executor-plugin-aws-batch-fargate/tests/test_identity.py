@@ -269,7 +269,7 @@ class There(str):
 
 
 def test_an_input_that_went_meanwhile_keeps_no_mark_of_others() -> None:
-    """What is looked up when all is done must not let the run fail, and one job is none of another's business."""
+    """A look-up when all is done must not fail the run, and one job is none of another's business."""
 
     def gone() -> str:
         raise FileOrDirectoryNotFoundError("raw/A.fq", "s3://lab/A")

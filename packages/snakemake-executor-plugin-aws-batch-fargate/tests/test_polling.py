@@ -35,7 +35,7 @@ def test_ten_thousand_active_jobs_are_a_hundred_calls_and_little_memory(make: Ma
 
     watch = status.Watch(SimpleNamespace(describe_jobs=describe_jobs), 5, print)
     ids = list(batch.jobs)
-    # What is looked at is counted, not the process: it holds what other tests left behind.
+    # The memory of what is looked at is counted, not that of the process: it holds what other tests left behind.
     tracemalloc.start()
     try:
         for _ in range(3):
@@ -82,7 +82,7 @@ def test_a_pause_of_nothing_is_a_short_one(make: Make, aws: FakeAws) -> None:
 
 @pytest.mark.parametrize(("poll", "waits"), [(0.5, [0.75, 1.125]), (2.0, [3.0, 3.0]), (10.0, [10.0, 10.0])])
 def test_a_job_s_end_is_seen_within_seconds(poll: float, waits: list[float]) -> None:
-    """What waits for it is submitted then; a setting that is longer holds."""
+    """Jobs that wait for it are submitted then; a setting that is longer holds."""
     watch = Watch(SimpleNamespace(), poll, print)
     assert [watch.plan(changed=False, active=10) for _ in waits] == waits
     for _ in range(100):

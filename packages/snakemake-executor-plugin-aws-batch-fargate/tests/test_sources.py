@@ -1,4 +1,4 @@
-"""What travels to workers, from folders and workflows that are made here: the files, the archive, the worker's start.
+"""Files that travel to workers, from folders and workflows made here: their choice, the archive, the worker's start.
 
 The whole of it, with Snakemake and workers, is in tests/cloud/test_executor_workers.py.
 """
@@ -32,7 +32,7 @@ def job(inputs: list[str], outputs: list[str]) -> Any:
 
 
 def workflow(snakefile: str = "workflow/Snakefile", *included: str, **changed: Any) -> Any:
-    """What is asked of a workflow."""
+    """The questions that a workflow is asked."""
     files = [LocalSourceFile(str(Path(name).absolute())) for name in (snakefile, *included)]
     made = {
         "included": files,
@@ -62,7 +62,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 
 
 def sent(flow: Any, notes: list[str] | None = None) -> set[str]:
-    """What is collected, as seen from the working directory."""
+    """Return what is collected, as seen from the working directory."""
     found = sources.collect(flow, (notes if notes is not None else []).append)
     assert found.files == sorted(found.files)
     return {os.path.relpath(path) for path in found.files}

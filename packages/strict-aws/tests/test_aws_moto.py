@@ -22,7 +22,7 @@ from test_aws_fargate import (
     put,
 )
 
-# What moto 5.2.5 refuses itself, by the words that strict-aws has for it.
+# Requests that moto 5.2.5 refuses itself, by the words that strict-aws has for it.
 REFUSED = ("tag 'aws:team'", "tag 'team'", "without MEMORY", "Unknown parameter")
 
 

@@ -1,4 +1,4 @@
-"""What several tests of terraflow need."""
+"""Fixtures that several tests of terraflow need."""
 
 from collections.abc import Iterator
 

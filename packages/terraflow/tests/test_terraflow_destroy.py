@@ -1,4 +1,4 @@
-"""What `terraflow destroy` deletes, and what it reads of a state: moto in this process, thousands of objects."""
+"""Objects that `terraflow destroy` deletes, and its view of a state: moto in this process, thousands of objects."""
 
 from collections.abc import Iterator
 from typing import Any

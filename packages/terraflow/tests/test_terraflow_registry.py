@@ -1,4 +1,4 @@
-"""What is asked of a registry and of the Docker client, and what their answers mean."""
+"""Questions to a registry and to the Docker client, and what their answers mean."""
 
 import base64
 import json

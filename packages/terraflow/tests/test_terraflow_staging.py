@@ -1,4 +1,4 @@
-"""What `terraflow stage` would send where, and how sheet and configuration read afterwards."""
+"""Plans of `terraflow stage`: which file it would send where, and how sheet and configuration read afterwards."""
 
 import dataclasses
 import hashlib
@@ -24,7 +24,7 @@ def config(fasta: str = "genome.fa", gff: str = "", bwa_index: str = "build") ->
 
 
 def digest(path: Path) -> str:
-    """Of files that need not exist: two have one content if they have one name without folder."""
+    """Return the digest of a file that need not exist: two have one content if they have one name without folder."""
     return hashlib.sha256(path.name.encode()).hexdigest()
 
 

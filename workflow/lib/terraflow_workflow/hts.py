@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-# What pysam has to carry; uv.lock and envs/*.yaml pin the pysam that does.
+# The release that pysam has to carry; uv.lock and envs/*.yaml pin the pysam that does.
 RELEASE = "1.24"
 PROGRAMS = ("samtools", "bcftools")
 

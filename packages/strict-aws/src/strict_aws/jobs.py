@@ -86,7 +86,7 @@ class FargateJob(Job):
             merged["command"] = overrides["command"]
         return merged
 
-    # What AWS reports of a job.
+    # The job in AWS's answers.
 
     def describe_short(self) -> dict[str, Any]:
         """Return the job as ListJobs has it."""

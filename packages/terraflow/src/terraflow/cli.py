@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from terraflow.errors import UserError, explain_aws
 
-# What each command does, and an example. Each is a module with add_arguments and run.
+# The purpose of each command, and an example. Each is a module with add_arguments and run.
 COMMANDS = {
     "deploy": (
         "make or update everything in the AWS account that `snakemake --profile aws` needs",
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and return the exit code of the process."""
     parser = argparse.ArgumentParser(
         prog="terraflow",
-        description="What Snakemake has no word for: the cloud that a workflow runs on, and its data.",
+        description="Manage the cloud that a workflow runs on, and its data there: Snakemake has no command for these.",
         epilog="Example: " + COMMANDS["stage"][1],
     )
     parser.add_argument("--version", action="version", version=f"terraflow {version('terraflow')}")

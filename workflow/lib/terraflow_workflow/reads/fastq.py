@@ -46,7 +46,7 @@ TO_BASES = bytes.maketrans(b".Uu", b"NTt")
 """Old Illumina software writes '.' for N; FastQC takes 'A....' for colours and hangs. BWA reads U as N."""
 
 COLOURS = b"0123456"
-"""What SOLiD reads hold after their first base (FastQC's own rule, FastQFile.checkColorspace)."""
+"""The characters that SOLiD reads hold after their first base (FastQC's own rule, FastQFile.checkColorspace)."""
 
 PHRED64_LOWEST = 59
 """Lowest quality character of Solexa and Phred+64 files (Cock et al. 2010, doi:10.1093/nar/gkp1137)."""
@@ -348,7 +348,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except OSError as error:
         print(f"error: stdout: cannot be written: {error.strerror}; what to do: see its reader", file=sys.stderr)
-        # What is left in the buffer must not be tried again at exit.
+        # Bytes that are left in the buffer must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     if file.fastqc_mistakes_encoding():

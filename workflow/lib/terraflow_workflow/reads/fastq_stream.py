@@ -23,7 +23,7 @@ ZSTD_WINDOW = 27
 """Logarithm of the bytes a zstd decoder may look back on: those of `zstd --long` and `--ultra -22`, 128 MiB."""
 
 OUT_OF_MEMORY = ("Memory usage limit exceeded", "requires too much memory")
-"""What liblzma and libzstd say of a stream that asks for more."""
+"""Messages of liblzma and libzstd about a stream that asks for more."""
 
 START_BYTES = 512
 """Bytes looked at to tell FASTQ from other formats; tar has its mark at byte 257."""
@@ -63,7 +63,7 @@ LARGE = {
     Format.XZ: (f"a decoder of at most {XZ_MEMORY >> 20} MiB", "xz -dc --memlimit=max"),
     Format.ZSTD: (f"a window of at most {1 << ZSTD_WINDOW >> 20} MiB, as of `zstd --long`", "zstd -dc --long=31"),
 }
-"""What is read, and what decompresses streams beyond it."""
+"""The most that is read, and the program that decompresses streams beyond it."""
 
 TO_FASTQ = "give the FASTQ of this lane"
 FOREIGN: tuple[tuple[bytes, str, str], ...] = (
@@ -112,7 +112,7 @@ class DataFollowError(Exception):
 
 
 class Decoder(Protocol):
-    """What the decoders of bz2, lzma and zstd have in common."""
+    """The methods that the decoders of bz2, lzma and zstd have in common."""
 
     @property
     def eof(self) -> bool:

@@ -16,7 +16,7 @@ PIECE = 1 << 20  # bytes of a line that are held at once
 # in front, which begins a comment in BED.
 NAME = re.compile(rb"[0-9A-Za-z!$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")
 LONGEST_NAME = 8192  # bytes of a name that BWA can read from its index (bntseq.c, bns_restore_core)
-# What samtools and bcftools take for a part of a contig where the contig in front of the colon exists (samtools view).
+# Names that samtools and bcftools take for a part of the contig in front of the colon, if it exists (samtools view).
 REGION = re.compile(rb"(.+):[0-9]+(?:-[0-9]*)?")
 # Bases of a contig that a .tbi or .bai index can hold (SAM specification, 5.1.1).
 LONGEST = 2**29 - 1

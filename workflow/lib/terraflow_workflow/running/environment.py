@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 
-# What bash reads before the first line of a script (bash(1), "Shell Variables" and "BASH STARTUP FILES").
+# Variables that bash reads before the first line of a script (bash(1), "Shell Variables" and "BASH STARTUP FILES").
 READ_BY_BASH = frozenset(
     {
         "BASHOPTS",
