@@ -90,7 +90,7 @@ def test_members_ask_for_versions_of_each_other_that_are_here() -> None:
     asked = [
         (member.name, found)
         for member in MEMBERS
-        for name, found in requirements(member.project.get("dependencies", [])).items()
+        for name, found in requirements([*member.project.get("dependencies", []), *of_tests(member)]).items()
         if name in versions
     ]
     assert asked

@@ -25,9 +25,14 @@ def test_the_citation_and_the_workflow_have_it() -> None:
     assert terraflow_workflow.__version__ == VERSION
 
 
-def test_the_changelog_s_newest_section_is_it() -> None:
-    sections = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize("folder", [ROOT, *(project.parent for project in PROJECTS)], ids=lambda path: path.name)
+def test_each_changelog_s_newest_section_is_it(folder: Path) -> None:
+    sections = re.findall(r"^## (\S+)", (folder / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert next(section for section in sections if section != "Unreleased") == VERSION
+
+
+def test_the_page_about_modules_names_its_tag() -> None:
+    assert re.findall(r'tag="([^"]+)"', (ROOT / "docs/module.md").read_text()) == [f"v{VERSION}"]
 
 
 def test_terraflow_prints_it() -> None:
