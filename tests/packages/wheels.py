@@ -24,28 +24,28 @@ class Member:
 
     @cached_property
     def project(self) -> dict[str, Any]:
-        """The table [project] of its pyproject.toml."""
+        """Return the table [project] of its pyproject.toml."""
         project: dict[str, Any] = self.tables["project"]
         return project
 
     @cached_property
     def tables(self) -> dict[str, Any]:
-        """All tables of its pyproject.toml."""
+        """Return all tables of its pyproject.toml."""
         return tomllib.loads((self.folder / "pyproject.toml").read_text())
 
     @property
     def name(self) -> str:
-        """The name of the distribution."""
+        """Return the name of the distribution."""
         return str(self.project["name"])
 
     @property
     def package(self) -> str:
-        """The name to import it by."""
+        """Return the name to import it by."""
         return self.name.replace("-", "_")
 
     @property
     def source(self) -> Path:
-        """The folder of the package to import; not always in src/."""
+        """Return the folder of the package to import; not always in src/."""
         root = self.tables.get("tool", {}).get("uv", {}).get("build-backend", {}).get("module-root", "src")
         return self.folder / root / self.package
 
