@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
-from snakemake_executor_plugin_aws_batch_fargate import settings
+from snakemake_executor_plugin_aws_batch_fargate import request, settings
 
 
 def test_settings_are_read() -> None:
@@ -35,7 +35,42 @@ def test_names_that_are_no_wildcards_are_refused(wrong: str) -> None:
         settings.parse_wildcards(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["aws:", "a*", "x" * 65])
+@pytest.mark.parametrize(
+    ("wrong", "prefix", "words"),
+    [
+        ("run", "lab:", "the tag lab:run gives the run of each job"),
+        ("sample,rule", "", "the tag rule gives the rule of each job"),
+        ("w" * 65, "p" * 64, "AWS does not take pp"),
+    ],
+)
+def test_wildcards_that_can_be_no_tag_are_refused(wrong: str, prefix: str, words: str) -> None:
+    assert settings.parse_wildcards(f"run_,{'w' * 64},run_", "p" * 64) == ["run_", "w" * 64]
+    with pytest.raises(WorkflowError, match=f"--aws-batch-fargate-tag-wildcards has .*{words}"):
+        settings.parse_wildcards(wrong, prefix)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"temporary_tags": " ".join(f"t{n}=1" for n in range(11))}, "temporary-tags has 11 tags .* may have 10"),
+        ({"tags": " ".join(f"t{n}=1" for n in range(51))}, "-tags has 51 tags .* may have 50"),
+        ({"tags": " ".join(f"t{n}=1" for n in range(48))}, "A job would get 51 tags .*AWS Batch takes 50"),
+        ({"tag_wildcards": "rule"}, "tag-wildcards has 'rule'"),
+    ],
+)
+def test_more_tags_than_aws_takes_are_refused_with_the_settings(changed: dict[str, str], words: str) -> None:
+    good = {"queue": "spot", "job_definitions": "20=a", "region": "eu-central-1", "tag_wildcards": "sample"}
+    most = {
+        "tags": " ".join(f"t{n}=1" for n in range(47)),
+        "temporary_tags": " ".join(f"t{n}=1" for n in range(10)),
+    }
+    target = request.target_of(settings.ExecutorSettings(**good, **most))  # type: ignore[arg-type]
+    assert len(target.tags.more) == 47 and len(target.temporary_tags) == 10
+    with pytest.raises(WorkflowError, match=words):
+        request.target_of(settings.ExecutorSettings(**good | changed))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["aws:", "a*", "x" * 65, " lab:"])
 def test_prefixes_that_aws_does_not_take_are_refused(wrong: str) -> None:
     assert settings.checked_tag_prefix("lab:") == "lab:" and settings.checked_tag_prefix("") == ""
     with pytest.raises(WorkflowError, match="--aws-batch-fargate-tag-prefix"):

@@ -69,6 +69,8 @@ def test_the_folder_of_the_source_cache_does_not_count() -> None:
 
     assert identity("/tmp/snakemake1") == identity("/tmp/snakemake2")
     assert identity("/tmp/snakemake1", "shout") != identity("/tmp/snakemake1")
+    for place in ("/tmp/ü", "/tmp/o'brien", '/tmp/a"b'):
+        assert identity(place) == identity("/tmp/snakemake1")
 
 
 def test_the_identity_is_the_same_in_another_process() -> None:

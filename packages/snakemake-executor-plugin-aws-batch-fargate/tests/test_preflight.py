@@ -213,10 +213,37 @@ def test_no_region() -> None:
     assert "No AWS region is set" in Everything().check(region=None).text()
 
 
-def test_the_hint_of_the_settings_follows_the_problems() -> None:
+def test_the_hint_of_the_settings_follows_what_the_stack_lacks() -> None:
     site = Everything()
     lose_queue(site)
-    report = site.check()
-    *_, problem, hint = report.text("terraform apply repairs it.").splitlines()
+    site.errors["head_bucket"] = "403"
+    _, other, problem, hint = site.check().text("terraform apply repairs it.").splitlines()
+    assert other.startswith("  - Bucket data of --default-storage-prefix can't be used: these credentials may not list")
     assert problem.startswith("  - There is no job queue ondemand") and hint == "terraform apply repairs it."
-    assert report.text().splitlines()[-1] == problem
+    assert site.check().text().splitlines()[-1] == preflight.NEXT_STEP
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ("get_caller_identity", "ExpiredToken"),
+        ("head_bucket", "403"),
+        ("head_bucket", "301"),
+        ("describe_job_queues", EndpointConnectionError(endpoint_url="https://there")),
+    ],
+)
+def test_no_stack_mends_credentials_settings_and_networks(operation: str, error: str | Exception) -> None:
+    site = Everything()
+    site.errors[operation] = error
+    (_, problem), text = site.check().text().splitlines(), site.check().text("terraform apply repairs it.")
+    assert problem.startswith("  - ") and "terraform apply" not in text
+    assert "terraform apply" not in Everything().check(region=None).text("terraform apply repairs it.")
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"), [("head_bucket", "404"), ("describe_images", "ImageNotFoundException")]
+)
+def test_the_stack_makes_bucket_and_images(operation: str, error: str) -> None:
+    site = Everything()
+    site.errors[operation] = error
+    assert site.check().text("terraform apply repairs it.").endswith("\nterraform apply repairs it.")

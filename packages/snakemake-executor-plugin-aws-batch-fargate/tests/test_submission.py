@@ -105,6 +105,19 @@ def test_an_inactive_definition_is_said_once(make: Make, aws: FakeAws) -> None:
     assert sum("same reason" in text for text in texts) == 4
 
 
+@pytest.mark.parametrize(("code", "named"), [("AccessDeniedException", True), ("ClientException", False)])
+def test_a_submission_that_is_denied_names_its_tags(make: Make, aws: FakeAws, code: str, named: bool) -> None:
+    aws.batch.fault = lambda operation, _: (403, code) if operation == "submitjob" else None
+    one = make()
+    one.run_jobs(jobs(2))
+    first, second = (str(job.errors[0]) for job, _ in ended(one))
+    words = (
+        "The job carries the tags snakemake:run, snakemake:rule, snakemake:sample, project: if the policy allows tags "
+        "of other names, set --aws-batch-fargate-tag-prefix and --aws-batch-fargate-tag-wildcards."
+    )
+    assert (words in first) is named and "same reason" in second
+
+
 def test_a_group_has_one_job_and_its_message(make: Make, aws: FakeAws) -> None:
     one = make()
     members = jobs(3)

@@ -33,7 +33,7 @@ def test_intermediates_are_known_by_patterns(patterns: str | None, key: str, tag
         ("a=b", {"a": "b"}),
         ("a:b=c", {"a:b": "c"}),
         ("a=b=c", {"a": "b=c"}),
-        ("a=", {"a": ""}),
+        ("'owner=A. Smith'", {"owner": "A. Smith"}),
     ],
 )
 def test_a_tag_is_a_key_and_a_value(tag: str, tags: dict[str, str]) -> None:
@@ -47,11 +47,16 @@ def test_a_tag_is_a_key_and_a_value(tag: str, tags: dict[str, str]) -> None:
     [
         ("*.bam", None, r"--storage-s3-inventory-intermediates \(\*\.bam\) needs .*-tag KEY=VALUE"),
         ("*.bam", "", "needs --storage-s3-inventory-intermediates-tag"),
-        ("*.bam", "short", "intermediates-tag is 'short'. Write it as KEY=VALUE"),
+        ("*.bam", "short", "intermediates-tag has 'short'. Write it as KEY=VALUE"),
         (None, "=short", "Write it as KEY=VALUE"),
+        (None, "lifetime=", "Write it as KEY=VALUE"),
+        (None, "a=b c=d", r"intermediates-tag has 2 tags \(a, c\); it may have one tag"),
+        (None, "a=b&c=d", "intermediates-tag has the tag 'a=b&c=d', whose value AWS does not take"),
+        (None, "aws:x=y", "whose key AWS does not take"),
+        (None, f"{'k' * 129}=v", "whose key AWS does not take"),
     ],
 )
-def test_settings_that_would_tag_nothing_are_refused(
+def test_settings_that_would_tag_nothing_or_are_refused_by_s3(
     tmp_path: Path, patterns: str | None, tag: str | None, words: str
 ) -> None:
     settings = StorageProviderSettings(intermediates=patterns, intermediates_tag=tag)

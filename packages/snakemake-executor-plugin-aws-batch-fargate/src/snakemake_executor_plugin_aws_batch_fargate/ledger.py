@@ -5,7 +5,7 @@ from threading import Lock
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from .shapes import Least
+from .shapes import Least, Shape, more
 
 
 class Ledger:
@@ -79,8 +79,10 @@ class Ledger:
 
     def least(self, outputs: str) -> Least:
         """Return what the next attempt of the job that makes these outputs must have."""
-        return self._least.get(outputs, Least())
+        with self._lock:
+            return self._least.get(outputs, Least())
 
-    def raise_least(self, outputs: str, least: Least) -> None:
-        """Note what the next attempt of the job that makes these outputs must have."""
-        self._least[outputs] = least
+    def raise_least(self, outputs: str, shape: Shape, *, memory: bool, disk: bool) -> None:
+        """Note that the job that makes these outputs ran out of `memory` or `disk` in this shape."""
+        with self._lock:
+            self._least[outputs] = more(shape, self._least.get(outputs, Least()), memory=memory, disk=disk)

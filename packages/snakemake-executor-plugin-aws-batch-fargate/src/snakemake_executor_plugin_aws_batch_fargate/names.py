@@ -80,7 +80,7 @@ def identity(
             member.rule.name,
             _text(member.wildcards_dict),
             sorted(plain(key(path)) for path in member.input),
-            plain(_text(member.non_derived_params)),
+            _text(member.non_derived_params, plain),
             (code := member.rule.shellcmd or member.rule.run_func_src) and plain(code),
             *_program(member.rule),
             *map(plain, inputs(member)),
@@ -175,16 +175,25 @@ def _tag(value: str) -> str:
     return re.sub(r"[^\w +\-=._:/@]", "_", value)[:LONGEST_TAG]
 
 
-def _text(value: object) -> str:
-    """Return the same text for equal values, in whatever order sets and dictionaries keep them."""
+def _same(text: str) -> str:
+    return text
+
+
+def _text(value: object, plain: Callable[[str], str] = _same) -> str:
+    """Return the same text for equal values, in whatever order sets and dictionaries keep them.
+
+    `plain` changes the texts in the value, before JSON writes their letters in another way.
+    """
     if isinstance(value, Mapping):
-        return json.dumps({str(name): _text(item) for name, item in value.items()}, sort_keys=True)
+        return json.dumps({plain(str(name)): _text(item, plain) for name, item in value.items()}, sort_keys=True)
     if isinstance(value, (set, frozenset)):
-        return json.dumps(sorted(map(_text, value)))
+        return json.dumps(sorted(_text(item, plain) for item in value))
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return json.dumps([_text(item) for item in value])
+        return json.dumps([_text(item, plain) for item in value])
+    if isinstance(value, str) and (text := plain(value)) != value:
+        return repr(text)
     # The default representation of an object has its address, which differs in each process.
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    return re.sub(r" at 0x[0-9a-f]+", "", plain(repr(value)))
 
 
 def _hash(value: object) -> str:

@@ -10,7 +10,6 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from . import failures, logs, messages, rule_logs
 from .request import Submission, submission_of
 from .session import Session
-from .shapes import more
 from .status import Failed
 from .untyped import Reports
 
@@ -76,7 +75,7 @@ class Outcomes:
             return True
         self._ask_for_more(submission, failure.cause)
         message = messages.failure_message(
-            job, job_id, submission, failure, evidence.log, evidence.files, self._session.secrets
+            job, job_id, submission, failure, evidence.log, evidence.files, self._session.secrets.known()
         )
         if failure.cause.again is failures.Again.NO:
             # Snakemake runs a failed job again as long as its attempt is not above `retries`.
@@ -86,9 +85,8 @@ class Outcomes:
 
     def _ask_for_more(self, submission: Submission, cause: failures.Cause) -> None:
         """Note that the job's next attempt must have more of what this one ran out of."""
-        ledger, outputs = self._session.ledger, submission.identity.outputs
         memory, disk = (cause.name == name for name in (failures.OUT_OF_MEMORY, failures.OUT_OF_DISK))
-        ledger.raise_least(outputs, more(submission.shape, ledger.least(outputs), memory=memory, disk=disk))
+        self._session.ledger.raise_least(submission.identity.outputs, submission.shape, memory=memory, disk=disk)
 
     def _move(self, info: SubmittedJobInfo, submission: Submission) -> bool:
         """Give a job that lost its Spot capacity its last attempt, on the on-demand queue; return whether it has it."""

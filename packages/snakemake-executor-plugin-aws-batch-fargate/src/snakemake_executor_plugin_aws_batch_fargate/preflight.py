@@ -18,6 +18,9 @@ from .untyped import Client
 DEFAULT_DISK_GIB = 20
 # The services that a run needs, by the names that users know. A head in a private network may reach no other.
 NEEDED = {"batch": "AWS Batch", "s3": "S3"}
+# Codes of errors that say that a permission is missing.
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+NEXT_STEP = "Make or repair this on AWS, or name what is there in the settings."
 T = TypeVar("T")
 ClientOf = Callable[[str], Client]
 
@@ -26,7 +29,10 @@ ClientOf = Callable[[str], Client]
 class Report:
     """The findings."""
 
-    problems: list[str] = field(default_factory=list)
+    # What is missing or broken on AWS.
+    of_stack: list[str] = field(default_factory=list)
+    # What is wrong with this machine, its credentials or the settings.
+    others: list[str] = field(default_factory=list)
     # Checks that were left out: for want of permission, or of a way to the service.
     unknown: list[str] = field(default_factory=list)
     # Services that did not answer, and are not asked again.
@@ -34,12 +40,18 @@ class Report:
     # Whether a queue has a scheduling policy, and so wants a share identifier with each submission.
     fair_share: dict[str, bool] = field(default_factory=dict)
 
+    @property
+    def problems(self) -> list[str]:
+        """All that is wrong; what has to be mended on AWS comes last."""
+        return [*self.others, *self.of_stack]
+
     def text(self, hint: str | None = None) -> str:
-        """Return the problems as one message; `hint` says how all of it is made or repaired."""
+        """Return the problems as one message; `hint` says how the stack on AWS is made or repaired."""
         count = len(self.problems)
         head = "One thing is" if count == 1 else f"{count} things are"
         lines = [f"{head} wrong with the stack on AWS; no job was submitted."]
-        return "\n".join([*lines, *(f"  - {problem}" for problem in self.problems), *filter(None, [hint])])
+        lines += [f"  - {problem}" for problem in self.problems]
+        return "\n".join([*lines, *([hint or NEXT_STEP] if self.of_stack else [])])
 
 
 def check(
@@ -51,7 +63,7 @@ def check(
     """
     report = Report()
     if not region:
-        report.problems.append("No AWS region is set. Set --aws-batch-fargate-region or AWS_REGION.")
+        report.others.append("No AWS region is set. Set --aws-batch-fargate-region or AWS_REGION.")
         return report
     brief_of = brief_of or cache(lambda service: client.client_of(service, region, client.brief()))
     try:
@@ -60,13 +72,13 @@ def check(
         _note_unreached(report, "sts", "credentials", error)
     except (ClientError, BotoCoreError) as error:
         # Without credentials everything else fails for the same reason.
-        report.problems.append(
+        report.others.append(
             f"AWS does not accept the credentials of this machine: {error}. Set them up with `aws configure` or "
             "`aws sso login`, or give this machine a role."
         )
         return report
     if not target.queue:
-        report.problems.append("No job queue is named. Set --aws-batch-fargate-queue.")
+        report.others.append("No job queue is named. Set --aws-batch-fargate-queue.")
     for queue in target.queues:
         _asked(report, "batch", f"queue {queue}", _check_queue, client_of("batch"), queue, report)
     definitions: dict[str, Mapping[str, Any]] = {}
@@ -76,10 +88,10 @@ def check(
             continue
         (found,) = answer
         if found is None:
-            report.problems.append(f"Job definition {name} has no active revision in {region}.")
+            report.of_stack.append(f"Job definition {name} has no active revision in {region}.")
             continue
         definitions[name] = found
-        report.problems += definition_problems(name, found, disk)
+        report.of_stack += definition_problems(name, found, disk)
     images = {_container(definition).get("image", "") for definition in definitions.values()}
     for image in sorted(images):
         _asked(report, "ecr", f"image {image}", _check_image, brief_of, image, region, report)
@@ -141,14 +153,14 @@ def _asked(report: Report, service: str, what: str, question: Callable[..., T], 
         return (question(*arguments),)
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
+        if code in DENIED:
             report.unknown.append(f"{what}: {error}")
         else:
-            report.problems.append(f"AWS refused to describe {what}: {error}")
+            report.others.append(f"AWS refused to describe {what}: {error}")
     except OUT_OF_REACH as error:
         _note_unreached(report, service, what, error)
     except BotoCoreError as error:
-        report.problems.append(f"AWS could not be asked about {what}: {error}")
+        report.others.append(f"AWS could not be asked about {what}: {error}")
     return None
 
 
@@ -156,7 +168,7 @@ def _note_unreached(report: Report, service: str, what: str, error: Exception) -
     """Add one note for a service that does not answer, or a problem if no run can do without it."""
     report.unreached.add(service)
     if service in NEEDED:
-        report.problems.append(
+        report.others.append(
             f"This machine does not reach {NEEDED[service]} (asked about {what}): {error}. Look at its network and "
             "proxy settings; in a private network it needs an endpoint for it or a NAT gateway."
         )
@@ -167,12 +179,12 @@ def _note_unreached(report: Report, service: str, what: str, error: Exception) -
 def _check_queue(batch: Client, queue: str, report: Report) -> None:
     found = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
     if not found:
-        report.problems.append(f"There is no job queue {queue} in this account and region.")
+        report.of_stack.append(f"There is no job queue {queue} in this account and region.")
         return
     described = found[0]
     report.fair_share[queue] = bool(described.get("schedulingPolicyArn"))
     if described["state"] != "ENABLED" or described["status"] != "VALID":
-        report.problems.append(
+        report.of_stack.append(
             f"Job queue {queue} is {described['state']} and {described['status']}; it has to be ENABLED and VALID. "
             f"{described.get('statusReason', '')}".rstrip()
         )
@@ -182,11 +194,11 @@ def _check_queue(batch: Client, queue: str, report: Report) -> None:
         name = environment["computeEnvironmentName"]
         kind = (environment.get("computeResources") or {}).get("type", environment.get("type", "UNMANAGED"))
         if kind not in ("FARGATE", "FARGATE_SPOT"):
-            report.problems.append(
+            report.of_stack.append(
                 f"Job queue {queue} has the compute environment {name}, which is {kind}, not Fargate."
             )
         if environment.get("state") != "ENABLED" or environment.get("status") != "VALID":
-            report.problems.append(
+            report.of_stack.append(
                 f"Compute environment {name} of job queue {queue} is {environment.get('state')} and "
                 f"{environment.get('status')}; it has to be ENABLED and VALID. "
                 f"{environment.get('statusReason', '')}".rstrip()
@@ -210,7 +222,7 @@ def _check_image(client_of: ClientOf, image: str, region: str, report: Report) -
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("ImageNotFoundException", "RepositoryNotFoundException"):
             raise
-        report.problems.append(f"Image {image} is not in its registry: build and push it.")
+        report.of_stack.append(f"Image {image} is not in its registry: build and push it.")
 
 
 def _check_role(iam: Client, arn: str, report: Report) -> None:
@@ -219,7 +231,7 @@ def _check_role(iam: Client, arn: str, report: Report) -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchEntity", "NoSuchEntityException"):
             raise
-        report.problems.append(f"Role {arn} of a job definition does not exist.")
+        report.of_stack.append(f"Role {arn} of a job definition does not exist.")
 
 
 def _check_bucket(s3: Client, bucket: str, region: str, report: Report) -> None:
@@ -233,12 +245,13 @@ def _check_bucket(s3: Client, bucket: str, region: str, report: Report) -> None:
             "403": "these credentials may not list it",
             "301": "it is in another region",
         }.get(code, str(error))
-        report.problems.append(f"Bucket {bucket} of --default-storage-prefix can't be used: {why}.")
+        problems = report.of_stack if code in ("404", "NoSuchBucket") else report.others
+        problems.append(f"Bucket {bucket} of --default-storage-prefix can't be used: {why}.")
         return
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     there = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
     if there and there != region:
-        report.problems.append(
+        report.others.append(
             f"Bucket {bucket} is in {there} and the queues are in {region}: every byte would cross regions, and cost. "
             "Use a bucket in the queues' region."
         )

@@ -43,13 +43,17 @@ def target_of(given: settings.ExecutorSettings) -> Target:
         definitions=settings.parse_definitions(given.job_definitions),
         run=settings.checked_run_name(given.run_name),
         region=given.region or boto3.session.Session().region_name,
-        tags=names.Tags(
-            settings.checked_tag_prefix(given.tag_prefix),
-            settings.parse_wildcards(given.tag_wildcards),
-            settings.parse_tags(given.tags),
-        ),
-        temporary_tags=settings.parse_tags(given.temporary_tags, "temporary-tags"),
+        tags=_tags_of(given),
+        temporary_tags=settings.parse_temporary_tags(given.temporary_tags),
     )
+
+
+def _tags_of(given: settings.ExecutorSettings) -> names.Tags:
+    prefix = settings.checked_tag_prefix(given.tag_prefix)
+    wildcards = settings.parse_wildcards(given.tag_wildcards, prefix)
+    more = settings.parse_tags(given.tags)
+    settings.check_number_of_tags(prefix, wildcards, more)
+    return names.Tags(prefix, wildcards, more)
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from functools import cached_property, partial
 
-import boto3
-from botocore.exceptions import BotoCoreError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
@@ -11,6 +9,7 @@ from snakemake_aws_common import patience
 from . import client, command, preflight, settings, source_cache
 from .deployment import Deployment
 from .earlier import Earlier
+from .known_secrets import KnownSecrets
 from .ledger import Ledger
 from .lock import Lock
 from .markers import Markers
@@ -47,7 +46,10 @@ class Session:
         self.watch = Watch(repeated(), given.poll_seconds, logger.warning)
         self.waiting = Waiting()
         self.environment = self._environment()
-        self.secrets = self._secrets()
+        # Variables that a workflow declares as `envvars` mostly are secrets; the rest are settings of storage plugins.
+        self.secrets = KnownSecrets(
+            value for name, value in self.environment.items() if not name.startswith("SNAKEMAKE_")
+        )
         self.sender: command.Sender | None = None
         if self._prefix.startswith("s3://"):
             patiently = partial(self.submitter.patiently, patience.Outage())
@@ -137,15 +139,3 @@ class Session:
                 "may describe jobs could read them."
             )
         return kept
-
-    def _secrets(self) -> list[str]:
-        """Return values that no message may show."""
-        # Variables that a workflow declares as `envvars` mostly are secrets; the rest are settings of storage plugins.
-        secrets = [value for name, value in self.environment.items() if not name.startswith("SNAKEMAKE_")]
-        try:
-            credentials = boto3.session.Session().get_credentials()
-            if credentials is not None:
-                secrets += [part for part in credentials.get_frozen_credentials() if part]
-        except BotoCoreError:
-            pass
-        return secrets

@@ -1,19 +1,19 @@
 """The settings of the executor, and what their values mean."""
 
 import re
-import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
-from snakemake_aws_common import lease
+from snakemake_aws_common import lease, tags
 
 PREFIX = "--aws-batch-fargate-"
 DEFAULT_RUN = "main"
-# A tag's name may have 128 characters.
 LONGEST_TAG_PREFIX = 64
-_TAG = re.compile(r"(?!(?i:aws):)[\w .:/=+@-]+")
+# Names of tags that each job has, after the prefix.
+OF_EACH_JOB = ("run", "rule")
 
 
 @dataclass
@@ -135,7 +135,7 @@ def parse_definitions(text: str | None) -> dict[int, str]:
     Raises WorkflowError, naming the part that is wrong.
     """
     definitions: dict[int, str] = {}
-    for key, value in _pairs("job-definitions", text):
+    for key, value in tags.pairs(f"{PREFIX}job-definitions", text):
         if not key.isdigit() or not 20 <= int(key) <= 200:
             raise WorkflowError(
                 f"{PREFIX}job-definitions has {key}={value}: the number before '=' is the disk of the "
@@ -147,37 +147,60 @@ def parse_definitions(text: str | None) -> dict[int, str]:
     return definitions
 
 
-def parse_tags(text: str | None, setting: str = "tags") -> dict[str, str]:
-    """Return the tags in 'key=value key="some value"'. Raises WorkflowError, naming the part that is wrong."""
-    tags = dict(_pairs(setting, text))
-    for key, value in tags.items():
-        if not _TAG.fullmatch(key) or len(key) > 128 or not _TAG.fullmatch(value) or len(value) > 256:
-            raise WorkflowError(
-                f"{PREFIX}{setting} has {key}={value}, which AWS does not take: keys may have 128 characters and "
-                "values 256, of letters, digits, spaces and _.:/=+-@, and neither may start with 'aws:'."
-            )
-    return tags
+def parse_tags(text: str | None) -> dict[str, str]:
+    """Return the tags of all jobs in 'key=value key="some value"'. Raises WorkflowError for what AWS does not take."""
+    return tags.parse(f"{PREFIX}tags", text, tags.MOST_OF_JOB)
 
 
-def parse_wildcards(text: str | None) -> list[str]:
-    """Return the names in 'sample,lane'. Raises WorkflowError if one of them can't be a wildcard."""
+def parse_temporary_tags(text: str | None) -> dict[str, str]:
+    """Return the tags of objects that nobody needs after the run. Raises WorkflowError for what S3 does not take."""
+    return tags.parse(f"{PREFIX}temporary-tags", text, tags.MOST_OF_OBJECT)
+
+
+def parse_wildcards(text: str | None, prefix: str = "") -> list[str]:
+    """Return the names in 'sample,lane', each once.
+
+    Raises WorkflowError if one of them can't be a wildcard, or can't be a tag with this prefix in front.
+    """
     found = [name.strip() for name in (text or "").split(",") if name.strip()]
     for name in found:
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise WorkflowError(
                 f"{PREFIX}tag-wildcards has '{name}', which is no name of a wildcard. Write 'sample' or 'sample,lane'."
             )
-    return found
+        if name in OF_EACH_JOB:
+            raise WorkflowError(
+                f"{PREFIX}tag-wildcards has '{name}', but the tag {prefix}{name} gives the {name} of each job. Leave "
+                "it out, or give the wildcard another name."
+            )
+        if not tags.is_taken(prefix + name, tags.LONGEST_KEY):
+            raise WorkflowError(
+                f"{PREFIX}tag-wildcards has '{name}', but AWS does not take {prefix}{name} as the name of a tag: it "
+                f"may have {tags.LONGEST_KEY} {tags.ALLOWED}."
+            )
+    return list(dict.fromkeys(found))
 
 
 def checked_tag_prefix(prefix: str) -> str:
     """Return what the names of tags begin with. Raises WorkflowError if AWS does not take such names."""
-    if prefix and (not _TAG.fullmatch(prefix) or len(prefix) > LONGEST_TAG_PREFIX):
+    if len(prefix) > LONGEST_TAG_PREFIX or not all(
+        tags.is_taken(prefix + name, tags.LONGEST_KEY) for name in OF_EACH_JOB
+    ):
         raise WorkflowError(
             f"{PREFIX}tag-prefix is '{prefix}', which AWS does not take: it may have {LONGEST_TAG_PREFIX} letters, "
-            "digits, spaces and _.:/=+-@, and may not start with 'aws:'."
+            "digits, spaces and _.:/=+-@, and may neither start with a space nor with 'aws:'."
         )
     return prefix
+
+
+def check_number_of_tags(prefix: str, wildcards: Collection[str], more: Collection[str]) -> None:
+    """Raise WorkflowError if a job could get more tags than AWS Batch takes."""
+    number = len({*(prefix + name for name in (*OF_EACH_JOB, *wildcards)), *more})
+    if number > tags.MOST_OF_JOB:
+        raise WorkflowError(
+            f"A job would get {number} tags ({', '.join(OF_EACH_JOB)}, {len(wildcards)} of {PREFIX}tag-wildcards and "
+            f"{len(more)} of {PREFIX}tags); AWS Batch takes {tags.MOST_OF_JOB}. Leave some out."
+        )
 
 
 def checked_run_name(name: str) -> str:
@@ -188,17 +211,3 @@ def checked_run_name(name: str) -> str:
         f"{PREFIX}run-name is '{name}': a run's name starts with a letter or digit, has up to 40 letters, digits, "
         "'-' and '_', and nothing else."
     )
-
-
-def _pairs(setting: str, text: str | None) -> list[tuple[str, str]]:
-    try:
-        items = shlex.split(text or "")
-    except ValueError as error:
-        raise WorkflowError(f"{PREFIX}{setting} can't be read ({error}): {text}") from error
-    pairs = []
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not key or not equals or not value:
-            raise WorkflowError(f"{PREFIX}{setting} has '{item}', which is not of the form key=value.")
-        pairs.append((key, value))
-    return pairs

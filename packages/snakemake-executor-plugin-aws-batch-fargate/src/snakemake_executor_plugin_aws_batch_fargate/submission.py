@@ -4,7 +4,7 @@ Each job is announced, its sources are sent if workers lack them, and its reques
 does its work, that one is waited for; else a thread calls SubmitJob, and this thread takes its answer when it arrives.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
@@ -16,7 +16,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_aws_common import patience
 
-from . import client, command, logs, request, resources, signals
+from . import client, command, logs, preflight, request, resources, settings, signals
 from .earlier import Work
 from .request import Submission, info_of
 from .session import Session
@@ -33,6 +33,16 @@ class Answer(NamedTuple):
 
 def _answer(answers: "SimpleQueue[Answer]", job: Job, submission: Submission, future: "Future[str | None]") -> None:
     answers.put(Answer(job, submission, future))
+
+
+def _about_tags(error: Exception, tags: Iterable[str]) -> str:
+    """Return what to look at if AWS denies a submission: policies may name the tags that jobs may carry."""
+    if not isinstance(error, ClientError) or error.response["Error"]["Code"] not in preflight.DENIED:
+        return ""
+    return (
+        f" The job carries the tags {', '.join(tags)}: if the policy allows tags of other names, set "
+        f"{settings.PREFIX}tag-prefix and {settings.PREFIX}tag-wildcards."
+    )
 
 
 class Submissions:
@@ -119,6 +129,7 @@ class Submissions:
             did = "could not be asked to run it" if patience.retry_seconds(error) else "refused it"
             reason = (
                 f"AWS Batch {did} for queue {asked['jobQueue']} and job definition {asked['jobDefinition']}: {error}"
+                f"{_about_tags(error, asked['tags'])}"
             )
             known = reason in self._refusals
             self._refusals.add(reason)
@@ -149,4 +160,4 @@ class Submissions:
     def _refuse(self, job: Job, reason: str) -> None:
         """Report a job that can't be submitted as failed; trying again would not change it."""
         job.attempt = job.restart_times + 1
-        self._reports.report_job_error(SubmittedJobInfo(job), msg=logs.redact(reason, self._session.secrets))
+        self._reports.report_job_error(SubmittedJobInfo(job), msg=logs.redact(reason, self._session.secrets.known()))

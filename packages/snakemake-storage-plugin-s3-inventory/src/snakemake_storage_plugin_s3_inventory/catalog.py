@@ -47,12 +47,11 @@ class Catalog:
         elif self._known.get(location) is None and (inventory := self._inventories.of_folder(location)):
             self._inventories.holds(inventory, location)
 
-    def look(self, location: Location) -> ObjectInfo | None:
-        """Return what exists at a location, or None if nothing does.
+    def look(self, location: Location, planning: bool) -> ObjectInfo | None:
+        """Return what exists at a location, or None if nothing does; `planning` is the answer of `is_planning`.
 
         A listing's "missing" counts only as long as Snakemake itself keeps such answers; later S3 is asked again.
         """
-        planning = self.is_planning()
         known = self._known.get(location) if planning or self._still_holds(location) else None
         if known is not None:
             return known

@@ -58,9 +58,10 @@ class Session:
 
     def look(self, location: Location) -> ObjectInfo | None:
         """Return what exists at a location, or None. The first look after the plan takes the lock of the run."""
-        if not self.catalog.is_planning():
+        planning = self.catalog.is_planning()
+        if not planning:
             self.lock.begin()
-        return self.catalog.look(location)
+        return self.catalog.look(location, planning)
 
     def with_patience(self, call: Callable[[], R], location: Location) -> R:
         """Return a call's result, waiting for S3 and for credentials. Raise its error if that does not pass."""

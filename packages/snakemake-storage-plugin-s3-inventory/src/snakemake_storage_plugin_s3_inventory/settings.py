@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_storage_plugin_s3 import StorageProviderSettings as S3Settings
 
+from snakemake_aws_common import tags
+
 PREFIX = "--storage-s3-inventory-"
 
 
@@ -63,14 +65,8 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
     )
 
     def check(self) -> None:
-        """Raise WorkflowError if settings contradict each other."""
-        key, equals, _ = (self.intermediates_tag or "").partition("=")
-        if self.intermediates_tag and not (key and equals):
-            raise WorkflowError(
-                f"{PREFIX}intermediates-tag is {self.intermediates_tag!r}. Write it as KEY=VALUE, for example "
-                "lifetime=short."
-            )
-        if self._patterns and not self.intermediates_tag:
+        """Raise WorkflowError if S3 does not take the tag, or if settings contradict each other."""
+        if not self._tag and self._patterns:
             raise WorkflowError(
                 f"{PREFIX}intermediates ({self.intermediates}) needs {PREFIX}intermediates-tag KEY=VALUE: the object "
                 "tag that the lifecycle rule of your bucket names. Without it nothing would ever remove these objects."
@@ -78,10 +74,11 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
 
     def tags_of(self, key: str) -> dict[str, str]:
         """Return the tags of an object with this key: that of intermediates, or none."""
-        if not self.intermediates_tag or not any(re.match(pattern, key) for pattern in self._patterns):
-            return {}
-        name, _, value = self.intermediates_tag.partition("=")
-        return {name: value}
+        return self._tag if any(re.match(pattern, key) for pattern in self._patterns) else {}
+
+    @property
+    def _tag(self) -> dict[str, str]:
+        return tags.parse(f"{PREFIX}intermediates-tag", self.intermediates_tag, most=1)
 
     @property
     def _patterns(self) -> list[str]:
