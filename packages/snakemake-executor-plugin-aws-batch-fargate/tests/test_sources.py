@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from snakemake.sourcecache import LocalSourceFile
+from snakemake.sourcecache import GenericSourceFile, LocalSourceFile, SourceCache
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_executor_plugin_aws_batch_fargate import archive, project_files, sources
@@ -110,6 +110,43 @@ def test_large_files_stay_and_are_told_of(write: Callable[..., None]) -> None:
     assert notes == ["Not sent to workers, being larger than 10 MB: model.bin"]
 
 
+def cached(tmp_path: Path, *fetched: str, size: int = 1, local: Path | None = None) -> Any:
+    """Snakemake's cache of a run, with files that were fetched and the copy of a local file."""
+    made = SourceCache(tmp_path / "cache", tmp_path / "runtime")
+    for uri in fetched:
+        path = Path(made.runtime_cache_path, GenericSourceFile(uri).get_cache_path())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.truncate(size)
+    if local:
+        made.get_path(LocalSourceFile(str(local)))
+    return made
+
+
+def test_files_of_source_path_that_are_large_or_gone(write: Callable[..., None], tmp_path: Path) -> None:
+    write("Snakefile")
+    write("../panels/large.bed", size=project_files.LARGEST + 1)
+    uri = "https://lab.org/flow/large.bed"
+    made = cached(tmp_path, uri, size=project_files.LARGEST + 1, local=tmp_path / "panels" / "large.bed")
+    notes: list[str] = []
+    assert sent(workflow("Snakefile", sourcecache=made), notes) == {"Snakefile"}
+    assert notes == [f"Not sent to workers, being larger than 10 MB: ../panels/large.bed, {uri}"]
+    (tmp_path / "panels" / "large.bed").unlink()
+    with pytest.raises(WorkflowError, match=r"panels/large.bed: can't be read"):
+        sent(workflow("Snakefile", sourcecache=made))
+
+
+def test_addresses_with_secrets_do_not_travel_and_are_not_shown(write: Callable[..., None], tmp_path: Path) -> None:
+    write("Snakefile")
+    uris = ("https://lab.org/plain.smk", "https://me:hunter22@lab.org/a.smk", "https://lab.org/b.smk?sig=hunter22")
+    notes: list[str] = []
+    flow = workflow("Snakefile", sourcecache=cached(tmp_path, *uris))
+    assert list(sources.collect(flow, notes.append).fetched) == ["runtime/https/lab.org/plain.smk"]
+    (note,) = notes
+    assert note.startswith("Not sent to workers, which fetch it by an address with a user or a query: ")
+    assert "https://lab.org/b.smk" in note and "https://lab.org/a.smk" in note and "hunter22" not in note
+
+
 def test_what_git_tracks_travels_although_it_looks_like_data(write: Callable[..., None]) -> None:
     write("workflow/Snakefile", "results/static.tsv", ".settings/x", "gone", "tests/a.py", "lib/b.py", "private.tsv")
     Path(".gitattributes").write_text("/tests/** -snakemake-workers\n/.git* -snakemake-workers\n")
@@ -157,6 +194,17 @@ def test_too_much(write: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -
     write(*(f"old/run/{n}.tsv" for n in range(4)), size=project_files.MEGABYTE)
     with pytest.raises(WorkflowError, match=r"more than 3 MB.*old/run \([34] MB\).*CACHEDIR.TAG"):
         sent(workflow("Snakefile"))
+
+
+def test_too_much_that_was_fetched(write: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST", 3 * project_files.MEGABYTE)
+    write("Snakefile")
+    uris = [f"https://lab.org/panels/{n}.bed" for n in range(4)]
+    flow = workflow("Snakefile", sourcecache=cached(tmp_path, *uris, size=project_files.MEGABYTE))
+    with pytest.raises(WorkflowError) as raised:
+        sent(flow)
+    assert "The largest folders are https://lab.org/panels (" in str(raised.value)
+    assert "let rules read large ones as inputs" in str(raised.value) and str(tmp_path) not in str(raised.value)
 
 
 def test_an_archive_depends_on_names_and_contents_only(write: Callable[..., None], tmp_path: Path) -> None:

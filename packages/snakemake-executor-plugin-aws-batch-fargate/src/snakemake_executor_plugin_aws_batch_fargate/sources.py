@@ -14,6 +14,7 @@ from pathlib import Path
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import job_data, source_cache
+from .logs import redact
 from .project_files import LARGEST, MEGABYTE, ProjectFiles
 from .untyped import SourceFile, Workflow
 
@@ -35,7 +36,7 @@ class Sources:
 
 
 def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
-    """Return the sources of a workflow; `note` gets a message about files that are too large to travel.
+    """Return the sources of a workflow; `note` gets a message about files that are left out.
 
     They are Snakefiles, conda environments, config files and files of `workflow.source_path`, wherever they lie; files
     that Snakemake has fetched from elsewhere; all other files in the folders of
@@ -44,12 +45,15 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
     Raises WorkflowError for files that workers would not find, and if all is too much.
     """
     named = _named(workflow)
+    asked_for = set(source_cache.local_files(workflow)) - named
+    large = [path for path in asked_for if path.is_file() and path.stat().st_size > LARGEST]
+    named |= asked_for - set(large)
     if problems := _problems(workflow, named):
-        raise WorkflowError("The workflow can't be sent to workers; no job was submitted.", *problems)
+        raise WorkflowError("The workflow can't be sent to workers; no job was submitted.", *map(redact, problems))
     folders = {path.parent for path in _snakefiles(workflow)} | set(_folders_of_scripts(workflow))
     kept = {above for path in named | folders for above in (path, *path.parents)}
     project = ProjectFiles(folders, job_data.of_workflow(workflow, kept))
-    fetched = source_cache.fetched(workflow)
+    fetched, secret, large_fetched = _sorted(source_cache.fetched(workflow))
     sizes: dict[Path, int] = {}
     total = 0
     for path in chain(fetched.values(), named, project.files(), _tracked({Path.cwd(), _project(workflow)})):
@@ -58,11 +62,22 @@ def collect(workflow: Workflow, note: Callable[[str], None]) -> Sources:
         sizes[path] = path.stat().st_size
         total += sizes[path]
         if total > MOST:
-            raise WorkflowError(_too_much(sizes))
-    if large := ", ".join(os.path.relpath(path) for path in project.large if path not in sizes):
-        note(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {large}")
+            raise WorkflowError(redact(_too_much(sizes, fetched)))
+    left_out = [os.path.relpath(path) for path in dict.fromkeys([*project.large, *sorted(large)]) if path not in sizes]
+    if left_out := [*left_out, *map(source_cache.address, large_fetched)]:
+        note(redact(f"Not sent to workers, being larger than {LARGEST // MEGABYTE} MB: {', '.join(left_out)}"))
+    if secret:
+        addresses = ", ".join(map(source_cache.address, secret))
+        note(redact(f"Not sent to workers, which fetch it by an address with a user or a query: {addresses}"))
     files = sorted(sizes.keys() - set(fetched.values()))
     return Sources(files, Path(os.path.commonpath([Path.cwd(), *(path.parent for path in files)])), fetched)
+
+
+def _sorted(fetched: Mapping[str, Path]) -> tuple[dict[str, Path], list[str], list[str]]:
+    """Return what may travel of the files that were fetched, and the names of those with secrets and of large ones."""
+    secret = [name for name in fetched if source_cache.may_hold_secret(name)]
+    large = [name for name, path in fetched.items() if name not in secret and path.stat().st_size > LARGEST]
+    return {name: path for name, path in fetched.items() if name not in (*secret, *large)}, secret, large
 
 
 def _absolute(path: object) -> Path:
@@ -84,7 +99,7 @@ def _named(workflow: Workflow) -> set[Path]:
     environments = (job.conda_env_spec for job in workflow.dag.jobs)
     files = {_local(environment.file) for environment in environments if environment and environment.is_file}
     configs = {path for path in map(_absolute, workflow.configfiles) if not _is_cached(workflow, path)}
-    return {*_snakefiles(workflow), *filter(None, files), *configs, *source_cache.local_files(workflow)}
+    return {*_snakefiles(workflow), *filter(None, files), *configs}
 
 
 def _is_cached(workflow: Workflow, path: Path) -> bool:
@@ -152,13 +167,20 @@ def _texts(value: object) -> Iterator[str]:
         yield value
 
 
-def _too_much(sizes: dict[Path, int]) -> str:
+def _too_much(sizes: Mapping[Path, int], fetched: Mapping[str, Path]) -> str:
+    addresses = {path: source_cache.address(name).rpartition("/")[0] for name, path in fetched.items()}
     folders: Counter[str] = Counter()
     for path, size in sizes.items():
-        folders[os.path.relpath(path.parent)] += size
+        folders[addresses.get(path) or os.path.relpath(path.parent)] += size
     largest = ", ".join(f"{folder} ({size / MEGABYTE:.0f} MB)" for folder, size in folders.most_common(3))
     return (
         f"The files of the workflow have more than {MOST // MEGABYTE} MB, which each worker would have to fetch; no "
         f"job was submitted. The largest folders are {largest}. Move data out of the project, or put a file "
         "CACHEDIR.TAG into folders that jobs don't need: they are left out then."
+        + (
+            " Files that Snakemake has fetched, named by their addresses, travel too: let rules read large ones as "
+            "inputs, not through `workflow.source_path`."
+            if any(path in sizes for path in addresses)
+            else ""
+        )
     )
