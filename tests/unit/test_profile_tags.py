@@ -55,6 +55,16 @@ def test_the_lifecycle_removes_temporary_objects() -> None:
     assert storage.tags_of("runs/main/results/alignments/A.cram") == {}
 
 
+def test_upgrading_shows_the_lines_of_the_profile() -> None:
+    page = (ROOT / "docs" / "upgrading.md").read_text()
+    found = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert found, "the lines that a profile of a user's own needs"
+    lines = yaml.safe_load(found[1])
+    assert lines == {key: PROFILE[key] for key in lines} and len(lines) == 5
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    assert all(f"`{key}`" in changes for key in lines)
+
+
 def text(name: str) -> str:
     """Read a file of the stack."""
     return (ROOT / "terraform" / f"{name}.tf").read_text()
