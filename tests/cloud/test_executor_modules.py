@@ -165,6 +165,23 @@ def test_a_module_from_a_git_host(site: Site, host: Host, ref: str, shared: bool
     assert len(site.batch.submitted()) == 2
 
 
+def test_a_module_of_a_git_repository_on_this_disk(site: Site, host: Host) -> None:
+    """Workers read the head's copies, though the branch has moved on; Snakemake asks git for its folder only."""
+    script, shell = '    script:\n        "scripts/shout.py"', '    shell:\n        "tr a-z A-Z <{input} >{output}"'
+    conda = '    conda:\n        "envs/shout.yaml"\n'
+    host.commit(
+        {
+            "workflow/Snakefile": MODULE["workflow/Snakefile"].replace(script, conda + shell),
+            "workflow/envs/shout.yaml": "channels: []\n",
+        }
+    )
+    snakefile = f"'git+file://{host.clone}/workflow/Snakefile@main'"
+    (site.folder / "Snakefile").write_text(PARENT.format(snakefile=snakefile))
+    workers(site, host, git=True)
+    site.run("--shared-fs-usage", "none")
+    assert site.objects()["runs/main/results/all.txt"] == "FIRST WORDS\n"
+
+
 def test_a_module_on_this_disk_and_its_resources(site: Site, host: Host) -> None:
     """Files that `workflow.source_path` names lie outside of the folders of Snakefiles."""
     for name, text in MODULE.items():
