@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ def wait_for(path: Path) -> None:
 
 def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
     """Return an environment in which `script` runs instead of `tool`, which is its function `real`."""
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     path = folder / "bin" / tool
     path.write_text(f'#!/bin/bash\nreal() {{ {shutil.which(tool)} "$@"; }}\n{script}\n')
     path.chmod(0o755)
@@ -232,13 +233,51 @@ def test_a_folder_of_the_name_fails_the_job(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failing", [1, 2])
 def test_a_failed_rename_fails_the_job(tmp_path: Path, failing: int) -> None:
-    """Each output takes two renames: into its folder, and to its name."""
+    """Where there are no links, as across disks, each output takes two renames: into its folder, and to its name."""
     count = f"n=$(($(cat {tmp_path}/n 2>/dev/null || echo 0) + 1)); echo $n >{tmp_path}/n; ((n != {failing}))"
+    stand_in(tmp_path, "ln", "exit 1")
     done = job(tmp_path, "echo 1 >$SCRATCH/a/one", "a/one", env=stand_in(tmp_path, "mv", f'{count} && real "$@"'))
 
     assert done.code == 1
     assert "a/one: could not be put in place" in done.log
     assert files_in(tmp_path / "a") == {}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_an_output_of_before_is_replaced(tmp_path: Path, links: bool) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one").write_text("0\n")
+    env = {} if links else stand_in(tmp_path, "ln", "exit 1")
+    assert job(tmp_path, "echo 1 >$SCRATCH/a/one", "a/one", env=env).code == 0
+    assert files_in(tmp_path / "a") == {"one": "1\n"}
+
+
+def test_an_output_on_another_disk(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        assert Path(other).stat().st_dev != tmp_path.stat().st_dev
+        done = job(tmp_path, f"echo 1 >$SCRATCH/{other}/one", f"{other}/one")
+        assert (done.code, done.log) == (0, "")
+        assert files_in(Path(other)) == {"one": "1\n"}
+
+
+def test_a_job_without_folders_for_its_outputs_does_not_start(tmp_path: Path) -> None:
+    env = stand_in(tmp_path, "mkdir", 'case "$*" in */a/one) exit 1 ;; esac; real "$@"')
+    done = job(tmp_path, "touch began; mkdir -p $SCRATCH/a; echo 1 >$SCRATCH/a/one", "a/one", env=env)
+    assert done.code == 1
+    assert not (tmp_path / "began").exists()
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_what_runs_in_the_background_ends_before_outputs_get_their_names(tmp_path: Path, deaf: bool) -> None:
+    trap = "trap '' TERM; " if deaf else ""
+    commands = f"(exec >>$SCRATCH/a/one; {trap}touch ready; for n in {{1..2000}}; do echo 1; sleep 0.01; done) &\n"
+    held = 'before=$(wc -c <"$2"); sleep 0.3; (($(wc -c <"$2") == before)) || exit 1; real "$@"'
+    stand_in(tmp_path, "mv", "exit 1")
+    done = job(
+        tmp_path, commands + "until [[ -e ready ]]; do sleep 0.01; done", "a/one", env=stand_in(tmp_path, "ln", held)
+    )
+    assert done.code == 0, done
+    assert set(files_in(tmp_path / "a")) == {"one"}
 
 
 SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU]
@@ -257,16 +296,47 @@ def test_a_killed_job_gives_no_file_its_name(tmp_path: Path, number: signal.Sign
     assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_to_all_processes_of_a_job_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> None:
+    """The command in the foreground would run for longer than a test waits."""
+    with started(tmp_path, "touch ready; sleep 1000 | cat", "a/one") as process:
+        wait_for(tmp_path / "ready")
+        os.killpg(process.pid, number)
+    assert process.returncode != 0
+    assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_job_killed_while_it_publishes_leaves_whole_files_only(tmp_path: Path, number: signal.Signals) -> None:
-    held = f'case "$*" in *" a/two") touch {tmp_path}/ready; sleep 1 ;; esac; real "$@"'
+@pytest.mark.parametrize("step", ["ln", "mv", "second mv"])
+def test_a_job_killed_while_it_publishes_leaves_whole_files_only(
+    tmp_path: Path, number: signal.Signals, step: str
+) -> None:
+    """Also between the two renames that an output takes where there are no links; the next attempt clears up."""
+    at = {"ln": "ln -- */a/two a/two", "mv": "mv -f -- */a/two *", "second mv": "mv -f -- *.part a/two"}[step]
+    at = at.replace(" ", "\\ ")
+    held = f'case "${{0##*/}} $*" in {at}) touch {tmp_path}/ready; sleep 1 ;; esac; real "$@"'
+    env = stand_in(tmp_path, "ln", held if step == "ln" else "exit 1") | stand_in(tmp_path, "mv", held)
     commands = "echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/two"
-    with started(tmp_path, commands, "a/one", "a/two", env=stand_in(tmp_path, "mv", held)) as process:
+    with started(tmp_path, commands, "a/one", "a/two", env=env) as process:
         wait_for(tmp_path / "ready")
         os.killpg(process.pid, number)
     assert process.returncode != 0
     named = {name: text for name, text in files_in(tmp_path / "a").items() if not name.startswith(".")}
     assert named == {"one": "1\n"}
+
+    # The next run clears the scratch folder away before its first job.
+    shutil.rmtree(tmp_path / ".snakemake" / "scratch")
+    assert job(tmp_path, commands, "a/one", "a/two").code == 0
+    assert files_in(tmp_path / "a") == {"one": "1\n", "two": "2\n"}
+
+
+def test_parts_of_jobs_that_run_stay(tmp_path: Path) -> None:
+    (tmp_path / ".snakemake/scratch/job.living").mkdir(parents=True)
+    (tmp_path / "a").mkdir()
+    for name in ("job.living", "job.dead"):
+        (tmp_path / "a" / f".{name}.part").write_text("")
+    assert job(tmp_path, "echo 1 >$SCRATCH/a/one", "a/one").code == 0
+    assert files_in(tmp_path / "a") == {"one": "1\n", ".job.living.part": ""}
 
 
 FUNCTIONS = {
@@ -310,6 +380,8 @@ def test_settings_of_the_callers_shell_change_no_command(tmp_path: Path, env: di
         "set +euo pipefail",
         "set -f; shopt -s nullglob",
         "trap 'exit 0' EXIT ERR TERM",
+        "set -T; trap 'case $BASH_COMMAND in exec*) exit 0 ;; esac' DEBUG RETURN",
+        "shopt -s inherit_errexit",
         "mv() { :; }; alias mv=true; shopt -s expand_aliases",
         "SCRATCH=/nonexistent TERRAFLOW_OTHER=1",
         "IFS=/",
@@ -348,6 +420,29 @@ def test_modules_are_those_beside_begin_sh(tmp_path: Path) -> None:
         env={"TERRAFLOW": str(workflow / "scripts"), "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     assert done == (0, f"{package}/sub/probe.py a b\n", "", "")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "trap 'exit 0' EXIT",
+        "set -E; trap 'exit 0' ERR",
+        """set -T; trap '[[ "$BASH_COMMAND" != echo* ]] || exit 0' DEBUG""",
+    ],
+)
+def test_traps_of_the_callers_shell_hide_no_failure(tmp_path: Path, before: str) -> None:
+    """Also not where begin.sh itself finds that the job can't start."""
+    shutil.copytree(SCRIPTS, tmp_path / "scripts")
+    (tmp_path / "scripts" / "bin" / "samtools").unlink()
+    done = job(tmp_path, "true", "out", env={"TERRAFLOW": str(tmp_path / "scripts")}, before=before)
+    assert done.code == 1
+    assert "samtools and bcftools there are missing" in done.log
+
+
+def test_failures_in_substituted_commands_mean_the_same_in_every_shell(tmp_path: Path) -> None:
+    done = job(tmp_path, "x=$(false; echo on); echo $x >$SCRATCH/out", "out", before="shopt -s inherit_errexit")
+    assert done.code == 0
+    assert (tmp_path / "out").read_text() == "on\n"
 
 
 def test_launchers_that_can_not_be_started_are_named(tmp_path: Path) -> None:

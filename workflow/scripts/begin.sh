@@ -16,9 +16,12 @@ for name in $(builtin compgen -A function); do unset -f "$name"; done
 set +o posix
 unset POSIXLY_CORRECT
 
-# Options of the caller's shell, or of a `shell.prefix` of the workflow that uses this one, would change what commands mean.
+# Traps and options of the caller's shell, or of a `shell.prefix` of the workflow that uses this one, would change what
+# commands mean and with which exit code a job ends.
+set +T
+trap - DEBUG RETURN ERR EXIT CHLD
 set +aCfkmvx -B -Eeuo pipefail
-shopt -u dotglob failglob lastpipe nocaseglob nocasematch nullglob xpg_echo 2>/dev/null || true # macOS knows some
+shopt -u dotglob failglob inherit_errexit lastpipe nocaseglob nocasematch nullglob xpg_echo 2>/dev/null || true # macOS knows some
 
 exec 3>&2 2>"$1"
 OUTPUTS=("${@:2}")
@@ -66,8 +69,9 @@ if [[ ! -w $cache ]] && ! mkdir "$cache" 2>/dev/null; then cache=$HOME; fi
 export LANG=C LC_CTYPE HOME XDG_CACHE_HOME="$cache" USER="${USER:-user}" LOGNAME="${LOGNAME:-user}"
 export REF_PATH=/nonexistent PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUTF8=1
 
-# publish: gives the outputs their names, if all are there. The second of two renames stays within a folder, so that it
-# is one step also where the results lie on another disk than the scratch folder.
+# publish: gives the outputs their names, if all are there. A file gets its name in one step, as a second link to it, where
+# the results lie on the disk of the scratch folder. Elsewhere, and where there are no links, it is moved to a part beside
+# its name first, and renamed then.
 publish() {
   local output part
   for output in "${OUTPUTS[@]}"; do
@@ -78,7 +82,10 @@ publish() {
   for output in "${OUTPUTS[@]}"; do
     case $output in */*) part=${output%/*}/ ;; *) part= ;; esac
     part+=.${SCRATCH##*/}.part
-    [[ ! -d $output ]] && mv -f -- "$SCRATCH/$output" "$part" && mv -f -- "$part" "$output" && continue
+    if [[ ! -d $output ]]; then
+      ln -- "$SCRATCH/$output" "$output" 2>/dev/null && continue
+      mv -f -- "$SCRATCH/$output" "$part" && mv -f -- "$part" "$output" && continue
+    fi
     rm -f -- "$part"
     if [[ -d $output ]]; then echo "$output: a folder has this name" >&2; fi
     echo "$output: could not be put in place; check the folder, its permissions and the disk, and run again" >&2
@@ -86,13 +93,40 @@ publish() {
   done
 }
 
-# finish STATUS: publishes what a job without errors has made, ends what still runs and takes the folder away. A full
+# remove_parts: takes away parts beside the outputs whose jobs were killed; a living job has its scratch folder.
+remove_parts() {
+  local output folder last=none part job
+  for output in "${OUTPUTS[@]}"; do
+    case $output in */*) folder=${output%/*}/ ;; *) folder= ;; esac
+    [[ $folder == "$last" ]] && continue
+    last=$folder
+    for part in "$folder".job.*.part; do
+      job=${part##*/.}
+      if [[ -e $part && ! -d .snakemake/scratch/${job%.part} ]]; then rm -f -- "$part"; fi
+    done
+  done
+}
+
+# end_children: ends what runs in the background, and would write on in what gets its name.
+end_children() {
+  local running n
+  for ((n = 0; n < 50; n++)); do
+    running=$(jobs -pr)
+    [[ -z $running ]] && return
+    # shellcheck disable=SC2086 # one word for each process
+    if ((n == 0)); then kill $running; else sleep 0.1; fi
+  done 2>/dev/null
+  # shellcheck disable=SC2086
+  kill -KILL $running 2>/dev/null
+}
+
+# finish STATUS: ends what still runs, publishes what a job without errors has made and takes the folder away. A full
 # disk takes no log either: the message goes to the terminal, too.
 finish() {
   local status=$1 free
   set +e
+  end_children
   if ((status == 0)); then publish || status=1; fi
-  jobs -p | xargs -r kill 2>/dev/null || true
   free=$(df -Pk . | awk 'NR == 2 { print $4 }')
   rm -rf "$SCRATCH"
   if ((status != 0 && free < 1024)); then
@@ -101,7 +135,9 @@ finish() {
   exit "$status"
 }
 # In the EXIT trap of a shell that a signal ends, $? is that of the command before, often 0. Hence these traps: a job
-# that is killed never publishes.
+# that is killed never publishes. bash runs them when its current command has ended: at once if all processes of the job
+# get the signal, as from a terminal. Whoever ends a job by its shell's number alone has to end what it started, too, as
+# the time limit does.
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -112,7 +148,9 @@ trap 'finish $?' EXIT
 trap 'echo "exit codes of the parts of what failed, in order: ${PIPESTATUS[*]}" >&2 || true' ERR
 
 # The folders of the outputs.
-mkdir -p -- "${OUTPUTS[@]/#/$SCRATCH/}" && rmdir -- "${OUTPUTS[@]/#/$SCRATCH/}"
+mkdir -p -- "${OUTPUTS[@]/#/$SCRATCH/}"
+rmdir -- "${OUTPUTS[@]/#/$SCRATCH/}"
+remove_parts
 
 # run_module MODULE ARGUMENTS…: runs a module of terraflow_workflow, of the copy that lies with the Snakefile
 run_module() {
