@@ -50,7 +50,7 @@ def fetcher(folder: Path, *, source: Path = WORKFLOW) -> Callable[[str], str]:
 def test_gathered_files_are_laid_out_as_in_the_project(tmp_path: Path) -> None:
     home = loading.gather(fetcher(tmp_path / "copies"), tmp_path)
 
-    for name in (WORKFLOW / loading.LIST).read_text().split():
+    for name in [loading.LIST, *(WORKFLOW / loading.LIST).read_text().split()]:
         assert (home / name).read_bytes() == (WORKFLOW / name).read_bytes().rstrip(b"\n"), name
     assert os.access(home / "scripts" / "bin" / "samtools", os.X_OK)
     assert not os.access(home / "scripts" / "begin.sh", os.X_OK)
@@ -94,45 +94,78 @@ SourceFileLoader("loading", {str(PACKAGE / "loading.py")!r}).exec_module(loading
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def copied(folder: Path) -> Path:
+    """Return a copy of the folder `workflow`."""
+    shutil.copytree(WORKFLOW, folder)
+    return folder
+
+
 def test_modules_come_from_the_folder_and_the_path_stays(tmp_path: Path) -> None:
-    copy = tmp_path / "terraflow_workflow"
-    shutil.copytree(PACKAGE, copy)
+    home = copied(tmp_path / "workflow")
     code = """
 loading.load_package(Path(sys.argv[1]))
 from terraflow_workflow.reference.windows import windows
 assert sys.path == before
 print(sys.modules[windows.__module__].__file__)
 """
-    done = python(code, copy)
-    assert (done.stderr, done.stdout) == ("", f"{copy}/reference/windows.py\n")
+    done = python(code, home)
+    assert (done.stderr, done.stdout) == ("", f"{home}/{loading.PACKAGE}/reference/windows.py\n")
 
 
-@pytest.mark.parametrize("end", ["\n", ""])
-def test_a_copy_with_the_same_content_serves(tmp_path: Path, end: str) -> None:
-    copies = [tmp_path / name / "terraflow_workflow" for name in ("a", "b")]
-    for copy in copies:
-        shutil.copytree(PACKAGE, copy)
-    text = (copies[1] / "hts.py").read_text()
-    (copies[1] / "hts.py").write_text(text.rstrip("\n") + end)
-    code = """
+TWO = """
 loading.load_package(Path(sys.argv[1]))
 loading.load_package(Path(sys.argv[2]))
 print(sys.modules["terraflow_workflow"].__file__)
 """
-    done = python(code, *copies)
-    assert (done.stderr, done.stdout) == ("", f"{copies[0]}/__init__.py\n")
 
 
-@pytest.mark.parametrize("change", ["hts.py", "schemas/config.schema.yaml", "reads/more.py"])
+@pytest.mark.parametrize("name", [f"{loading.PACKAGE}/hts.py", "scripts/begin.sh", loading.LIST])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_copy_with_the_same_content_serves(tmp_path: Path, end: str, name: str) -> None:
+    first, second = (copied(tmp_path / name) for name in "ab")
+    text = (second / name).read_text()
+    (second / name).write_text(text.rstrip("\n") + end)
+    done = python(TWO, first, second)
+    assert (done.stderr, done.stdout) == ("", f"{first}/{loading.PACKAGE}/__init__.py\n")
+
+
+def test_a_gathered_copy_with_the_same_content_serves(tmp_path: Path) -> None:
+    home = loading.gather(fetcher(tmp_path / "copies"), tmp_path)
+    for homes in ([home, WORKFLOW], [WORKFLOW, home]):
+        done = python(TWO, *homes)
+        assert (done.stderr, done.stdout) == ("", f"{homes[0]}/{loading.PACKAGE}/__init__.py\n")
+
+
+def test_an_installed_package_with_the_same_content_serves(tmp_path: Path) -> None:
+    """It has nothing else to compare."""
+    installed = tmp_path / "lib" / "site-packages"
+    shutil.copytree(PACKAGE, installed / "terraflow_workflow")
+    code = "sys.path.append(sys.argv[1])\nimport terraflow_workflow\nloading.load_package(Path(sys.argv[2]))"
+    assert python(code, installed, WORKFLOW).stderr == ""
+    (installed / "terraflow_workflow" / "hts.py").write_text("# another\n")
+    assert "OtherCopyError" in python(code, installed, WORKFLOW).stderr
+
+
+CHANGES = [
+    f"{loading.PACKAGE}/hts.py",
+    f"{loading.PACKAGE}/schemas/config.schema.yaml",
+    f"{loading.PACKAGE}/reads/more.py",
+    "scripts/begin.sh",
+    "scripts/mean_depth.awk",
+    "scripts/bin/samtools",
+    "report/multiqc.yaml",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_two_versions_in_one_process_are_refused(tmp_path: Path, change: str) -> None:
-    other = tmp_path / "terraflow_workflow"
-    shutil.copytree(PACKAGE, other)
+    other = copied(tmp_path / "workflow")
     with (other / change).open("a") as file:
         file.write("# changed\n")
 
-    loading.load_package(PACKAGE)
+    loading.load_package(WORKFLOW)
     with pytest.raises(loading.OtherCopyError) as error:
         loading.load_package(other)
 
     assert str(Path(str(terraflow_workflow.__file__)).parent) in str(error.value)
-    assert str(other) in str(error.value)
+    assert str(other / loading.PACKAGE) in str(error.value)

@@ -24,7 +24,7 @@ if isinstance(workflow.current_basedir, LocalSourceFile):
 else:
     WORKFLOW = loading.gather(fetch, Path(workflow.sourcecache.runtime_cache_path))
 try:
-    loading.load_package(WORKFLOW / loading.PACKAGE)
+    loading.load_package(WORKFLOW)
 except loading.OtherCopyError as error:
     raise WorkflowError(str(error))
 

@@ -29,7 +29,8 @@ def gather(fetch: Callable[[str], str], cache: Path) -> Path:
     may have other names (`a.py@main`) and are never executable. The folder's name stands for its content, so that all
     processes which share the cache share the folder.
     """
-    files = {name: Path(fetch(name)).read_bytes() for name in Path(fetch(LIST)).read_text().split()}
+    names = Path(fetch(LIST)).read_text().split()
+    files = {name: Path(fetch(name)).read_bytes() for name in [LIST, *names]}
     digest = hashlib.sha256()
     for name, content in files.items():
         digest.update(f"{name} {len(content)}\n".encode() + content)
@@ -52,11 +53,13 @@ def gather(fetch: Callable[[str], str], cache: Path) -> Path:
     return folder
 
 
-def load_package(folder: Path) -> None:
-    """Let `import terraflow_workflow` find the package in `folder`.
+def load_package(home: Path) -> None:
+    """Let `import terraflow_workflow` find the package in `home`: a folder `workflow`, or what `gather` returns.
 
-    A copy that the process has loaded already serves if it has the same content. Raises OtherCopyError if not.
+    A copy that the process has loaded already serves if it and all files that lie with it have the same content: the
+    jobs of all modules share commands and programs, too. Raises OtherCopyError if not.
     """
+    folder = home / PACKAGE
     loaded = sys.modules.get(NAME)
     if loaded is None:
         spec = spec_from_file_location(NAME, folder / "__init__.py", submodule_search_locations=[str(folder)])
@@ -65,14 +68,25 @@ def load_package(folder: Path) -> None:
         spec.loader.exec_module(module)
         return
     other = Path(str(loaded.__file__)).parent
-    if other.resolve() != folder.resolve() and _content(other) != _content(folder):
+    if other.resolve() == folder.resolve():
+        return
+    # An installed package comes by itself, without the files that the list names.
+    alone = not (other.parents[1] / LIST).exists()
+    if _content(other, alone) != _content(folder, alone):
         raise OtherCopyError(
             f"Two versions of TerraFlow Genomics can't work in one workflow: {NAME} was loaded from {other}, and this "
             f"Snakefile comes with {folder}, whose content differs. Use the same version for all modules."
         )
 
 
-def _content(folder: Path) -> dict[str, bytes]:
-    """Return the content of a package's files, but for line ends at their end, which git hosts leave out."""
-    files = (path for path in folder.rglob("*") if path.suffix in (".py", ".yaml"))
-    return {path.relative_to(folder).as_posix(): path.read_bytes().rstrip(b"\n") for path in files}
+def _content(folder: Path, alone: bool) -> dict[str, bytes]:
+    """Return the content of a package's files and, unless they lie there `alone`, of all that `LIST` names beside it.
+
+    Line ends at the end of a file are left out, as git hosts do.
+    """
+    package = (path for path in folder.rglob("*") if path.suffix in (".py", ".yaml"))
+    files = {f"{PACKAGE}/{path.relative_to(folder).as_posix()}": path for path in package}
+    if not alone:
+        home = folder.parents[1]
+        files |= {name: home / name for name in (home / LIST).read_text().split()}
+    return {name: path.read_bytes().rstrip(b"\n") for name, path in files.items()}
