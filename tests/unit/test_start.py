@@ -1,5 +1,6 @@
 """The lock of a run, and when it is taken."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from snakemake.shell import shell
 
 from terraflow_workflow.running import start
-from terraflow_workflow.running.lock import LockedError, hold_lock
+from terraflow_workflow.running.lock import LockedError, hold_lock, is_locked
 from terraflow_workflow.running.time_limit import TimeLimits, running_jobs
 
 
@@ -84,6 +85,37 @@ def test_another_process_is_refused(
     assert not watched
     # The lock ended with its process.
     assert hold_lock(Path(".snakemake"))
+
+
+def test_without_locks_nothing_of_another_run_is_removed(
+    folder: Path, watched: list[TimeLimits], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a file system has none, another run may work in the folder."""
+
+    def flock(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    monkeypatch.setattr("snakemake.logging.logger.propagate", True)
+    start.start_run(a_workflow())
+    start.start_run(a_workflow())
+    assert (folder / ".snakemake/scratch/job.x").exists()
+    assert not is_locked(Path(".snakemake"))
+    assert len(watched) == 1
+    assert caplog.text.count(f"{folder}/.snakemake: the file system has no locks") == 1
+
+
+@pytest.mark.parametrize("place", [".snakemake", ".snakemake/run.lock"])
+def test_a_lock_that_can_not_be_written_is_named(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if place.endswith("lock"):
+        (tmp_path / place).mkdir(parents=True)
+    else:
+        (tmp_path / place).write_text("")
+    with pytest.raises(LockedError, match=rf"{tmp_path}/{place}: can't be written \(.*\), .* --directory"):
+        hold_lock(Path(".snakemake"))
+    with pytest.raises(SystemExit):
+        start.start_run(a_workflow())
 
 
 def test_only_jobs_of_this_workflow_have_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:

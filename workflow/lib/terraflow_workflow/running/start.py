@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from terraflow_workflow.running.lock import LockedError, hold_lock
+from terraflow_workflow.running.lock import LockedError, hold_lock, is_locked
 from terraflow_workflow.running.time_limit import TimeLimits, running_jobs
 
 if TYPE_CHECKING:
@@ -33,5 +33,11 @@ def start_run(workflow: "Workflow") -> None:
         # Snakemake puts the rule and a traceback around any exception of an input function.
         logger.error(str(error))
         raise SystemExit(1) from None
-    shutil.rmtree(STATE / "scratch", ignore_errors=True)
+    if is_locked(STATE):
+        shutil.rmtree(STATE / "scratch", ignore_errors=True)
+    else:
+        logger.warning(
+            f"{STATE.absolute()}: the file system has no locks, so nothing keeps a second run out of this folder; "
+            f"start none. {STATE}/scratch, which holds what killed jobs left, is yours to delete when no run works here."
+        )
     TimeLimits(lambda: running_jobs(workflow), logger.error).watch()
