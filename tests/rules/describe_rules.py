@@ -44,6 +44,7 @@ def describe(rule: Rule) -> dict[str, Any]:
     patterns += [str(rule.benchmark)] if rule.benchmark else []
     return {
         "docstring": rule.docstring,
+        "shell": rule.shellcmd or "",
         "log": [str(path) for path in rule.log],
         "output": [str(path) for path in rule.output],
         "benchmark": [str(rule.benchmark)] if rule.benchmark else [],

@@ -13,6 +13,7 @@ from project import Project
 
 from shared import ROOT
 from terraflow_workflow.inputs.places import OUTPUTS
+from terraflow_workflow.running.time_limit import BEGIN
 
 WORKFLOW = ROOT / "workflow"
 GROWING = ("mem_mb", "disk_mb", "runtime")
@@ -86,6 +87,13 @@ def test_rule_has_an_environment(declared: dict[str, dict[str, Any]], name: str)
 
     assert environment is not None
     assert (WORKFLOW / "rules" / environment).resolve().is_file()
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_rule_begins_with_begin_sh(declared: dict[str, dict[str, Any]], name: str) -> None:
+    """Which also makes it a job of this workflow that is ended after its `runtime`."""
+    (first, *_) = declared[name]["shell"].strip().split("\n")
+    assert first == f"{BEGIN} {{log:q}} {{output:q}}"
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -14,6 +14,7 @@ from terraflow_workflow.inputs.settings import (
     problem_of_local_file,
     problems_of_config,
     problems_of_files,
+    problems_of_missing,
     tidy,
 )
 
@@ -233,7 +234,18 @@ def test_each_way_a_file_can_be_unreadable(tmp_path: Path) -> None:
         "a\0b": "can't be the path of a file",
     }.items():
         assert problem_of_file(str(tmp_path / name)) == problem, name
+        if problem != "no such file":
+            assert problem_of_file(str(tmp_path / name), may_miss=True) == problem, name
     assert problem_of_file("/dev/null") == "is not a file"
+    assert problem_of_file(str(tmp_path / "none"), may_miss=True) is None
+
+
+def test_missing_files_that_nobody_makes_are_named(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text("x")
+    names = ["good", "none", "made"]
+    inputs = [(f"line {number}", f"{tmp_path}/{name}") for number, name in enumerate(names)]
+    found = problems_of_missing([*inputs, ("samples", "s3://a/b")], lambda path: path.endswith("made"))
+    assert found == [f"line 1: {tmp_path}/none: no such file, and no rule makes it"]
 
 
 def test_a_path_that_snakemake_takes_for_a_pattern_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """This workflow as a module of others: from a folder and from a git host, with the results of a run by itself."""
 
+import os
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -194,6 +195,31 @@ def test_rules_of_the_parent_make_reads_and_reference(tmp_path: Path) -> None:
     assert DONE in run.plan().text
 
 
+def test_jobs_ask_for_as_much_when_reads_are_deleted(tmp_path: Path) -> None:
+    """A run that goes on after a killed one has never seen what `temp()` has taken away."""
+    config = {**parents.EXAMPLE_CONFIG, "samples": "sheet.tsv"}
+    text = module(more='    prefix: "calls"', config=config) + MADE_BY_OTHERS.format(vcf=VCF)
+    run = parent(tmp_path, text.replace('"results/trimmed/{name}"', 'temp("results/trimmed/{name}")'))
+    sheet = (run["config/example"] / "samples.tsv").read_text()
+    run["sheet.tsv"].write_text(sheet.replace("config/example/reads/", "results/trimmed/"))
+    run["given"].mkdir()
+    for file in (run["config/example"] / "reads").iterdir():
+        (run["given"] / file.name).write_bytes(file.read_bytes())
+    genome = [f"reference/genome.fa{end}" for end in ("", ".fai", ".amb", ".ann", ".bwt", ".pac", ".sa")]
+    for name in (*genome, "reads/sampleB/L1.counts.json", "reads/sampleB/L1.1.fastq.zst"):
+        made = run[f"calls/results/{name}"]
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text("x")
+    os.truncate(run["calls/results/reads/sampleB/L1.1.fastq.zst"], 2**30)
+
+    plan = run.run("calls/results/bwa_mem/sampleB/L1.1.cram", "--dry-run", "--rerun-triggers", "mtime").succeeded()
+    assert set(plan.rules) == {"tf_bwa_mem"}
+    (line,) = (line for line in plan.text.splitlines() if "resources: " in line)
+    asked = dict(pair.split("=") for pair in line.split("resources: ")[1].split(", "))
+    assert int(asked["runtime"]) >= 30 + 0.1 * 1024
+    assert int(asked["disk_mb"]) >= 1000 + 3 * 1024
+
+
 def test_two_modules_work_in_one_workflow(tmp_path: Path) -> None:
     """Each with its own settings; a rule changed in one is not changed in the other."""
     (tmp_path / "ploidy.txt").write_text("* * * * 2\n")
@@ -241,12 +267,19 @@ def test_an_error_names_the_module(words: str, config: dict[str, object], tmp_pa
 
 
 PLACES = {
-    ("calls", "results/reference.fa.gz"): "Missing input files for rule tf_reference",
+    ("calls", "results/reference.fa.gz"): "reference.fasta: results/reference.fa.gz: no such file, and",
     ("calls", "calls/results/reference.fa.gz"): "lies in calls/results/, where the workflow writes",
     ("", "results/reference.fa.gz"): "lies in results/, where the workflow writes",
     ("my calls", "reference.fa.gz"): "my calls/results/: a prefix may hold letters, digits",
     ("calls/..", "reference.fa.gz"): "calls/../results/: a prefix may hold letters, digits",
 }
+
+
+def test_reads_that_are_missing_are_named_by_their_lines(tmp_path: Path) -> None:
+    run = parent(tmp_path, module())
+    (gone, *_) = sorted(run["config/example/reads"].iterdir())
+    gone.unlink()
+    run.run("--dry-run").failed(f"config/example/samples.tsv, line 2: config/example/reads/{gone.name}: no such file")
 
 
 @pytest.mark.parametrize("prefix, fasta", PLACES)

@@ -4,11 +4,13 @@ import shlex
 from importlib.util import find_spec
 
 from snakemake.io import flag, get_flag_value
+from snakemake.logging import logger
 from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
 from terraflow_workflow.inputs.fingerprint import fingerprint
-from terraflow_workflow.running.resources import Requests, megabytes
+from terraflow_workflow.inputs.settings import problems_of_missing
+from terraflow_workflow.running.resources import LastSeen, Requests, megabytes
 from terraflow_workflow.running.start import start_run
 
 JOINT = config["calling"]["mode"] == "joint"
@@ -50,11 +52,34 @@ def source(path):
     return flag(PATHS.apply_default_storage(path), PATH_MODIFIER_FLAG)
 
 
+@functools.cache
+def stop_at_missing_files():
+    """Ends the plan at files that neither are there nor are made by another workflow's rules, which are all known now."""
+    problems = problems_of_missing(
+        INPUTS, lambda path: any(rule.is_producer(path) for rule in workflow.rules)
+    )
+    if problems:
+        logger.error("\n    ".join(["Files are missing, nothing was run:", *problems]))
+        raise SystemExit(1)
+
+
+def start():
+    """What the input functions of rules call that a plan begins with."""
+    start_run(workflow)
+    # Elsewhere, files have been looked for, or lie in a storage.
+    if (
+        MODULE
+        and workflow.is_main_process
+        and not workflow.storage_settings.default_storage_prefix
+    ):
+        stop_at_missing_files()
+
+
 def at_start(*files):
     """Make an input function that gives `files`. Every plan calls one, so that no job starts before the run has its lock."""
 
     def inputs(wildcards):
-        start_run(workflow)
+        start()
         return files
 
     return inputs
@@ -100,20 +125,37 @@ def samples_of(callset):
 
 
 @functools.cache
-def megabytes_of_reads(sample, unit=None):
-    """Return the size of the FASTQ files, as they came, of a unit or of all units of a sample."""
+def reads_as_they_came(sample, unit=None):
+    """Return the FASTQ files of a unit or of all units of a sample."""
     units = UNITS_OF[sample] if unit is None else [UNITS[sample, unit]]
-    paths = [source(path) for unit in units for path in unit.fastqs]
-    return megabytes(paths, later=slice(None) if MODULE else slice(0))
+    return [source(path) for unit in units for path in unit.fastqs]
 
 
-requests = Requests(megabytes_of_reads, len(SHARDS))
+@functools.cache
+def megabytes_of_given_reads(*unit):
+    """Return their size; they stay as they are."""
+    return megabytes(reads_as_they_came(*unit))
+
+
+last_seen = LastSeen()
+
+
+def megabytes_of_made_reads(*unit):
+    """Return their size where rules of another workflow may make them; None while it is unknown."""
+    return last_seen.megabytes(reads_as_they_came(*unit))
+
+
+requests = Requests(
+    megabytes_of_made_reads if MODULE else megabytes_of_given_reads,
+    len(SHARDS),
+    lambda: start_run(workflow),
+)
 growing, minutes = requests.growing, requests.minutes
 
 
 def fastqs(wildcards):
     """Return the one or two FASTQ files of a unit."""
-    start_run(workflow)
+    start()
     return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
 
 

@@ -31,7 +31,7 @@ rule samtools_stats:
     resources:
         mem_mb=growing(2000),
         disk_mb=growing(1000, 1.2, later=slice(0, 2)),
-        runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
+        runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02, shrunk=SHRUNK),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}

@@ -1,4 +1,6 @@
 # One alignment file for a sample, from all shards of all its units.
+# Size of the reads as they came to that of a sample's alignments, at most: without qualities in full, CRAM shrinks them most.
+SHRUNK = 4
 
 
 rule sort_index:
@@ -64,8 +66,8 @@ rule slices:
     resources:
         mem_mb=growing(2000),
         # In the demo's data, the slices have 0.55 times the bytes of the reads as they came.
-        disk_mb=growing(1000, 1.2, reads=0.7, later=slice(0, 2)),
-        runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02),
+        disk_mb=growing(1000, 1.2, reads=0.7, later=slice(0, 2), shrunk=SHRUNK),
+        runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02, shrunk=SHRUNK),
     params:
         windows=WINDOWS,
         cram=CRAM,

@@ -5,7 +5,7 @@ import re
 import shlex
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
 # YAML 1.1 takes numbers such as 1e-3, without a dot or a sign of the power, for text.
 POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 ADDRESSES = ("s3://", "https://", "http://")
+MISSING = "no such file"
 
 # JSON Schema takes 2.0 for an integer, Python doesn't.
 Validator = extend(  # type: ignore[no-untyped-call]
@@ -101,10 +102,23 @@ def problem_of_file(path: str, may_miss: bool = False) -> str | None:
     if re.search("[{}]", path):
         return "holds { or }, which Snakemake can't take; give a link without it"
     if not is_remote(path):
-        if may_miss and not Path(path).exists():
+        problem = problem_of_local_file(path)
+        if may_miss and problem == MISSING:
             return None
-        return problem_of_local_file(path) or problem_of_time(path)
+        return problem or problem_of_time(path)
     return None if path.startswith(ADDRESSES) else "is an address of another kind than s3:// and https://"
+
+
+def problems_of_missing(inputs: Iterable[tuple[str, str]], is_made: Callable[[str], bool]) -> list[str]:
+    """Return one line for each local file that is not there and, by `is_made`, that no rule makes.
+
+    `inputs` holds what names a file (a key, a line of the sheet) and its path or address.
+    """
+    return [
+        f"{what}: {path}: {MISSING}, and no rule makes it"
+        for what, path in inputs
+        if not is_remote(path) and problem_of_local_file(path) == MISSING and not is_made(path)
+    ]
 
 
 def problem_of_time(path: str) -> str | None:
@@ -135,7 +149,7 @@ def problem_of_local_file(path: str) -> str | None:
         with Path(path).open("rb"):
             return None
     except FileNotFoundError:
-        return "no such file"
+        return MISSING
     except OSError as error:
         return f"can't be read ({error.strerror})"
     except ValueError:
