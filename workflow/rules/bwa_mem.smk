@@ -18,8 +18,14 @@ rule bwa_mem:
     resources:
         mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
         # Room for what is sorted, and for the output, by the reads as they came.
-        disk_mb=growing(1000, 1.2, reads=3, later=slice(0, 1)),
-        runtime=minutes(30, 0.1, inputs=slice(1, None), reads=0.1 * EXPANSION),
+        disk_mb=growing(1000, 1.2, reads=3, later=slice(0, 1), shrunk=PACKED),
+        runtime=minutes(
+            30,
+            0.1,
+            inputs=slice(1, None),
+            reads=0.1 * EXPANSION,
+            shrunk=1 / EXPANSION,
+        ),
     params:
         decompress={"none": "cat", "zstd": "zstd -dcq"}[config["reads"]["compression"]],
         read_group=lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group,

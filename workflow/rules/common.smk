@@ -64,7 +64,7 @@ def stop_at_missing_files():
 
 
 def start():
-    """What the input functions of rules call that a plan begins with."""
+    """Start the run, and look for files that no rule makes: for the input functions that each plan begins with."""
     start_run(workflow)
     # Elsewhere, files have been looked for, or lie in a storage.
     if (

@@ -2,6 +2,8 @@
 SHARD_ENDING = {"none": "fastq", "zstd": "fastq.zst"}[config["reads"]["compression"]]
 # Size of a shard's reads to that of the compressed files they come from, at most.
 EXPANSION = {"none": 5, "zstd": 1.5}[config["reads"]["compression"]]
+# Size of the files that a shard's reads come from to that of the shard, at most, if they are compressed.
+PACKED = {"none": 0.5, "zstd": 1}[config["reads"]["compression"]]
 COUNTS = "results/reads/{sample}/{unit}.counts.json"
 SHARD_FILE = f"results/reads/{{sample}}/{{unit}}.{{shard}}.{SHARD_ENDING}"
 

@@ -12,7 +12,8 @@ from snakemake_interface_executor_plugins.settings import DeploymentMethod
 
 def fetch(path):
     """Return a copy of a file that lies with the workflow, wherever that is."""
-    return workflow.source_path(f"../{path}")
+    # A plain str: code that is compiled from Snakemake's own kind can't be written by marshal, profilers or caches.
+    return str(workflow.source_path(f"../{path}"))
 
 
 loading = ModuleType("loading")

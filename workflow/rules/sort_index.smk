@@ -1,5 +1,5 @@
 # One alignment file for a sample, from all shards of all its units.
-# Size of the reads as they came to that of a sample's alignments, at most: without qualities in full, CRAM shrinks them most.
+# Size of the reads as they came to that of a sample's alignments, at most, if they are compressed.
 SHRUNK = 4
 
 

@@ -112,7 +112,7 @@ class Requests:
         """Return `factor` times the size of (some of) the inputs and `reads` times that of the FASTQ files, in MiB.
 
         `later` are such inputs whose maker has asked for what they take: they count as soon as they are there. If the
-        size of the FASTQ files is unknown, it is at most `shrunk` times that of the inputs that were made from them:
+        size of the FASTQ files is unknown, it is taken for `shrunk` times that of the inputs that were made from them:
         `later`, or those before `inputs`. Without these, FileNotFoundError has Snakemake ask again when they are there.
         """
         size = factor * megabytes(files, inputs, later) if factor else 0.0

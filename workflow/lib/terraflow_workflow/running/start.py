@@ -38,6 +38,6 @@ def start_run(workflow: "Workflow") -> None:
     else:
         logger.warning(
             f"{STATE.absolute()}: the file system has no locks, so nothing keeps a second run out of this folder; "
-            f"start none. {STATE}/scratch, which holds what killed jobs left, is yours to delete when no run works here."
+            f"start none. When no run works here, {STATE}/scratch holds only what killed jobs left: delete it by hand."
         )
     TimeLimits(lambda: running_jobs(workflow), logger.error).watch()
