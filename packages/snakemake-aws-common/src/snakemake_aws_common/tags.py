@@ -11,7 +11,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 LONGEST_KEY = 128
 LONGEST_VALUE = 256
-# Of an object on S3, and of a job of AWS Batch.
+# The most tags of an object on S3, and of a job of AWS Batch.
 MOST_OF_OBJECT = 10
 MOST_OF_JOB = 50
 ALLOWED = "letters, digits, spaces and _.:/=+-@, with no space at either end, and may not start with 'aws:'"

@@ -1,4 +1,4 @@
-"""What becomes of jobs that have ended: they are done, failed, or go on on the on-demand queue."""
+"""Outcomes of ended jobs: done, failed, or moved to the on-demand queue."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ READERS = 8
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a failed job has written: the end of its log stream, and of its rules' log files."""
+    """A failed job's messages: the end of its log stream, and of its rules' log files."""
 
     log: logs.Log | None = None
     files: Sequence[rule_logs.RuleLog] = field(default_factory=list)

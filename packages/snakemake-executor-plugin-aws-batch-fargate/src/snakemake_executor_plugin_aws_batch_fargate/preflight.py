@@ -29,9 +29,9 @@ ClientOf = Callable[[str], Client]
 class Report:
     """The findings."""
 
-    # What is missing or broken on AWS.
+    # Parts that are missing or broken on AWS.
     of_stack: list[str] = field(default_factory=list)
-    # What is wrong with this machine, its credentials or the settings.
+    # Faults of this machine, its credentials or the settings.
     others: list[str] = field(default_factory=list)
     # Checks that were left out: for want of permission, or of a way to the service.
     unknown: list[str] = field(default_factory=list)

@@ -68,7 +68,7 @@ class Submission:
     on_demand: bool = False
     # The name of the job if an earlier head submitted it.
     earlier: str = ""
-    # What was seen of it: its last status, why, since when, and how often Batch did not know it.
+    # The last look at it: its status, the reason, since when, and how often Batch did not know it.
     status: str = ""
     reason: str = ""
     since: float = 0.0

@@ -1,4 +1,4 @@
-"""What a job asks for, from the threads and resources of its rule, and the Fargate shape that holds it."""
+"""Requests of a job, from the threads and resources of its rule, and the Fargate shape that holds it."""
 
 import math
 from collections.abc import Collection
@@ -26,7 +26,7 @@ def shape_of(job: Job, disks: Collection[int], least: shapes.Least = ANYTHING) -
     memory = max(number(job, "mem_mb", 0), number(job, "mem_mib", 0), least.memory_mib)
     disk = (disk_of_group(job) if job.is_group() else _disk(job)) / 1024
     if job.attempt > 1:
-        # What a rule asks for grows with attempts, whatever ran out: that there is no more disk is no reason to fail.
+        # A request for disk grows with attempts, whatever ran out: that there is no more disk is no reason to fail.
         disk = min(disk, max(disks) - shapes.IMAGE_GIB)
     disk = max(disk, least.disk_gib)
     try:
