@@ -1,4 +1,4 @@
-"""What jobs ask for, also where the FASTQ files that they grow with were made by the run and are deleted already."""
+"""Requests of jobs, also where the FASTQ files that they grow with were made by the run and are deleted already."""
 
 import os
 from pathlib import Path

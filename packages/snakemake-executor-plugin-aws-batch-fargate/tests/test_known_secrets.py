@@ -1,4 +1,4 @@
-"""What no message may show: also keys that were renewed while a head works, and without keys messages appear."""
+"""Secrets hidden in messages: also keys that were renewed while a head works; without keys messages appear."""
 
 from pathlib import Path
 

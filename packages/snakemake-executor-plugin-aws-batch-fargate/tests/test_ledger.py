@@ -1,4 +1,4 @@
-"""What the next attempt of a job must have, noted by several threads at once."""
+"""The least that the next attempt of a job must have, noted by several threads at once."""
 
 import threading
 

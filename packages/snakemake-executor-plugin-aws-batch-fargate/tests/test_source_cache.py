@@ -113,7 +113,7 @@ def test_local_files_are_found_by_what_snakemake_makes_of_their_paths(
     monkeypatch.chdir(tmp_path / "run")
     path = Path(folder, name)
     path.write_text("mine")
-    # Of another content, where Snakemake's copy seems to come from.
+    # Other content, where Snakemake's copy seems to come from.
     other = Path(unquote(str(path.absolute())))
     if other != path.absolute():
         other.parent.mkdir(parents=True, exist_ok=True)
