@@ -299,7 +299,7 @@ def test_a_killed_job_gives_no_file_its_name(tmp_path: Path, number: signal.Sign
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_to_all_processes_of_a_job_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> None:
     """The command in the foreground would run for longer than a test waits."""
-    with started(tmp_path, "touch ready; sleep 1000 | cat", "a/one") as process:
+    with started(tmp_path, "sleep 1000 | { touch ready; cat; }", "a/one") as process:
         wait_for(tmp_path / "ready")
         os.killpg(process.pid, number)
     assert process.returncode != 0

@@ -66,7 +66,7 @@ def on_tool(folder: Path, tool: str, subcommand: str) -> Brake:
 def on_decompress(folder: Path) -> Brake:
     """Hold the job of rule `decompress` when its outputs are written, before they get their names."""
     script = f'if [[ "$*" == *" results/reads/"* ]]; then {_held(folder)}; fi\nreal "$@"'
-    return Brake(folder, stand_in(folder, "mv", script))
+    return Brake(folder, stand_in(folder, "ln", script))
 
 
 class Started:

@@ -47,9 +47,9 @@ def test_a_tag_is_a_key_and_a_value(tag: str, tags: dict[str, str]) -> None:
     [
         ("*.bam", None, r"--storage-s3-inventory-intermediates \(\*\.bam\) needs .*-tag KEY=VALUE"),
         ("*.bam", "", "needs --storage-s3-inventory-intermediates-tag"),
-        ("*.bam", "short", "intermediates-tag has 'short'. Write it as KEY=VALUE"),
-        (None, "=short", "Write it as KEY=VALUE"),
-        (None, "lifetime=", "Write it as KEY=VALUE"),
+        ("*.bam", "short", "intermediates-tag has 'short', which is not of the form key=value"),
+        (None, "=short", "which is not of the form key=value"),
+        (None, "lifetime=", "which is not of the form key=value"),
         (None, "a=b c=d", r"intermediates-tag has 2 tags \(a, c\); it may have one tag"),
         (None, "a=b&c=d", "intermediates-tag has the tag 'a=b&c=d', whose value AWS does not take"),
         (None, "aws:x=y", "whose key AWS does not take"),

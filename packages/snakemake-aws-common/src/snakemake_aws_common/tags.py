@@ -64,7 +64,7 @@ def pairs(setting: str, text: str | None) -> list[tuple[str, str]]:
         key, equals, value = item.partition("=")
         if not key or not equals or not value:
             raise WorkflowError(
-                f"{setting} has '{item}'. Write it as KEY=VALUE, and put quotes around what has spaces."
+                f"{setting} has '{item}', which is not of the form key=value. Put quotes around what has spaces."
             )
         found.append((key, value))
     return found
