@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import needs
 import pytest
-from heads import serving_heads
+from snakemake_heads import serving_heads
 from stacks import Deployed, Stack, as_arguments, copy_of_stack
 
 from fake_batch import FakeAws

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heads import BUCKET, Site, inventory_site
+from snakemake_heads import BUCKET, Site, inventory_site
 
 from fake_batch import FakeAws
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heads import BUCKET, Site, new_site
+from snakemake_heads import BUCKET, Site, new_site
 
 from fake_batch import FakeAws
 from shared import ROOT
