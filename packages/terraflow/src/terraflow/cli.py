@@ -8,18 +8,25 @@ from importlib.metadata import version
 
 from terraflow.errors import UserError, explain_aws
 
-# The purpose of each command, and an example. Each is a module with add_arguments and run.
+# The module of each command, which has add_arguments and run; its purpose, and an example.
 COMMANDS = {
     "deploy": (
+        "terraflow.deploy",
         "make or update everything in the AWS account that `snakemake --profile aws` needs",
         "AWS_PROFILE=lab terraflow deploy",
     ),
     "destroy": (
+        "terraflow.destroy",
         "remove the stack; refuses while its bucket holds objects, unless the bucket is named",
         "terraflow destroy --delete-data terraflow-123456789012-eu-central-1",
     ),
-    "image": ("build the two Docker images of the cloud's jobs", "terraflow image"),
+    "image": (
+        "terraflow.image",
+        "build the two Docker images of the cloud's jobs",
+        "terraflow image",
+    ),
     "stage": (
+        "terraflow.stage",
         "upload the files that a sample sheet and the configuration name, and write both anew with s3:// paths",
         "terraflow stage config/samples.tsv",
     ),
@@ -31,19 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="terraflow",
         description="Manage the cloud that a workflow runs on, and its data there: Snakemake has no command for these.",
-        epilog="Example: " + COMMANDS["stage"][1],
+        epilog="Example: " + COMMANDS["stage"][2],
     )
     parser.add_argument("--version", action="version", version=f"terraflow {version('terraflow')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     words = list(sys.argv[1:] if arguments is None else arguments)
-    for name, (purpose, example) in COMMANDS.items():
+    for name, (module, purpose, example) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, epilog=f"Example: {example}")
         # Only the command that is called: importing boto3 takes a while.
         if name in words[:1]:
-            import_module(f"terraflow.{name}").add_arguments(command)
+            import_module(module).add_arguments(command)
     options = parser.parse_args(words)
     try:
-        return int(import_module(f"terraflow.{options.command}").run(options))
+        return int(import_module(COMMANDS[options.command][0]).run(options))
     except UserError as error:
         print(f"terraflow {options.command}: {error}", file=sys.stderr)
         return 1

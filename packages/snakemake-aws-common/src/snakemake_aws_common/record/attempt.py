@@ -1,0 +1,97 @@
+"""One attempt of a job: what it asked for, where and when it ran, how it ended, and what its steps used.
+
+Fields have the names of Nextflow's trace where it has one:
+https://www.nextflow.io/docs/latest/reports.html#trace-file.
+Times are milliseconds since 1970 (durations: milliseconds), sizes are bytes; None is unknown.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+COMPLETED = "COMPLETED"
+FAILED = "FAILED"
+# Ended by a head or by a person.
+ABORTED = "ABORTED"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rule's work in an attempt, as the worker measured it: a job is one step, a group has several."""
+
+    process: str
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    exit: int | None = None
+    start: int | None = None
+    complete: int | None = None
+    # The tool: wall time, CPU time (user and system), and the most memory that its processes had at a time.
+    realtime: int | None = None
+    cpu_time: int | None = None
+    peak_rss: int | None = None
+    # From and to the storage.
+    fetch_bytes: int | None = None
+    fetch_time: int | None = None
+    store_bytes: int | None = None
+    store_time: int | None = None
+
+    @property
+    def tag(self) -> str:
+        """The wildcards as one text: `sample=a, unit=1`."""
+        return ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a Batch job, which is one job of the workflow or a group of them."""
+
+    native_id: str
+    attempt: int
+    name: str
+    # The rule, or the id of the group.
+    process: str
+    wildcards: Mapping[str, str]
+    is_group: bool
+    # Names the outputs, inputs, parameters and code of the job.
+    hash: str
+    status: str
+    exit: int | None
+    reason: str
+    queue: str
+    spot: bool
+    # Job definition, and the container's log stream.
+    definition: str
+    log_stream: str
+    # Asked for.
+    cpus: float
+    memory: int
+    disk: int
+    # `submit`, `start` and `complete` as Batch gives them; `runnable` and `starting` as a look at the job first saw.
+    submit: int
+    runnable: int | None
+    starting: int | None
+    start: int | None
+    complete: int | None
+    # The head that wrote this.
+    head: str
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """The wildcards as one text: `sample=a, unit=1`."""
+        return ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
+
+
+def to_line(attempt: Attempt) -> str:
+    """Return an attempt as one line of JSON."""
+    return json.dumps(asdict(attempt), separators=(",", ":"))
+
+
+def from_mapping(given: Mapping[str, Any]) -> Attempt:
+    """Return the attempt in a parsed line; fields that a later version has added are left out."""
+    known = {name: given[name] for name in Attempt.__dataclass_fields__ if name in given}
+    known["steps"] = tuple(
+        Step(**{name: step[name] for name in Step.__dataclass_fields__ if name in step})
+        for step in given.get("steps", ())
+    )
+    return Attempt(**known)

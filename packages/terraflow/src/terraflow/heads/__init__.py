@@ -1,0 +1,1 @@
+"""Heads: Snakemake as a job of the stack, which conducts one run."""
