@@ -1,4 +1,4 @@
-"""What a run does now: one object, which the head writes anew as jobs move on, every few seconds at most.
+"""The present state of a run: one object, which the head writes anew as jobs move on, every few seconds at most.
 
 Times are milliseconds since 1970, sizes are bytes, money is US dollars; None is unknown.
 """
@@ -75,7 +75,7 @@ class Live:
     jobs: tuple[LiveJob, ...] = ()
     failures: tuple[Failure, ...] = ()
     budget: float | None = None
-    # Of all attempts of all heads, those that run included.
+    # The cost of all attempts of all heads, those that run included.
     spent: float | None = None
     message: str = ""
 

@@ -1,4 +1,4 @@
-"""What a run is and how it ended: `PREFIX/head/run.json`, written by the launcher and by the head.
+"""A run and how it ended: `PREFIX/head/run.json`, written by the launcher and by the head.
 
 Times are milliseconds since 1970, money is US dollars; None is unknown.
 """
