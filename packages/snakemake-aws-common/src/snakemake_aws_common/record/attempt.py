@@ -75,6 +75,9 @@ class Attempt:
     # The head that wrote this.
     head: str
     steps: tuple[Step, ...] = ()
+    # What the price depends on besides: "X86_64" or "ARM64", and whether the task had a public address.
+    architecture: str = "X86_64"
+    public_address: bool = False
 
     @property
     def tag(self) -> str:
