@@ -1,9 +1,15 @@
 """Fixtures that several tests of terraflow need."""
 
 from collections.abc import Iterator
+from email.utils import formatdate
+from typing import Any
 
+import boto3
 import pytest
 from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+
+from run_objects import BUCKET, STACK
 
 
 @pytest.fixture
@@ -15,3 +21,20 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def s3(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of S3 in an account with the stack's bucket. Answers have a Date, as AWS's have and moto's lack."""
+    answer = BotocoreStubber.__call__
+
+    def dated(self: BotocoreStubber, *given: Any, **named: Any) -> Any:
+        response = answer(self, *given, **named)
+        if response is not None:
+            response.headers.setdefault("date", formatdate(usegmt=True))
+        return response
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", dated)
+    client = boto3.client("s3", region_name=STACK.region)
+    client.create_bucket(Bucket=BUCKET)
+    return client

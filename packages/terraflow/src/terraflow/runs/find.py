@@ -1,0 +1,155 @@
+"""Finds runs in the stack's bucket, and reads once what S3 has of each: run.json, live.json, the lock, the record."""
+
+import difflib
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from snakemake_aws_common import head
+from snakemake_aws_common.lock_object import MISSING, LockObject, LockState, error_code
+from snakemake_aws_common.record import store
+from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.live import Live
+from terraflow import stack as stacks
+from terraflow.errors import UserError
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+from terraflow.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+T = TypeVar("T")
+FOLDER = "runs/"
+# As the executor wants it.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+READERS = 16
+SIMILAR = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    """What S3 has of a run. All of it may be None: heads of version 0.2 and before kept a lock at most."""
+
+    name: str
+    bucket: str
+    about: About | None
+    live: Live | None
+    lock: LockState | None
+
+    @property
+    def prefix(self) -> str:
+        """Where its objects lie in the bucket, without a slash at the end."""
+        return f"{FOLDER}{self.name}"
+
+    @property
+    def address(self) -> str:
+        """Where its objects lie, as an address of S3."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    @property
+    def has_record(self) -> bool:
+        """Whether a head that keeps a record has worked on it."""
+        return self.live is not None
+
+    @property
+    def has_head(self) -> bool:
+        """Whether a head holds the lock, as S3's clock says. A head that was killed holds it for 150 s more."""
+        return self.lock is not None and self.lock.left > 0
+
+
+def client(service: str, stack: Stack) -> Any:  # noqa: ANN401
+    """Return a client in the stack's region, for calls that somebody waits for: it gives up within half a minute."""
+    config = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        max_pool_connections=2 * READERS,
+        retries={"mode": "standard", "total_max_attempts": 4},
+    )
+    # boto3's stubs have a signature for each service's own name.
+    session: Any = boto3.session.Session(region_name=stack.region)
+    return session.client(service, config=config)
+
+
+def find(name: str, stack: Stack | None = None, s3: "S3Client | None" = None) -> Run:
+    """Return the run of this name in the stack's bucket; by default in the deployed stack's.
+
+    Raise UserError, which lists names like it, if there is none.
+    """
+    stack = stack or stacks.deployed()
+    s3 = s3 or client("s3", stack)
+    if NAME.fullmatch(name):
+        page = s3.list_objects_v2(Bucket=stack.bucket, Prefix=f"{FOLDER}{name}/", MaxKeys=1)
+        if page.get("Contents"):
+            return read(s3, stack.bucket, name)
+    raise UserError(_no_such_run(name, names(s3, stack.bucket), stack.bucket))
+
+
+def find_all(stack: Stack | None = None, s3: "S3Client | None" = None) -> list[Run]:
+    """Return all runs in the stack's bucket, by name."""
+    stack = stack or stacks.deployed()
+    s3 = s3 or client("s3", stack)
+    known = names(s3, stack.bucket)
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda name: read(s3, stack.bucket, name), known))
+
+
+def names(s3: "S3Client", bucket: str) -> list[str]:
+    """Return the names of all runs in the bucket, in order."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=FOLDER, Delimiter="/")
+    found = [one["Prefix"] for page in pages for one in page.get("CommonPrefixes", ())]
+    return sorted(prefix.removeprefix(FOLDER).rstrip("/") for prefix in found)
+
+
+def read(s3: "S3Client", bucket: str, name: str) -> Run:
+    """Read what there is of a run. Raise UserError, which names the object, if one of them can't be understood."""
+    prefix = f"{FOLDER}{name}"
+    about = _parsed(f"s3://{bucket}/{prefix}/{abouts.NAME}", lambda: _about(s3, bucket, f"{prefix}/{abouts.NAME}"))
+    live = _parsed(f"s3://{bucket}/{prefix}/{store.LIVE}", lambda: store.read_live(s3, bucket, prefix))
+    lock, _ = LockObject(s3, bucket, f"{prefix}/{head.NAME}").read()
+    return Run(name, bucket, about, live, lock)
+
+
+def attempts(s3: "S3Client", run: Run) -> list[Attempt]:
+    """Return the record of a run: each attempt once, by their ends. Raise UserError if it can't be understood."""
+    return _parsed(f"{run.address}/{store.PARTS}", lambda: store.read_attempts(s3, run.bucket, run.prefix))
+
+
+def _about(s3: "S3Client", bucket: str, key: str) -> About | None:
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error_code(error) in MISSING:
+            return None
+        raise
+    return abouts.from_json(body)
+
+
+def _parsed(address: str, call: Callable[[], T]) -> T:
+    """Return the call's result, with an error of the user's for content that is not what heads write."""
+    try:
+        return call()
+    # Not JSON, not gzip, or without a field.
+    except (ValueError, TypeError, KeyError, AttributeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(
+            f"{address} is not what a head writes there ({type(error).__name__}: {error}). The run's results are "
+            "untouched. Is this terraflow older than the one that made the run?"
+        ) from error
+
+
+def _no_such_run(name: str, known: Sequence[str], bucket: str) -> str:
+    if not known:
+        return f"There is no run in s3://{bucket}/{FOLDER} yet. `terraflow run` starts one."
+    near = difflib.get_close_matches(name, known, SIMILAR)
+    inside = [one for one in known if name and (name.lower() in one.lower() or one.lower() in name.lower())]
+    similar = list(dict.fromkeys([*near, *inside]))[:SIMILAR]
+    said = f"Is it {' or '.join(similar)}? " if similar else ""
+    return f"There is no run {name!r} in s3://{bucket}/{FOLDER}. {said}`terraflow runs` lists all {len(known)}."
