@@ -1,7 +1,7 @@
 """Requests of a job, from the threads and resources of its rule, and the Fargate shape that holds it."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from snakemake.common.tbdstring import TBDString
 from snakemake_interface_common.exceptions import WorkflowError
@@ -13,10 +13,21 @@ UNITS_PER_VCPU = 1024
 ANYTHING = shapes.Least()
 
 
-def shape_of(job: Job, disks: Collection[int], least: shapes.Least = ANYTHING) -> shapes.Shape:
+def megabytes(path: JobFile) -> float:
+    """Return the size of a file in a storage; all other files (the workflow's own) are small and count nothing."""
+    return float(path.storage_object.size()) / 2**20 if names.is_stored(path) else 0
+
+
+def shape_of(
+    job: Job,
+    disks: Collection[int],
+    least: shapes.Least = ANYTHING,
+    size: Callable[[JobFile], float] = megabytes,
+) -> shapes.Shape:
     """Return the shape that holds a job or a group, from `threads`, `mem_mb` and `disk_mb`.
 
-    `disks` are the sizes (GiB) of the job definitions to choose from; `least` is what an earlier attempt ran out of.
+    `disks` are the sizes (GiB) of the job definitions to choose from; `least` is what an earlier attempt ran out of;
+    `size` gives the megabytes of an input of a group.
     A megabyte is taken as a MiB, so that a job gets no less than asked in either reading. `batch_cpu_units` (1,024 to
     a vCPU) takes the place of threads, for jobs that need less than one vCPU.
     Raises WorkflowError, naming the rule, what it asked for, and the limit, when no shape holds it.
@@ -24,7 +35,7 @@ def shape_of(job: Job, disks: Collection[int], least: shapes.Least = ANYTHING) -
     units = number(job, "batch_cpu_units", 0)
     vcpus = units / UNITS_PER_VCPU if units else max(1, int(job.threads))
     memory = max(number(job, "mem_mb", 0), number(job, "mem_mib", 0), least.memory_mib)
-    disk = (disk_of_group(job) if job.is_group() else _disk(job)) / 1024
+    disk = (disk_of_group(job, size) if job.is_group() else _disk(job)) / 1024
     if job.attempt > 1:
         # A request for disk grows with attempts, whatever ran out: that there is no more disk is no reason to fail.
         disk = min(disk, max(disks) - shapes.IMAGE_GIB)
@@ -41,7 +52,7 @@ def shape_of(job: Job, disks: Collection[int], least: shapes.Least = ANYTHING) -
         ) from error
 
 
-def disk_of_group(group: Job) -> float:
+def disk_of_group(group: Job, size: Callable[[JobFile], float] = megabytes) -> float:
     """Return the megabytes of all that the jobs of a group read and write: it stays until the last of them has ended.
 
     Snakemake would take the largest of those that run at a time. A file that several jobs read lies there only once,
@@ -52,7 +63,7 @@ def disk_of_group(group: Job) -> float:
     read: dict[str, float] = {}
     written = 0.0
     for member in members:
-        inputs = {names.key(path): _megabytes(path) for path in member.input if names.key(path) not in own}
+        inputs = {names.key(path): size(path) for path in member.input if names.key(path) not in own}
         written += max(0, _disk(member) - sum(inputs.values()))
         read |= inputs
     return written + sum(read.values())
@@ -72,8 +83,3 @@ def number(job: Job, name: str, default: int) -> int:
 
 def _disk(job: Job) -> int:
     return max(number(job, "disk_mb", 0), number(job, "disk_mib", 0))
-
-
-def _megabytes(path: JobFile) -> float:
-    """Return the size of a file in a storage; all other files (the workflow's own) are small and count nothing."""
-    return float(path.storage_object.size()) / 2**20 if names.is_stored(path) else 0
