@@ -38,3 +38,10 @@ def s3(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = boto3.client("s3", region_name=STACK.region)
     client.create_bucket(Bucket=BUCKET)
     return client
+
+
+@pytest.fixture
+def commands(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of S3 with the stack's bucket, in which commands find the stack."""
+    monkeypatch.setattr("terraflow.stack.deployed", lambda: STACK)
+    return s3

@@ -25,6 +25,11 @@ COMMANDS = {
         "build the two Docker images of the cloud's jobs",
         "terraflow image",
     ),
+    "runs": (
+        "terraflow.runs.listing",
+        "list all runs in the stack's bucket: state, start, jobs done of all, cost so far, who",
+        "terraflow runs",
+    ),
     "stage": (
         "terraflow.stage",
         "upload the files that a sample sheet and the configuration name, and write both anew with s3:// paths",
