@@ -1,15 +1,14 @@
 """The archive of a workflow's sources: packed, stored in the default storage, and removed from it."""
 
 import hashlib
-import io
-import os
 import shlex
-import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from snakemake_interface_common.exceptions import WorkflowError
+
+from snakemake_aws_common import packing
 
 from . import source_cache
 from .plan import FILE
@@ -39,26 +38,18 @@ def pack(sources: Sources, into: Path, planned: bytes = b"") -> None:
 
     Raises WorkflowError for a file that can't be read.
     """
-    with tarfile.open(into, "w:xz", format=tarfile.PAX_FORMAT) as archive:
-        for path in sources.files:
-            _add(archive, path.relative_to(sources.root).as_posix(), path)
-        for name, path in sorted(sources.fetched.items()):
-            _add(archive, str(PurePosixPath(_place(sources), source_cache.FOLDER, name)), path)
-        if planned:
-            entry = tarfile.TarInfo(str(PurePosixPath(_place(sources), FILE)))
-            entry.size = len(planned)
-            archive.addfile(entry, io.BytesIO(planned))
-
-
-def _add(archive: tarfile.TarFile, name: str, path: Path) -> None:
+    place = _place(sources)
+    files: dict[str, Path | bytes] = {path.relative_to(sources.root).as_posix(): path for path in sources.files}
+    files |= {
+        str(PurePosixPath(place, source_cache.FOLDER, name)): path for name, path in sorted(sources.fetched.items())
+    }
+    if planned:
+        files[str(PurePosixPath(place, FILE))] = planned
     try:
-        with path.open("rb") as content:
-            status = os.fstat(content.fileno())
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
-            archive.addfile(entry, content)
+        with into.open("wb") as archive:
+            packing.write(archive, files)
     except OSError as error:
-        raise WorkflowError(f"{path} can't be sent to workers: {error}") from error
+        raise WorkflowError(f"{error.filename or into} can't be sent to workers: {error}") from error
 
 
 def _place(sources: Sources) -> str:

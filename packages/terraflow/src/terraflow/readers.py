@@ -13,6 +13,8 @@ from terraflow_workflow.inputs.samples import Unit
 
 # The configuration that the Snakefile reads before any --configfile, below the working directory.
 WORKFLOW_CONFIG = Path("config/config.yaml")
+# Sections and keys of the configuration that name data, beside the sheet.
+DATA = (("reference", "fasta"), ("annotation", "gff"))
 
 
 def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -21,11 +23,11 @@ def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]
     What to rewrite is the file's own content, or nothing if the workflow reads the file in any case. Raise UserError
     with all that the workflow would refuse.
     """
-    whole = _load(WORKFLOW_CONFIG) if WORKFLOW_CONFIG.is_file() else {}
+    whole = load(WORKFLOW_CONFIG) if WORKFLOW_CONFIG.is_file() else {}
     own: dict[str, Any] = {}
     if not (WORKFLOW_CONFIG.is_file() and path.resolve() == WORKFLOW_CONFIG.resolve()):
-        own = _load(path)
-        _merge(whole, copy.deepcopy(own))
+        own = load(path)
+        merge(whole, copy.deepcopy(own))
     whole["samples"] = sheet
     settings.tidy(whole)
     if problems := settings.problems_of_config(whole):
@@ -58,9 +60,9 @@ def refuse_unreadable(sheet: str, units: Sequence[Unit], config: dict[str, Any])
 
 def relative_paths(sheet: Path, configfile: Path | None) -> list[str]:
     """Return the relative paths that a sheet and a user's configuration name. Raise UserError as the readers do."""
-    own = _load(configfile) if configfile else {}
+    own = load(configfile) if configfile else {}
     named = [path for unit in read_sheet(str(sheet)) for path in unit.fastqs]
-    for section, key in (("reference", "fasta"), ("annotation", "gff"), ("calling", "ploidy")):
+    for section, key in (*DATA, ("calling", "ploidy")):
         named.append((own.get(section) or {}).get(key) or "")
     local = [path for path in named if isinstance(path, str) and path and not settings.is_remote(path)]
     return [path for path in local if not Path(path).is_absolute()]
@@ -74,7 +76,8 @@ def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
     return [Path(path) for path in dict.fromkeys(named) if path and not settings.is_remote(path)]
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """Read a configuration. Raise UserError if it can't be read, or holds no keys and values."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -86,10 +89,10 @@ def _load(path: Path) -> dict[str, Any]:
     return content or {}
 
 
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> None:
+def merge(below: dict[str, Any], above: dict[str, Any]) -> None:
     """Put `above` over `below`, section by section, as Snakemake does with its configuration files."""
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _merge(below[key], value)
+            merge(below[key], value)
         else:
             below[key] = value

@@ -1,0 +1,79 @@
+"""Objects of a run's head in S3 that several may write: read with their ETags, written if nobody else has meanwhile."""
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from snakemake_aws_common.lock_object import CONFLICTS, MISSING, REFUSED, error_code
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+
+class ChangedError(Exception):
+    """Somebody else has written the object since it was read."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A run.json: what it says, the object's bytes and ETag, and how many seconds ago, by S3's clock, it was stored."""
+
+    about: About
+    body: bytes
+    etag: str
+    age: float
+
+
+class AboutObject:
+    """The object run.json of one run."""
+
+    def __init__(self, s3: "S3Client", bucket: str, run: str) -> None:
+        """Ask S3 nothing yet."""
+        self._s3, self._bucket, self._key = s3, bucket, f"runs/{run}/{abouts.NAME}"
+
+    @property
+    def address(self) -> str:
+        """Where it lies."""
+        return f"s3://{self._bucket}/{self._key}"
+
+    def read(self) -> Written | None:
+        """Return what it says; None if there is none."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._key)
+        except ClientError as error:
+            if error_code(error) in MISSING:
+                return None
+            raise
+        body = answer["Body"].read()
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        age = (now - answer["LastModified"]).total_seconds()
+        return Written(abouts.from_json(body), body, answer["ETag"], age)
+
+    def write(self, about: About | bytes, etag: str | None) -> str:
+        """Store it in the place of the one with this ETag, or as the first one for None; return its ETag.
+
+        Raise ChangedError if somebody else was faster.
+        """
+        body = about if isinstance(about, bytes) else abouts.to_json(about)
+        place = {"Bucket": self._bucket, "Key": self._key, "ContentType": "application/json"}
+        try:
+            if etag is None:
+                return self._s3.put_object(**place, Body=body, IfNoneMatch="*")["ETag"]  # type: ignore[arg-type]
+            return self._s3.put_object(**place, Body=body, IfMatch=etag)["ETag"]  # type: ignore[arg-type]
+        except ClientError as error:
+            if error_code(error) in (*REFUSED, *CONFLICTS):
+                raise ChangedError(self.address) from error
+            raise
+
+    def delete(self, etag: str) -> None:
+        """Remove it if it still has this ETag. Raise ChangedError otherwise."""
+        try:
+            self._s3.delete_object(Bucket=self._bucket, Key=self._key, IfMatch=etag)
+        except ClientError as error:
+            if error_code(error) in (*REFUSED, *CONFLICTS):
+                raise ChangedError(self.address) from error
+            raise
