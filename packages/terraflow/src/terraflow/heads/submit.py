@@ -29,6 +29,7 @@ from terraflow.heads.about import About
 from terraflow.heads.archive import Packed
 from terraflow.heads.objects import AboutObject, ChangedError, Written
 from terraflow.jobs import ACTIVE
+from terraflow.runs import words
 from terraflow.stack import Stack
 
 if TYPE_CHECKING:
@@ -85,17 +86,11 @@ def submit(
     run has, if that is known. Raise UnderWayError if a head of the run is submitted or works already, and UserError
     for a stack without heads.
     """
-    if stack.head_job_definition is None or "head" not in stack.queues:
-        raise UserError(
-            "The stack has no queue for heads: set head_jobs = true in terraform.tfvars, then `make deploy`."
-        )
     # A submission whose answer is lost is not repeated: it would make another job.
     s3, once = s3 or _client("s3", stack), batch or _client("batch", stack, tries=1)
-    batch = batch or _client("batch", stack)
     run = about.run
     written = AboutObject(s3, stack.bucket, run)
-    earlier = written.read()
-    _refuse_other_heads(stack, run, earlier, s3, batch)
+    earlier = refuse_under_way(stack, run, s3=s3, batch=batch)
     claim = dataclasses.replace(
         about, state=abouts.SUBMITTED, archive=key, head_job="", submitted=round(time.time() * 1000)
     )
@@ -156,16 +151,29 @@ def active_heads(stack: Stack, run: str, batch: "BatchClient", known: Iterable[s
     return found
 
 
-def _refuse_other_heads(stack: Stack, run: str, earlier: Written | None, s3: "S3Client", batch: "BatchClient") -> None:
-    """Raise UnderWayError if a head of the run is being submitted, is submitted, or works."""
+def refuse_under_way(
+    stack: Stack, run: str, *, s3: "S3Client | None" = None, batch: "BatchClient | None" = None
+) -> Written | None:
+    """Return the run's run.json, None if there is none, if a head may be submitted.
+
+    Raise UnderWayError if a head of the run is being submitted, is submitted, or works, and UserError for a stack
+    without heads.
+    """
+    if stack.head_job_definition is None or "head" not in stack.queues:
+        raise UserError(
+            "The stack has no queue for heads: set head_jobs = true in terraform.tfvars, then `make deploy`."
+        )
+    s3, batch = s3 or _client("s3", stack), batch or _client("batch", stack)
+    earlier = AboutObject(s3, stack.bucket, run).read()
     about = earlier.about if earlier else None
     if active := active_heads(stack, run, batch, [about.head_job] if about else []):
-        raise UnderWayError(_already(run, f"is under way (Batch job {active[0]})"), about)
+        since = f", submitted by {about.who} at {words.clock(about.submitted)}" if about else ""
+        raise UnderWayError(_already(run, f"is under way (Batch job {active[0]}{since})"), about)
     if earlier and earlier.about.state == abouts.SUBMITTED and not earlier.about.head_job and earlier.age < CLAIM:
         raise UnderWayError(_already(run, f"was submitted {earlier.age:.0f} s ago by {earlier.about.who}"), about)
     state, _ = LockObject(s3, stack.bucket, f"runs/{run}/{head.NAME}").read()
     if state is None or state.left <= 0 or state.holder.is_dead():
-        return
+        return earlier
     # A head that lives renews its lock more often; one that died is waited for by the next.
     if state.now - state.stored < 1.5 * state.holder.seconds / RENEWALS:
         raise UnderWayError(
@@ -173,6 +181,7 @@ def _refuse_other_heads(stack: Stack, run: str, earlier: Written | None, s3: "S3
             f"ends in {state.left:.0f} s.",
             about,
         )
+    return earlier
 
 
 def _already(run: str, how: str) -> str:
