@@ -7,9 +7,10 @@ from typing import Any
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import Holder
+from snakemake_aws_common.record import attempt as attempts_of_jobs
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record import store
-from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.attempt import Attempt, Step
 from snakemake_aws_common.record.live import Live, RuleCount
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
@@ -55,6 +56,35 @@ LIVE = Live(
     rules={"decompress": RuleCount(total=2, done=2), "bwa_mem": RuleCount(total=2, done=2)},
     spent=1.5,
 )
+ATTEMPT = Attempt(
+    native_id="id-1",
+    attempt=1,
+    name="cohort7-bwa_mem-a-1-0123456789ab-012345",
+    process="lane",
+    wildcards={"sample": "a", "unit": "1"},
+    is_group=True,
+    hash="0123456789ab-012345",
+    status=attempts_of_jobs.COMPLETED,
+    exit=0,
+    reason="Essential container in task exited",
+    queue="terraflow-spot",
+    spot=True,
+    definition="terraflow-worker-20gib:1",
+    log_stream="worker-20gib/default/0a1b",
+    cpus=4,
+    memory=8 << 30,
+    disk=20 << 30,
+    submit=START,
+    runnable=START + 1000,
+    starting=START + 2000,
+    start=START + 30_000,
+    complete=START + 10 * MINUTE,
+    head=LIVE.head,
+    steps=(
+        Step("decompress", {"sample": "a", "unit": "1"}, exit=0, realtime=MINUTE),
+        Step("bwa_mem", {"sample": "a", "unit": "1", "shard": "1"}, exit=0, realtime=8 * MINUTE),
+    ),
+)
 
 
 def put(
@@ -70,10 +100,9 @@ def put(
         s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{abouts.NAME}", Body=abouts.to_json(about))
     if live:
         s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{store.LIVE}", Body=lives.to_json(live))
-    for number in range(0, len(attempts or ()), store.PART):
-        part = store.pack((attempts or [])[number : number + store.PART])
-        key = f"{prefix}/{store.part_name('2026-03-01T12:00:00Z-ab', number // store.PART + 1)}"
-        s3.put_object(Bucket=BUCKET, Key=key, Body=part)
+    if attempts:
+        key = f"{prefix}/{store.part_name(LIVE.head, 1)}"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=store.pack(attempts))
 
 
 def put_lock(s3: Any, name: str, seconds: float = 150, who: str = "ada@laptop") -> None:

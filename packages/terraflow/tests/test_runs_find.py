@@ -1,5 +1,6 @@
 """Runs are found by their names, and what there is of them is read; what is missing or broken is said."""
 
+import gzip
 import time
 from dataclasses import replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
+from run_objects import ABOUT, ATTEMPT, BUCKET, LIVE, STACK, put, put_lock
 from snakemake_aws_common.record import live as lives
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
@@ -68,11 +69,13 @@ def test_a_name_that_does_not_exist(s3: Any, runs: list[str], asked: str, words:
         ("head/run.json", b'{"who": "ada"}'),
         ("head/live.json", b"[]"),
         ("head/record/a/00001.jsonl.gz", b"not gzip"),
+        ("head/record/a/00001.jsonl.gz", gzip.compress(b"{}\n")),
+        ("head/record/a/00001.jsonl.gz", gzip.compress(b"{}\n")[:-9]),
     ],
 )
 def test_an_object_that_is_none_of_ours_is_named(s3: Any, key: str, body: bytes) -> None:
     s3.put_object(Bucket=BUCKET, Key=f"runs/cohort7/{key}", Body=body)
-    with pytest.raises(UserError, match=f"s3://data/runs/cohort7/{key.partition('a/')[0]}.* is not what a head writes"):
+    with pytest.raises(UserError, match=rf"^s3://data/runs/cohort7/{key} is (not what|no part) .* are untouched"):
         find.attempts(s3, found(s3))
 
 
@@ -130,3 +133,15 @@ def test_all_runs_are_found(s3: Any) -> None:
         put(s3, name, about=replace(ABOUT, run=name))
     s3.put_object(Bucket=BUCKET, Key="raw/lab/a.fastq.gz", Body=b"")
     assert [run.name for run in find.find_all(STACK, s3)] == ["cohort7", "mito"]
+
+
+def test_parts_of_the_record_are_fetched_when_they_have_changed(s3: Any) -> None:
+    first, second = (replace(ATTEMPT, native_id=f"id-{number}", complete=number) for number in (1, 2))
+    put(s3, "cohort7", live=LIVE, attempts=[first])
+    read, fetched = find.record(s3, found(s3)), []
+    s3.meta.events.register("before-call.s3.GetObject", lambda **_: fetched.append(1))
+    assert read() == read() == [first]
+    assert len(fetched) == 1
+    put(s3, "cohort7", attempts=[first, second])
+    assert read() == [first, second]
+    assert len(fetched) == 2

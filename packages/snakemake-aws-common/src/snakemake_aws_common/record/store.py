@@ -8,6 +8,7 @@ Each head writes parts of its own, so that no two heads write one object, and re
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
@@ -29,6 +30,10 @@ READERS = 8
 MISSING = ("NoSuchKey", "404")
 
 
+class RecordError(Exception):
+    """A part of the record is not what a head writes; the message names it."""
+
+
 def part_name(head: str, number: int) -> str:
     """Return the key, below the run's prefix, of a head's part; `head` begins with the time when it began."""
     return f"{PARTS}{head}/{number:05}.jsonl.gz"
@@ -41,19 +46,47 @@ def pack(attempts: Iterable[Attempt]) -> bytes:
 
 def unpack(body: bytes) -> list[Attempt]:
     """Return the attempts in a part."""
-    return [from_mapping(json.loads(line)) for line in gzip.decompress(body).splitlines()]
+    # Parsed as one, so that all share the texts of their keys.
+    lines = gzip.decompress(body).decode().splitlines()
+    return [from_mapping(one) for one in json.loads(f"[{','.join(lines)}]")]
 
 
 def read_attempts(client: Client, bucket: str, prefix: str) -> list[Attempt]:
     """Return all attempts of the run below `prefix`, each once, by their ends; none if there is no record."""
-    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/{PARTS}")
-    keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+    return Reader(client, bucket, prefix).read()
 
-    def read(key: str) -> list[Attempt]:
-        return unpack(client.get_object(Bucket=bucket, Key=key)["Body"].read())
 
-    with ThreadPoolExecutor(READERS) as pool:
-        return merged(pool.map(read, keys))
+class Reader:
+    """Reads the record of a run again and again; parts that are as they were are not fetched again."""
+
+    def __init__(self, client: Client, bucket: str, prefix: str) -> None:
+        """Ask S3 nothing yet."""
+        self._client, self._bucket, self._prefix = client, bucket, f"{prefix.rstrip('/')}/{PARTS}"
+        # What is in each part, by its key and ETag.
+        self._known: dict[tuple[str, str], list[Attempt]] = {}
+
+    def read(self) -> list[Attempt]:
+        """Return all attempts, each once, by their ends. Raises RecordError, which names a part that is damaged."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
+        parts = sorted((item["Key"], item["ETag"]) for page in pages for item in page.get("Contents", ()))
+        with ThreadPoolExecutor(READERS) as pool:
+            found = list(pool.map(self._part, parts))
+        self._known = dict(zip(parts, found, strict=True))
+        return merged(found)
+
+    def _part(self, part: tuple[str, str]) -> list[Attempt]:
+        if part in self._known:
+            return self._known[part]
+        key, _ = part
+        body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        try:
+            return unpack(body)
+        # Not gzip, not JSON, or without a field.
+        except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RecordError(
+                f"s3://{self._bucket}/{key} is no part of a record ({type(error).__name__}: {error}); a head writes "
+                "gzip of a JSON object a line there."
+            ) from error
 
 
 def merged(parts: Iterable[Sequence[Attempt]]) -> list[Attempt]:

@@ -1,9 +1,7 @@
 """Finds runs in the stack's bucket, and reads once what S3 has of each: run.json, live.json, the lock, the record."""
 
 import difflib
-import gzip
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +31,7 @@ FOLDER = "runs/"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 READERS = 16
 SIMILAR = 5
+UNTOUCHED = "The run's results are untouched. Is this terraflow older than the one that made the run?"
 
 
 @dataclass(frozen=True)
@@ -118,9 +117,25 @@ def read(s3: "S3Client", bucket: str, name: str) -> Run:
     return Run(name, bucket, about, live, lock)
 
 
+def record(s3: "S3Client", run: Run) -> "Callable[[], list[Attempt]]":
+    """Return a function that reads the record of a run, and again only what has been added since.
+
+    It returns each attempt once, by their ends. It raises UserError if the record can't be understood.
+    """
+    reader = store.Reader(s3, run.bucket, run.prefix)
+
+    def read() -> list[Attempt]:
+        try:
+            return reader.read()
+        except store.RecordError as error:
+            raise UserError(f"{error} {UNTOUCHED}") from error
+
+    return read
+
+
 def attempts(s3: "S3Client", run: Run) -> list[Attempt]:
     """Return the record of a run: each attempt once, by their ends. Raise UserError if it can't be understood."""
-    return _parsed(f"{run.address}/{store.PARTS}", lambda: store.read_attempts(s3, run.bucket, run.prefix))
+    return record(s3, run)()
 
 
 def _about(s3: "S3Client", bucket: str, key: str) -> About | None:
@@ -137,12 +152,10 @@ def _parsed(address: str, call: Callable[[], T]) -> T:
     """Return the call's result, with an error of the user's for content that is not what heads write."""
     try:
         return call()
-    # Not JSON, not gzip, or without a field.
-    except (ValueError, TypeError, KeyError, AttributeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(
-            f"{address} is not what a head writes there ({type(error).__name__}: {error}). The run's results are "
-            "untouched. Is this terraflow older than the one that made the run?"
-        ) from error
+    # Not JSON, or without a field.
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UserError(f"{address} is not what a head writes there ({said}). {UNTOUCHED}") from error
 
 
 def _no_such_run(name: str, known: Sequence[str], bucket: str) -> str:
