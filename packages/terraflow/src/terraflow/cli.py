@@ -35,6 +35,11 @@ COMMANDS = {
         "upload the files that a sample sheet and the configuration name, and write both anew with s3:// paths",
         "terraflow stage config/samples.tsv",
     ),
+    "fetch": (
+        "terraflow.fetching.command",
+        "bring results of a run to this machine; checksums are compared, and nothing is fetched twice",
+        "terraflow fetch cohort7 results-of-cohort7 --only 'variants/*'",
+    ),
 }
 
 

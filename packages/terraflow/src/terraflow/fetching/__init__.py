@@ -1,0 +1,1 @@
+"""`terraflow fetch`: results of a run to this machine."""
