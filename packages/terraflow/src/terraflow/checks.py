@@ -148,7 +148,7 @@ def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: l
     for code, (name, variable) in QUOTAS.items():
         more = f"aws service-quotas request-service-quota-increase --service-code fargate --quota-code {code}"
         try:
-            quota = _quota(client, code)
+            quota = quota_of(client, code)
         except (BotoCoreError, ClientError) as error:
             warnings.append(f"The quota of {name} in {region} could not be read: {error}")
             continue
@@ -166,7 +166,7 @@ def _quotas(region: str, variables: Mapping[str, Any], largest: int, problems: l
     return warnings
 
 
-def _quota(client: "ServiceQuotasClient", code: str) -> float:
+def quota_of(client: "ServiceQuotasClient", code: str) -> float:
     """Return a quota of Fargate. Until an account's quota is changed, AWS knows only its default."""
     try:
         return client.get_service_quota(ServiceCode="fargate", QuotaCode=code)["Quota"]["Value"]
