@@ -1,5 +1,5 @@
 # Where jobs run: compute environments, queues, and job definitions (one for each disk size, one for reports, one for
-# heads).
+# heads, one for launchers).
 
 locals {
   compute = merge({
@@ -19,7 +19,7 @@ locals {
   reports = { report = { image = local.report_image, role = local.job_role, disk_gib = 20, hours = var.timeout_hours } }
   # A head waits for all its jobs: 14 days, as long as Fargate promises to keep a task.
   heads       = { for role in aws_iam_role.head : "head" => { image = local.worker_image, role = role.arn, disk_gib = 20, hours = 336 } }
-  definitions = merge(local.workers, local.reports, local.heads)
+  definitions = merge(local.workers, local.reports, local.heads, local.launchers)
   # These names are known while planning; the roles' ARNs are not.
   definition_names = [for kind in concat(keys(local.workers), ["report"], var.head_jobs ? ["head"] : []) : "${var.stack}-${kind}"]
 
@@ -85,13 +85,14 @@ resource "aws_batch_job_definition" "this" {
   type                  = "container"
   platform_capabilities = ["FARGATE"]
   propagate_tags        = true
+  parameters            = try(each.value.defaults, null)
 
   container_properties = jsonencode(merge({
     image            = each.value.image
     executionRoleArn = aws_iam_role.execution.arn
     jobRoleArn       = each.value.role
     # Defaults: a submission overrides them.
-    resourceRequirements         = [{ type = "VCPU", value = "1" }, { type = "MEMORY", value = "2048" }]
+    resourceRequirements         = [{ type = "VCPU", value = try(each.value.vcpus, "1") }, { type = "MEMORY", value = "2048" }]
     fargatePlatformConfiguration = { platformVersion = "LATEST" }
     runtimePlatform              = { operatingSystemFamily = "LINUX", cpuArchitecture = var.architecture }
     networkConfiguration         = { assignPublicIp = local.public_ip ? "ENABLED" : "DISABLED" }
@@ -109,7 +110,7 @@ resource "aws_batch_job_definition" "this" {
       }
     }
     # Every task has 20 GiB; Fargate refuses a request for exactly that size.
-  }, { for key, value in local.read_only : key => value if var.read_only_root }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}))
+  }, { for key, value in local.read_only : key => value if var.read_only_root }, each.value.disk_gib > 20 ? { ephemeralStorage = { sizeInGiB = each.value.disk_gib } } : {}, try({ command = each.value.command }, {})))
 
   # An attempt that matches no rule is repeated: Fargate's reasons for a task that was taken away or never started are
   # many and change. The status reason describes the task, and the reason its container.

@@ -3,6 +3,7 @@
 #   job role        the task of a rule: the data
 #   head role       the task of a run that is conducted from the cloud: the data, and jobs
 #   submit policy   people who run workflows: the data, jobs, and bringing raw/ and reference/ in
+# The roles of what starts runs and tells of them are in events.tf.
 #
 # Nobody is given iam:PassRole: whoever submits names a job definition, and its roles were passed when Terraform
 # registered it. Whoever can't register definitions can't choose roles.
@@ -92,7 +93,7 @@ resource "aws_iam_role_policy" "execution" {
 
 # ---- the data ------------------------------------------------------------------------------------------------------
 
-data "aws_iam_policy_document" "data" {
+data "aws_iam_policy_document" "read" {
   statement {
     sid       = "FindBucket"
     actions   = ["s3:GetBucketLocation"]
@@ -117,18 +118,6 @@ data "aws_iam_policy_document" "data" {
     sid       = "ReadData"
     actions   = ["s3:GetObject", "s3:GetObjectTagging"]
     resources = [for prefix in ["raw", "reference", "runs"] : "${local.bucket_arn}/${prefix}/*"]
-  }
-
-  statement {
-    sid       = "WriteResultsAndIndices"
-    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging"]
-    resources = [for prefix in ["reference", "runs"] : "${local.bucket_arn}/${prefix}/*"]
-  }
-
-  statement {
-    sid       = "DeleteIntermediates"
-    actions   = ["s3:DeleteObject"]
-    resources = ["${local.bucket_arn}/runs/*"]
   }
 
   dynamic "statement" {
@@ -168,6 +157,22 @@ data "aws_iam_policy_document" "data" {
   }
 }
 
+data "aws_iam_policy_document" "data" {
+  source_policy_documents = [data.aws_iam_policy_document.read.json]
+
+  statement {
+    sid       = "WriteResultsAndIndices"
+    actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging"]
+    resources = [for prefix in ["reference", "runs"] : "${local.bucket_arn}/${prefix}/*"]
+  }
+
+  statement {
+    sid       = "DeleteIntermediates"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${local.bucket_arn}/runs/*"]
+  }
+}
+
 resource "aws_iam_role" "job" {
   name               = "${var.stack}-job-${local.region}"
   description        = "Jobs of ${var.stack} reach their data with it"
@@ -182,8 +187,33 @@ resource "aws_iam_role_policy" "job" {
 
 # ---- jobs ----------------------------------------------------------------------------------------------------------
 
+# What a run is checked against before it begins.
+data "aws_iam_policy_document" "see" {
+  # AWS offers no resources for these actions.
+  statement {
+    sid = "SeeJobs"
+    actions = [
+      "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
+      "batch:DescribeJobs", "batch:ListJobs",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "SeeImages"
+    actions   = ["ecr:BatchGetImage", "ecr:DescribeImages"]
+    resources = [aws_ecr_repository.this.arn]
+  }
+
+  statement {
+    sid       = "SeeRoles"
+    actions   = ["iam:GetRole"]
+    resources = [aws_iam_role.execution.arn, aws_iam_role.job.arn]
+  }
+}
+
 data "aws_iam_policy_document" "run" {
-  source_policy_documents = [data.aws_iam_policy_document.data.json]
+  source_policy_documents = [data.aws_iam_policy_document.data.json, data.aws_iam_policy_document.see.json]
 
   # Jobs have to carry the stack's tag: costs are found by it, and only jobs that carry it may be ended below. AWS
   # requires TagResource on the queue and the definition of a tagged submission; on job/* it would let people tag, and
@@ -223,32 +253,10 @@ data "aws_iam_policy_document" "run" {
     }
   }
 
-  # AWS offers no resources for these actions.
-  statement {
-    sid = "SeeJobs"
-    actions = [
-      "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
-      "batch:DescribeJobs", "batch:ListJobs",
-    ]
-    resources = ["*"]
-  }
-
   statement {
     sid       = "ReadLogs"
     actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]
     resources = [aws_cloudwatch_log_group.jobs.arn, local.log_streams]
-  }
-
-  statement {
-    sid       = "SeeImages"
-    actions   = ["ecr:BatchGetImage", "ecr:DescribeImages"]
-    resources = [aws_ecr_repository.this.arn]
-  }
-
-  statement {
-    sid       = "SeeRoles"
-    actions   = ["iam:GetRole"]
-    resources = [aws_iam_role.execution.arn, aws_iam_role.job.arn]
   }
 }
 

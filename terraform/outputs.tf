@@ -80,6 +80,26 @@ output "head_role_arn" {
   value       = one(aws_iam_role.head[*].arn)
 }
 
+output "launcher_job_definition" {
+  description = "Name of the launchers' job definition; null without inbox_budget."
+  value       = one([for kind, definition in aws_batch_job_definition.this : definition.name if kind == "launcher"])
+}
+
+output "launcher_role_arn" {
+  description = "Role of launchers; null without inbox_budget."
+  value       = one(aws_iam_role.launcher[*].arn)
+}
+
+output "inbox_budget" {
+  description = "US dollars that a run from the inbox may cost; null without an inbox."
+  value       = var.inbox_budget
+}
+
+output "news_topic_arn" {
+  description = "Topic that sends news of runs; null without notify_email."
+  value       = one(aws_sns_topic.news[*].arn)
+}
+
 output "submit_policy_arn" {
   description = "Policy to attach to the people who run workflows."
   value       = aws_iam_policy.submit.arn

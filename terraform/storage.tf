@@ -7,7 +7,7 @@ locals {
 resource "aws_s3_bucket" "data" {
   #checkov:skip=CKV_AWS_18:Access logs need a second bucket; where the law asks for them, CloudTrail's data events cover the account
   #checkov:skip=CKV_AWS_144:Results can be made again from the reads; a copy in another region would double what storage costs
-  #checkov:skip=CKV2_AWS_62:Nothing waits for events of the bucket
+  #checkov:skip=CKV2_AWS_62:Without inbox_budget nothing waits for events of the bucket; with it they are on
   bucket        = local.bucket_name
   force_destroy = var.force_destroy
 }

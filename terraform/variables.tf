@@ -322,3 +322,59 @@ variable "log_retention_days" {
     error_message = "log_retention_days has to be one of CloudWatch's numbers of days: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
   }
 }
+
+# ---- started without anybody ---------------------------------------------------------------------------------------
+
+variable "inbox_budget" {
+  description = "US dollars that a run may cost which nobody started by hand; it switches the inbox on: a sheet that is uploaded as raw/NAME/samples.tsv starts run NAME. About $0.35 an idle month, the same in a private and in a public network: each hour a job of a minute looks for sheets whose files were missing. It needs head_jobs. null: off, $0."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.inbox_budget == null || try(var.inbox_budget > 0 && var.inbox_budget <= 1000000, false)
+    error_message = "inbox_budget has to be a number of US dollars above 0 and up to 1000000, such as 20; or null."
+  }
+
+  validation {
+    condition     = var.inbox_budget == null || var.head_jobs
+    error_message = "inbox_budget needs head_jobs = true: a run that nobody started by hand is conducted in the cloud."
+  }
+}
+
+variable "schedule" {
+  description = "When the launcher looks for sheets in the inbox whose run is not done, failed ones included: rate(1 day) or cron(0 5 * * ? *), in UTC, as EventBridge Scheduler has it. $0.0005 each time that there is nothing to do ($0.015 an idle month for rate(1 day)), in a private and in a public network. It needs inbox_budget. null: off, $0."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.schedule == null || can(regex("^(rate\\([1-9][0-9]* (minutes?|hours?|days?)\\)|cron\\(([^ ()]+ ){5}[^ ()]+\\))$", var.schedule))
+    error_message = "schedule has to be rate(NUMBER UNIT) or cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR), such as \"rate(1 day)\" or \"cron(0 5 * * ? *)\"; or null."
+  }
+
+  validation {
+    condition     = var.schedule == null || var.inbox_budget != null
+    error_message = "schedule needs inbox_budget: no run that the clock starts spends without a limit."
+  }
+}
+
+variable "notify_email" {
+  description = "Address that gets an e-mail when a run ends, fails, is over budget or waits for long, and when a sheet in the inbox is refused. AWS first asks the address to confirm. $0 an idle month in a private and in a public network (a function outside the network that runs for a second; the first 1,000 e-mails of a month are free). It needs head_jobs. null: off, $0."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.notify_email == null || can(regex("^[^@,;[:space:]]+@[^@,;[:space:]]+\\.[^@,;[:space:]]+$", var.notify_email))
+    error_message = "notify_email has to be one e-mail address, such as \"lab@example.org\"; or null."
+  }
+
+  validation {
+    condition     = var.notify_email == null || var.head_jobs
+    error_message = "notify_email needs head_jobs = true: news are of runs that are conducted in the cloud."
+  }
+}
+
+variable "news_zip" {
+  description = "Path of the code of the function that notify_email needs. null: news.zip beside this file, which make deploy writes."
+  type        = string
+  default     = null
+}

@@ -16,7 +16,11 @@ run "policies" {
 
   assert {
     condition = alltrue(flatten([
-      for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
+      for document in [
+        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+        data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+        data.aws_iam_policy_document.news,
+        ] : [
         for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
       ]
     ]))
@@ -26,7 +30,11 @@ run "policies" {
     condition = length(setintersection(
       ["s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration", "iam:PassRole", "batch:RegisterJobDefinition", "sts:AssumeRole"],
       flatten([
-        for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] :
+        for document in [
+          data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+          data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+          data.aws_iam_policy_document.news,
+        ] :
         document.statement[*].actions
       ])
     )) == 0
@@ -48,7 +56,11 @@ run "policies" {
   }
   assert {
     condition = alltrue(flatten([
-      for document in [data.aws_iam_policy_document.execution, data.aws_iam_policy_document.data, data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit] : [
+      for document in [
+        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+        data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+        data.aws_iam_policy_document.news,
+        ] : [
         for statement in document.statement : length(setsubtract(statement.actions, [
           # AWS has no resources for these actions.
           "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs", "ecr:GetAuthorizationToken",
@@ -79,19 +91,19 @@ run "policies" {
   }
   assert {
     condition = alltrue([
-      for statement in data.aws_iam_policy_document.data.statement : statement.resources == toset([var.kms_key_arn]) && one(statement.condition).values == tolist(["s3.eu-central-1.amazonaws.com"])
+      for statement in data.aws_iam_policy_document.read.statement : statement.resources == toset([var.kms_key_arn]) && one(statement.condition).values == tolist(["s3.eu-central-1.amazonaws.com"])
       if contains(statement.actions, "kms:Decrypt")
     ])
     error_message = "The key is used through S3 only."
   }
   assert {
     condition = alltrue([
-      for statement in data.aws_iam_policy_document.data.statement : statement.actions == toset(["s3:GetObject"]) if contains(statement.resources, "arn:aws:s3:::sequencing-core/*")
+      for statement in data.aws_iam_policy_document.read.statement : statement.actions == toset(["s3:GetObject"]) if contains(statement.resources, "arn:aws:s3:::sequencing-core/*")
     ])
     error_message = "Other buckets are only read."
   }
   assert {
-    condition = [for statement in data.aws_iam_policy_document.data.statement : one(statement.condition).test if statement.sid == "ListData"] == [
+    condition = [for statement in data.aws_iam_policy_document.read.statement : one(statement.condition).test if statement.sid == "ListData"] == [
       "StringLikeIfExists"
     ]
     error_message = "A missing object is missing, not forbidden: that takes s3:ListBucket without a prefix."
@@ -119,11 +131,11 @@ run "without_options" {
   }
 
   assert {
-    condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for action in statement.actions : startswith(action, "kms:")]]))
+    condition     = !anytrue(flatten([for statement in data.aws_iam_policy_document.read.statement : [for action in statement.actions : startswith(action, "kms:")]]))
     error_message = "There is no permission for a key that is not used."
   }
   assert {
-    condition     = alltrue(flatten([for statement in data.aws_iam_policy_document.data.statement : [for resource in statement.resources : startswith(resource, "arn:aws:s3:::data")]]))
+    condition     = alltrue(flatten([for statement in data.aws_iam_policy_document.read.statement : [for resource in statement.resources : startswith(resource, "arn:aws:s3:::data")]]))
     error_message = "No bucket is named but the stack's."
   }
 }
