@@ -9,6 +9,7 @@ import pytest
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from pretend_batch import PretendBatch
 from run_objects import BUCKET, STACK
 
 
@@ -41,7 +42,15 @@ def s3(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def commands(s3: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def batch() -> PretendBatch:
+    """AWS Batch without jobs."""
+    return PretendBatch()
+
+
+@pytest.fixture
+def commands(s3: Any, batch: PretendBatch, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of S3 with the stack's bucket, in which commands find the stack."""
+    clients = {"s3": s3, "batch": batch}
     monkeypatch.setattr("terraflow.stack.deployed", lambda: STACK)
+    monkeypatch.setattr("terraflow.runs.find.client", lambda service, _: clients[service])
     return s3

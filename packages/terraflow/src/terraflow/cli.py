@@ -25,6 +25,11 @@ COMMANDS = {
         "build the two Docker images of the cloud's jobs",
         "terraflow image",
     ),
+    "status": (
+        "terraflow.runs.status",
+        "show how a run does: jobs by rule, what runs, what waits and why, cost so far, expected end",
+        "terraflow status cohort7 --watch",
+    ),
     "runs": (
         "terraflow.runs.listing",
         "list all runs in the stack's bucket: state, start, jobs done of all, cost so far, who",

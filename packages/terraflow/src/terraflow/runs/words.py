@@ -66,7 +66,9 @@ def console() -> Console:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> Table:
     """Return a table without lines; columns named in `right` are aligned to the right."""
-    made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    made = Table(
+        box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, show_edge=False, header_style="bold"
+    )
     for head in heads:
         made.add_column(head, justify="right" if head in right else "left", overflow="fold")
     for row in rows:
