@@ -45,6 +45,11 @@ COMMANDS = {
         "bring results of a run to this machine; checksums are compared, and nothing is fetched twice",
         "terraflow fetch cohort7 results-of-cohort7 --only 'variants/*'",
     ),
+    "timeline": (
+        "terraflow.timeline.command",
+        "write a page with a bar for each job of a run, vCPUs and money over time, and what its rules could ask for",
+        "terraflow timeline cohort7 --out cohort7.html",
+    ),
 }
 
 

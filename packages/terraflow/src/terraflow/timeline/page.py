@@ -1,0 +1,302 @@
+"""Makes the page: one file of HTML that loads nothing from elsewhere.
+
+The figures are drawn by Vega-Lite (https://vega.github.io), which Snakemake ships for its own reports.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import resources
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Any
+
+from jinja2 import Environment
+from snakemake.assets import Assets
+
+from snakemake_aws_common.prices import Prices, cost_of
+from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.live import Live
+from terraflow.heads.about import About
+from terraflow.timeline import bars, curves, figures, phases, sizes
+from terraflow.timeline.bars import Bar
+from terraflow.timeline.sizes import Size
+
+SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
+# Parts of the run's time for the sums over all jobs: more than a screen can tell apart would not help.
+PARTS = 400
+GIB = 2**30
+# What a name can't end: the element that the data lie in.
+ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page is made from. `limits` are vCPUs that may be in use at a time, by what limits them."""
+
+    run: str
+    address: str
+    state: str
+    attempts: Sequence[Attempt]
+    live: Live | None = None
+    about: About | None = None
+    prices: Prices | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and the numbers of its run for scripts."""
+
+    html: str
+    attempts: int
+    failed: int
+    cost: float | None
+    start: int | None
+    end: int | None
+    highest_vcpus: float
+
+
+def make(content: Content, now: int) -> Page:
+    """Return the page of a run; `now` is milliseconds since 1970."""
+    found = bars.bars(content.attempts, content.live, lambda one: _cost(one, content.prices))
+    cost = sum(one.cost for one in found if one.cost is not None) if content.prices else None
+    start = min((one.begin for one in found), default=None)
+    end = max((one.end for one in found), default=None)
+    failed = sum(one.failed for one in found)
+    measured = sizes.sizes(content.attempts)
+    record: dict[str, Any] = {}
+    highest = 0.0
+    if start is not None and end is not None:
+        grid = curves.over(start, end, PARTS)
+        uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None]
+        highest = max(curves.highest(grid, uses))
+        record = _record(content, found, grid)
+    html = _template().render(
+        title=_title(content, cost),
+        facts=_facts(content, found, cost, start, end),
+        message=_message(content),
+        failures=[f"{one.process} {' '.join(one.wildcards.values())}: {one.text}" for one in _failures(content.live)],
+        jobs=len(found),
+        limits=content.limits,
+        width=duration((end - start) / PARTS) if start is not None and end is not None else "",
+        prices=_prices(content.prices),
+        sizes=[_row(one) for one in measured],
+        snippet=sizes.snippet(measured),
+        made=utc(now),
+        version=version("terraflow"),
+        address=content.address,
+        record=json.dumps(record, separators=(",", ":")).translate(ESCAPES),
+        scripts=_scripts(),
+    )
+    return Page(html, len(found), failed, cost, start, end, highest)
+
+
+def utc(time: int | None) -> str:
+    """Return a time in words, in UTC."""
+    return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if time is not None else ""
+
+
+def duration(milliseconds: float) -> str:
+    """Return a duration in words, in its two largest units."""
+    seconds = round(milliseconds / 1000)
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    for (unit, name), (smaller, small) in pairwise(units):
+        if seconds >= unit:
+            rest = seconds % unit // smaller
+            return f"{seconds // unit} {name}" + (f" {rest} {small}" if rest else "")
+    return f"{milliseconds / 1000:.3g} s"
+
+
+def _cost(attempt: Attempt, prices: Prices | None) -> float | None:
+    return cost_of(attempt, prices).total if prices else None
+
+
+def _title(content: Content, cost: float | None) -> str:
+    return f"Run {content.run}: {content.state}" + (f", ${cost:,.2f}" if cost is not None else "")
+
+
+def _facts(
+    content: Content, found: Sequence[Bar], cost: float | None, start: int | None, end: int | None
+) -> dict[str, str]:
+    about, live = content.about, content.live
+    failed = sum(one.failed for one in found)
+    budget = _budget(content)
+    facts = {
+        "who": about.who if about else live.who if live else "",
+        "started by": about.started_by if about else "",
+        "first job submitted": utc(start),
+        "last job ended" if not (live and live.jobs) else "as of": utc(end),
+        "duration": duration(end - start) if start is not None and end is not None else "",
+        "attempts at jobs": f"{len(found):,}",
+        "of these failed or lost": f"{failed:,}" if failed else "none",
+        "cost so far" if live and live.jobs else "cost": f"${cost:,.2f}" if cost is not None else "",
+        "budget": f"${budget:,.2f}" if budget is not None else "",
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _message(content: Content) -> str:
+    written = content.about or content.live
+    return written.message if written else ""
+
+
+def _failures(live: Live | None) -> Sequence[Any]:
+    return live.failures if live else ()
+
+
+def _budget(content: Content) -> float | None:
+    live, about = content.live, content.about
+    return live.budget if live and live.budget is not None else about.budget if about else None
+
+
+def _prices(prices: Prices | None) -> str:
+    if prices is None:
+        return "There are no prices of this region, so that the page has none."
+    return (
+        f"Prices of {prices.region}, {prices.date}, from {prices.source}; Spot is taken to cost "
+        f"{prices.spot_discount:.0%} less. Storage and requests are left out."
+    )
+
+
+def _record(content: Content, found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
+    """Return what the page's script draws: columns of the jobs, and sums for each part of the run's time."""
+    marks = {} if (budget := _budget(content)) is None else {"budget": budget}
+    shown = {
+        "jobs": figures.jobs(),
+        "at_work": figures.at_work(),
+        "vcpus": figures.vcpus(content.limits),
+        "money": figures.money(marks),
+    }
+    names: dict[str, list[str]] = {}
+    return {
+        "start": grid.start,
+        "end": grid.end,
+        "width": grid.width,
+        "phases": phases.PHASES,
+        "queues": [figures.SPOT, figures.ON_DEMAND],
+        "unended": ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"],
+        "jobs": _columns(found, grid.start, names),
+        "names": names,
+        "curves": _curves(found, grid),
+        "figures": shown,
+    }
+
+
+def _columns(found: Sequence[Bar], start: int, names: dict[str, list[str]]) -> dict[str, list[Any]]:
+    """Return the bars as columns; texts that many of them share are numbers in `names`, which is filled."""
+    numbers: dict[str, dict[str, int]] = {
+        name: {} for name in ("process", "sample", "status", "reason", "queue", "step")
+    }
+
+    def number(name: str, text: str) -> int:
+        return numbers[name].setdefault(text, len(numbers[name]))
+
+    rest = bars.labels(found)
+    phase = {name: place for place, name in enumerate(phases.PHASES)}
+    columns: dict[str, list[Any]] = {
+        "id": [one.native_id for one in found],
+        "attempt": [one.attempt for one in found],
+        "process": [number("process", one.process) for one in found],
+        "sample": [number("sample", one.sample) for one in found],
+        "rest": rest,
+        "status": [number("status", one.status) for one in found],
+        "reason": [number("reason", one.reason) for one in found],
+        "queue": [number("queue", one.queue) for one in found],
+        "spot": [int(one.spot) for one in found],
+        "failed": [int(one.failed) for one in found],
+        "exit": [one.exit for one in found],
+        "cpus": [one.cpus for one in found],
+        "memory": [one.memory for one in found],
+        "disk": [one.disk for one in found],
+        "peak": [one.peak_rss for one in found],
+        "cost": [None if one.cost is None else round(one.cost, 6) for one in found],
+        "begin": [one.begin - start for one in found],
+        "spans": [_lengths(one, phase) for one in found],
+        "steps": [[number("step", step) for step in one.steps] for one in found],
+        "by_sample": _places(
+            [(one.sample == bars.SHARED, one.sample, one.begin, one.process, one.rest) for one in found]
+        ),
+        "by_rule": _places(
+            [(first, one.process, one.begin, one.rest) for one, first in zip(found, _firsts(found), strict=True)]
+        ),
+    }
+    names.update({name: list(texts) for name, texts in numbers.items()})
+    return columns
+
+
+def _lengths(one: Bar, phase: Mapping[str, int]) -> list[tuple[int, int, int]]:
+    begin, found = one.begin, []
+    for span in one.spans:
+        found.append((phase[span.phase], span.end - begin, span.step))
+        begin = span.end
+    return found
+
+
+def _firsts(found: Sequence[Bar]) -> list[int]:
+    """Return for each bar when the first one of its rule was submitted."""
+    first: dict[str, int] = {}
+    for one in found:
+        first.setdefault(one.process, one.begin)
+    return [first[one.process] for one in found]
+
+
+def _places(keys: Sequence[Any]) -> list[int]:
+    places = [0] * len(keys)
+    for place, number in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
+        places[number] = place
+    return places
+
+
+def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
+    work: dict[str, list[tuple[int, int, float]]] = {name: [] for name in phases.PHASES}
+    for one in found:
+        begin = one.begin
+        for span in one.spans:
+            work[span.phase].append((begin, span.end, 1))
+            begin = span.end
+    columns = {name: [round(level, 2) for level in curves.mean(grid, uses)] for name, uses in work.items()}
+    for name, spot in ((figures.SPOT, True), (figures.ON_DEMAND, False)):
+        uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None and one.spot == spot]
+        columns[name] = curves.highest(grid, uses)
+    costs = [(one.begin if one.taken is None else one.taken, one.end, one.cost) for one in found if one.cost]
+    columns["spent"] = [round(amount, 6) for amount in curves.spent(grid, costs)]
+    return columns
+
+
+def _row(one: Size) -> dict[str, str]:
+    instead = [
+        text
+        for amount, text in (
+            (one.threads, f"{one.threads} threads"),
+            (one.mem_mb, f"mem_mb {one.mem_mb}"),
+            (one.disk_mb, f"disk_mb {one.disk_mb}"),
+        )
+        if amount is not None
+    ]
+    return {
+        "rule": one.rule,
+        "jobs": f"{one.jobs:,}",
+        "cpus": f"{one.cpus:g}",
+        "used_cpus": "" if one.used_cpus is None else f"{one.used_cpus:.1f}",
+        "memory": _size(one.memory),
+        "used_memory": _size(one.used_memory),
+        "disk": _size(one.disk),
+        "used_disk": _size(one.used_disk),
+        "out_of_memory": str(one.out_of_memory or ""),
+        "instead": ", ".join(instead),
+    }
+
+
+def _size(amount: int | None) -> str:
+    return "" if amount is None else f"{amount / GIB:.2f} GiB" if amount < GIB else f"{amount / GIB:.1f} GiB"
+
+
+def _template() -> Any:  # noqa: ANN401
+    text = (resources.files("terraflow.timeline") / "page.html.j2").read_text("utf-8")
+    return Environment(autoescape=True).from_string(text)
+
+
+def _scripts() -> list[str]:
+    return [*map(Assets.get_content, SCRIPTS), (resources.files("terraflow.timeline") / "page.js").read_text("utf-8")]

@@ -1,0 +1,117 @@
+"""Phases of attempts and of jobs that have not ended: each in its place, and no time lost or counted twice."""
+
+import random
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.live import Live, LiveJob
+from terraflow.timeline import bars, phases
+from timeline_records import ALONE, FULL, LANE, LOST, RECORD, T0, step
+
+
+def lengths(attempt: Attempt, begin: int | None = None) -> list[tuple[str, int]]:
+    """The phases of an attempt and their milliseconds, in order."""
+    begin = attempt.submit if begin is None else begin
+    found = phases.spans_of(attempt, begin)
+    ends = [begin, *(span.end for span in found)]
+    return [(span.phase, end - start) for span, (start, end) in zip(found, pairwise(ends), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("attempt", "expected"),
+    [
+        pytest.param(
+            ALONE,
+            [("waiting", 10_000), ("starting", 20_000), ("other", 5000), ("fetching", 1000), ("tool", 50_000),
+             ("storing", 2000), ("other", 12_000)],
+            id="one step",
+        ),
+        pytest.param(
+            LANE,
+            [("waiting", 110_000), ("starting", 10_000), ("other", 4000), ("fetching", 1000), ("tool", 10_000),
+             ("storing", 2000), ("other", 1000), ("fetching", 1000), ("tool", 45_000), ("storing", 2000),
+             ("other", 4000)],
+            id="group",
+        ),
+        pytest.param(LOST, [("waiting", 2000), ("starting", 18_000), ("other", 80_000)], id="nothing measured"),
+        pytest.param(replace(ALONE, starting=None, steps=()), [("waiting", 30_000), ("other", 70_000)],
+                     id="not seen starting"),
+        pytest.param(replace(ALONE, start=None, starting=None, steps=()), [("waiting", 100_000)], id="never began"),
+        pytest.param(replace(ALONE, start=None, steps=()), [("waiting", 10_000), ("starting", 90_000)],
+                     id="ended as it started"),
+        pytest.param(replace(ALONE, complete=None), [("waiting", 10_000), ("starting", 20_000), ("other", 5000),
+                     ("fetching", 1000), ("tool", 50_000), ("storing", 2000)], id="no end"),
+    ],
+)  # fmt: skip
+def test_phases_follow_each_other(attempt: Attempt, expected: list[tuple[str, int]]) -> None:
+    assert lengths(attempt) == expected
+
+
+def test_a_second_attempt_begins_where_the_first_ended() -> None:
+    first, second = bars.bars([LANE, LOST], None, lambda _: None)
+    assert (first.attempt, first.end, second.attempt, second.begin) == (1, T0 + 100_000, 2, T0 + 100_000)
+    assert second.spans[0] == ("waiting", T0 + 110_000, -1)
+
+
+def test_steps_that_overlap_or_lie_outside_the_attempt_add_no_time() -> None:
+    rng = random.Random(1)
+    for _ in range(300):
+        steps = tuple(
+            step("r", rng.randint(-50, 120), rng.randint(0, 90), rng.randint(0, 30), rng.randint(0, 30))
+            for _ in range(rng.randint(0, 4))
+        )
+        times = sorted(T0 + rng.randint(0, 100) for _ in range(4))
+        if rng.random() < 0.2:
+            rng.shuffle(times)
+        submit, starting, start, complete = times
+        one = replace(ALONE, submit=submit, starting=starting, start=start, complete=complete, steps=steps)
+        found = phases.spans_of(one, one.submit)
+        ends = [one.submit, *(span.end for span in found)]
+        assert ends == sorted(set(ends))
+        assert ends[-1] == max(one.submit, complete)
+
+
+def job(status: str, since: int, native_id: str = "job-live") -> LiveJob:
+    """A job that has not ended."""
+    return LiveJob(native_id, "lane", {"sample": "c"}, True, status, T0 + since, "", "q", True, 4, 1, 1, T0)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "taken"),
+    [
+        ("SUBMITTED", [("waiting", T0 + 400_000, -1)], None),
+        ("RUNNABLE", [("waiting", T0 + 400_000, -1)], None),
+        ("STARTING", [("waiting", T0 + 100_000, -1), ("starting", T0 + 400_000, -1)], T0 + 100_000),
+        ("RUNNING", [("waiting", T0 + 100_000, -1), ("other", T0 + 400_000, -1)], T0 + 100_000),
+    ],
+)
+def test_jobs_that_have_not_ended_last_until_the_head_looked(
+    status: str, expected: list[tuple[str, int, int]], taken: int | None
+) -> None:
+    live = Live("run", "h", "ada", "running", T0, T0 + 400_000, jobs=(job(status, 100_000),))
+    (one,) = bars.bars([], live, lambda _: None)
+    assert (list(one.spans), one.taken, one.failed) == (expected, taken, False)
+
+
+def test_a_job_is_not_shown_twice() -> None:
+    jobs = (job("RUNNING", 1000, ALONE.native_id), job("RUNNABLE", 101_000, LOST.native_id))
+    live = Live("run", "h", "ada", "running", T0, T0 + 400_000, jobs=jobs)
+    found = bars.bars([ALONE, LOST, FULL], live, lambda _: None)
+    assert [(one.native_id, one.attempt, one.begin) for one in found] == [
+        ("job-lane", 1, T0),
+        ("job-lane", 0, T0 + 100_000),
+        ("job-alone", 1, T0 + 200_000),
+        ("job-full", 1, T0 + 200_000),
+    ]
+
+
+def test_labels_tell_bars_apart() -> None:
+    twins = [replace(ALONE, native_id=name, wildcards={"sample": "a", "unit": "1"}) for name in "xyz"]
+    found = bars.bars([*RECORD, *twins], None, lambda _: None)
+    named = dict(zip([(one.native_id, one.attempt) for one in found], bars.labels(found), strict=True))
+    assert named[("job-lane", 1)] == "L1"
+    assert named[("job-lane", 2)] == "L1 (attempt 2)"
+    assert [named[(name, 1)] for name in "xyz"] == ["1", "1 #2", "1 #3"]
