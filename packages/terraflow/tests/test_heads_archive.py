@@ -129,7 +129,6 @@ def test_small_files_that_the_configuration_names_travel(
             "sheets/samples.tsv, line 2: reads.fastq.gz lies on this disk.*terraflow stage",
         ),
         ({}, "a\t1\tr1.fq\tr2.fq\n", "r1.fq lies on this disk.*as do 1 more files"),
-        ({}, "a\t\t\n", "line 2"),
         ({"samples": "sheets/none.tsv"}, "", "samples: sheets/none.tsv: no such file"),
         ({"samples": "s3://data/s.tsv"}, "", "samples: s3://data/s.tsv: is an address"),
         ({"reference": {"fasta": "genome.fa"}}, "", "reference.fasta: genome.fa: lies on this disk.*terraflow stage"),

@@ -75,7 +75,8 @@ def main(arguments: list[str]) -> int:
         code = end.code if isinstance(end.code, int) else 1
         if isinstance(end.code, str):
             listener.errors.append(end.code)
-    failed = Rehearsal(errors=tuple(listener.errors or ["The dry run ended without a message."]))
+    without = "The dry run ended without a message." if code else "These arguments make Snakemake run no jobs."
+    failed = Rehearsal(errors=tuple(listener.errors or [without]))
     file.write_text(to_json(found[0] if found else failed))
     return code
 

@@ -30,6 +30,11 @@ COMMANDS = {
         "show how a run does: jobs by rule, what runs, what waits and why, cost so far, expected end",
         "terraflow status cohort7 --watch",
     ),
+    "run": (
+        "terraflow.launch.run",
+        "check a run, say what it will take, and have a head in the cloud conduct it",
+        "terraflow run config/aws.yaml --name cohort7 --budget 20",
+    ),
     "runs": (
         "terraflow.runs.listing",
         "list all runs in the stack's bucket: state, start, jobs done of all, cost so far, who",
@@ -51,6 +56,8 @@ COMMANDS = {
         "terraflow timeline cohort7 --out cohort7.html",
     ),
 }
+# Commands whose words after `--` go to another program.
+PASS_ON = ("run",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,13 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"terraflow {version('terraflow')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # What follows `--` is for another program.
+    end = given.index("--") if "--" in given else len(given)
+    words, passed_on = given[:end], given[end + 1 :]
     for name, (module, purpose, example) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose, epilog=f"Example: {example}")
         # Only the command that is called: importing boto3 takes a while.
         if name in words[:1]:
             import_module(module).add_arguments(command)
     options = parser.parse_args(words)
+    if passed_on and options.command not in PASS_ON:
+        parser.error(f"{options.command} passes nothing on to another program: found -- {' '.join(passed_on)}")
+    options.passed_on = passed_on
     try:
         return int(import_module(COMMANDS[options.command][0]).run(options))
     except UserError as error:

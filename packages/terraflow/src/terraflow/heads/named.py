@@ -77,7 +77,7 @@ def _data(config: dict[str, Any]) -> list[str]:
 
 
 def _reads(directory: Path, sheet: str) -> list[str]:
-    """Return a line about the FASTQ files on this disk that the sheet names, or about a sheet that can't be read."""
+    """Return a line about FASTQ files on this disk that the sheet names; a wrong sheet is the workflow's affair."""
     if settings.is_remote(sheet):
         return [f"samples: {sheet}: is an address; fetch the sheet, and name it by its path"]
     path = directory / sheet
@@ -85,8 +85,8 @@ def _reads(directory: Path, sheet: str) -> list[str]:
         return [f"samples: {sheet}: no such file (relative paths start from {directory})"]
     try:
         units = samples.read_sheet(str(path))
-    except samples.SheetError as error:
-        return list(error.problems)
+    except samples.SheetError:
+        return []
     local = [(unit, one) for unit in units for one in unit.fastqs if not settings.is_remote(one)]
     if not local:
         return []

@@ -1,0 +1,90 @@
+"""Shows the log of a run's head until it ends, and returns its exit code."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+
+from terraflow.errors import UserError
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+from terraflow.runs import find
+from terraflow.runs.tail import Tail
+from terraflow.stack import Stack
+
+PAUSE = 2.0
+# Seconds for which Batch may not know a job that was just submitted.
+UNSEEN = 60.0
+ENDED = ("SUCCEEDED", "FAILED")
+# The exit code of a program that was ended by Ctrl-C.
+INTERRUPTED = 130
+
+
+def follow(name: str, stack: Stack, out: Console, pause: float = PAUSE) -> int:
+    """Print what the head of the run says until it has ended, and return its exit code; Ctrl-C ends the following only.
+
+    Raise UserError if the run's head is no job of the stack.
+    """
+    try:
+        return _follow(name, stack, out, pause)
+    except KeyboardInterrupt:
+        out.print(
+            f"\nFollowing ended; run {name} goes on. `terraflow logs {name} --follow` follows it again, "
+            f"`terraflow stop {name}` ends it."
+        )
+        return INTERRUPTED
+
+
+def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
+    about = _about(name, stack)
+    if about is None or not about.head_job:
+        raise UserError(
+            f"The head of run {name} is no job of the stack's head queue, so its log can't be followed from here. "
+            f"`terraflow status {name}` shows what it does."
+        )
+    batch, tail = find.client("batch", stack), Tail(find.client("logs", stack), stack.log_group)
+    status, begun = "", time.monotonic()
+    while True:
+        found = batch.describe_jobs(jobs=[about.head_job])["jobs"]
+        if not found:
+            if status or time.monotonic() - begun > UNSEEN:
+                raise UserError(f"AWS Batch does not know {about.head_job}, the head of run {name}, any more.")
+            time.sleep(pause)
+            continue
+        job = found[0]
+        if job["status"] != status:
+            status = job["status"]
+            out.print(" ".join(filter(None, [f"(head: {status})", job.get("statusReason", "")])))
+        for stream in _streams(job):
+            for line in tail.lines(stream):
+                out.print(line)
+        if status in ENDED:
+            return _exit_code(_about(name, stack) or about, job, out)
+        time.sleep(pause)
+
+
+def _about(name: str, stack: Stack) -> About | None:
+    return find.read(find.client("s3", stack), stack.bucket, name).about
+
+
+def _streams(job: dict[str, Any]) -> list[str]:
+    """Return the log streams of all attempts of a job, in their order."""
+    containers = [
+        *(attempt.get("container") or {} for attempt in job.get("attempts") or ()),
+        job.get("container") or {},
+    ]
+    return list(dict.fromkeys(filter(None, (one.get("logStreamName") for one in containers))))
+
+
+def _exit_code(about: About, job: dict[str, Any], out: Console) -> int:
+    """Return the exit code of a head that has ended, and print why if it could not say so itself."""
+    if about.message:
+        out.print(about.message)
+    if about.head_job == job["jobId"] and about.exit_code is not None:
+        return about.exit_code
+    code = (job.get("container") or {}).get("exitCode")
+    if code is None:
+        code = abouts.EXIT_CODES[abouts.DONE if job["status"] == "SUCCEEDED" else abouts.FAILED]
+    if code:
+        out.print(f"The head has ended: {job.get('statusReason') or 'AWS Batch gives no reason'}.")
+    return int(code)

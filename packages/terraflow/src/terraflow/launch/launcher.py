@@ -1,0 +1,118 @@
+"""Starts a run, in this order, on a laptop and in the cloud alike:
+
+1. refuse a name whose head is under way;
+2. pack what a head needs, and refuse what it would not find;
+3. plan the run from that archive, with the workflow's own checks and the executor's;
+4. estimate what it takes, and refuse what is expected to cost more than the budget;
+5. ask whoever wants the run;
+6. store the archive, and submit the head.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+
+from snakemake_aws_common.rehearsal import Rehearsal
+from terraflow.costs.expected import Expected
+from terraflow.errors import UserError
+from terraflow.heads import archive, submit
+from terraflow.heads.about import About
+from terraflow.heads.archive import Packed
+from terraflow.launch import capacity as capacities
+from terraflow.launch.capacity import Capacity
+from terraflow.launch.rehearse import NOTHING, rehearse
+from terraflow.launch.request import Request
+from terraflow.runs import find, words
+from terraflow.stack import Stack
+
+BUDGET = "--aws-batch-fargate-budget"
+
+
+class OverBudgetError(UserError):
+    """The run is expected to cost more than its budget."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that could begin: its archive, the jobs to do, and what they take. `spent` is what it has cost before."""
+
+    request: Request
+    packed: Packed
+    rehearsal: Rehearsal
+    capacity: Capacity
+    expected: Expected
+    spent: float = 0.0
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What became of a request: the id of the head's job, and None if there is nothing to do."""
+
+    prepared: Prepared | None
+    head_job: str | None
+
+
+def launch(request: Request, stack: Stack, approve: Callable[[Prepared], None] = lambda _: None) -> Launched:
+    """Start a run, unless nothing is to be done. `approve` may raise UserError, and is called before anything is sent.
+
+    Raise UserError with what is wrong, in the workflow's own words; `submit.UnderWayError` if the run has a head;
+    OverBudgetError if it is expected to cost more than its budget.
+    """
+    submit.refuse_under_way(stack, request.name)
+    prepared = prepare(request, stack)
+    if prepared is None:
+        return Launched(None, None)
+    approve(prepared)
+    key = submit.store(stack, request.name, prepared.packed)
+    about = About(
+        run=request.name,
+        who=request.who,
+        started_by=request.started_by,
+        submitted=0,
+        sheet=request.sheet,
+        sheet_etag=request.sheet_etag,
+        workflow_version=version("terraflow"),
+        budget=request.budget,
+        estimate=prepared.expected.mapping(),
+    )
+    return Launched(prepared, submit.submit(stack, about, key, jobs=len(prepared.rehearsal.jobs)))
+
+
+def prepare(request: Request, stack: Stack) -> Prepared | None:
+    """Check and estimate a run; return None if all that it makes is there. Nothing is written to the account."""
+    packed = archive.build(
+        request.name,
+        stack,
+        request.project,
+        request.directory,
+        request.configfiles,
+        (*request.arguments, *([BUDGET, f"{request.budget:g}"] if request.budget is not None else [])),
+        request.snakefile,
+    )
+    rehearsal = rehearse(packed, request.name, stack)
+    if not rehearsal.jobs:
+        return None
+    capacity = capacities.of_spot(stack)
+    expected = import_module("terraflow.costs.estimate").estimate(rehearsal, stack, capacity.vcpus)
+    prepared = Prepared(request, packed, rehearsal, capacity, expected, _spent(request.name, stack))
+    refuse_over_budget(prepared)
+    return prepared
+
+
+def refuse_over_budget(prepared: Prepared) -> None:
+    """Raise OverBudgetError if what was spent and what is expected exceed the budget."""
+    budget, spent, expected = prepared.request.budget, prepared.spent, prepared.expected.spot
+    if budget is None or spent + expected <= budget:
+        return
+    before = f" after the {words.dollars(spent)} that earlier starts have cost" if spent else ""
+    raise OverBudgetError(
+        f"Run {prepared.request.name} is expected to cost {words.dollars(expected)}{before}, and its budget is "
+        f"{words.dollars(budget)}. {NOTHING} Give it a larger one, or fewer samples."
+    )
+
+
+def _spent(name: str, stack: Stack) -> float:
+    """Return what earlier starts of the run have cost, in US dollars."""
+    run = find.read(find.client("s3", stack), stack.bucket, name)
+    return run.live.spent or 0.0 if run.live else 0.0

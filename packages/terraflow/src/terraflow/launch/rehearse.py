@@ -1,0 +1,60 @@
+"""The dry run of a head's archive: the workflow's own checks, the executor's, and the jobs that would be submitted."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from snakemake_aws_common.rehearsal import Rehearsal, from_json
+from terraflow.errors import UserError
+from terraflow.heads import archive
+from terraflow.heads.archive import Packed
+from terraflow.stack import FILE_VARIABLE, Stack
+
+# Named, not imported: terraflow works without it, too.
+PROGRAM = "snakemake_executor_plugin_aws_batch_fargate.rehearsal"
+NOTHING = "Nothing was submitted."
+
+
+def rehearse(packed: Packed, run: str, stack: Stack) -> Rehearsal:
+    """Unpack the archive as a head does, plan the run there, and return what it would submit.
+
+    Raise UserError with all that would end the run before its first job.
+    """
+    with tempfile.TemporaryDirectory(prefix="terraflow-") as folder:
+        unpacked = Path(folder).resolve()
+        manifest = archive.unpack(packed.body, packed.sha256, unpacked)
+        files = unpacked / archive.FILES
+        result = unpacked / "rehearsal.json"
+        done = subprocess.run(
+            [sys.executable, "-m", PROGRAM, str(result), *archive.snakemake_arguments(manifest, unpacked)],
+            cwd=files / manifest.directory,
+            env={**os.environ, FILE_VARIABLE: str(unpacked / archive.STACK), "TERRAFLOW_RUN": run},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        def shown(text: str) -> str:
+            """Return a message with the paths that its reader knows."""
+            return text.replace(f"{files / manifest.directory}/", "").replace(f"{files}/", "")
+
+        if not result.is_file():
+            raise UserError(f"{shown(_last_words(done))}\n{NOTHING}")
+        rehearsal = from_json(result.read_text())
+        if rehearsal.errors:
+            raise UserError("\n".join([*map(shown, rehearsal.errors), NOTHING]))
+        if rehearsal.problems:
+            raise UserError("\n".join([*map(shown, rehearsal.problems), NOTHING]))
+        return rehearsal
+
+
+def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return why the program ended before it could write its file: wrong arguments, or a broken installation."""
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"Snakemake ended with {done.returncode}."]
+    last = lines[-1]
+    if "No module named" in last and PROGRAM.partition(".")[0] in last:
+        return f"The executor plugin is not installed beside terraflow ({last}); `make setup` installs both."
+    _, usage, words = last.partition(": error: ")
+    return f"Snakemake does not take these arguments: {words}" if usage else last
