@@ -10,6 +10,11 @@ from terraflow.errors import UserError, explain_aws
 
 # The module of each command, which has add_arguments and run; its purpose, and an example.
 COMMANDS = {
+    "cost": (
+        "terraflow.costs.command",
+        "show what a run has cost so far, or in all: by rule, sample, day or queue",
+        "terraflow cost cohort7 --by sample",
+    ),
     "deploy": (
         "terraflow.deploy",
         "make or update everything in the AWS account that `snakemake --profile aws` needs",
