@@ -101,11 +101,19 @@ def _with_errors(bases: bytes, quality: bytes) -> bytes:
 
 def measured(command: list[str], log: Path) -> Cost:
     """Run a command and return its cost; raise RuntimeError, naming the log, when it fails."""
-    peak = 0
-    done = threading.Event()
     begin = time.monotonic()
     with log.open("w") as target:
         process = psutil.Popen(command, stdout=target, stderr=subprocess.STDOUT, cwd=ROOT)
+    status, cost = watched(process, begin)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} failed; its log is {log}")
+    return cost
+
+
+def watched(process: psutil.Popen, begin: float) -> tuple[int, Cost]:
+    """Wait for a process; return its exit code, and what it and all that it started have cost since `begin`."""
+    peak = 0
+    done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
@@ -123,9 +131,8 @@ def measured(command: list[str], log: Path) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     done.set()
     watcher.join()
-    if status:
-        raise RuntimeError(f"{' '.join(command)} failed; its log is {log}")
-    return Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, peak / 1e6)
+    cost = Cost(time.monotonic() - begin, usage.ru_utime + usage.ru_stime, peak / 1e6)
+    return os.waitstatus_to_exitcode(status), cost
 
 
 def workflow(data: Path, out: Path, cores: int) -> list[str]:
