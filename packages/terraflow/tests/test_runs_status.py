@@ -83,8 +83,8 @@ def test_a_run_at_work(commands: Any, batch: PretendBatch, show: Callable[..., t
         "Run cohort7: running, started 2026-03-01 12:00 UTC, 1 h 00 min ago, by ada (terraflow run)\n"
         "Head: works, as Batch job head-1\n"
         "Cost so far: $1.50 of at most $20.00\n"
-        # 36 vCPU-minutes are done in an hour, and 112 are left: each bwa_mem takes 4 vCPUs for 8 minutes.
-        "Expected end: about 2026-03-01 16:06 UTC, in 3 h 06 min\n"
+        # 36 vCPU-minutes were done in 59.5 minutes, and 112 are left: each bwa_mem takes 4 vCPUs for 8 minutes.
+        "Expected end: about 2026-03-01 16:05 UTC, in 3 h 05 min\n"
         "\n"
         "RULE        WAITING  RUNNING  DONE  FAILED  ALL\n"
         "decompress        0        0     2       0    2\n"

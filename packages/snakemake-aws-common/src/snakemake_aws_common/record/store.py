@@ -59,9 +59,10 @@ def read_attempts(client: Client, bucket: str, prefix: str) -> list[Attempt]:
 class Reader:
     """Reads the record of a run again and again; parts that are as they were are not fetched again."""
 
-    def __init__(self, client: Client, bucket: str, prefix: str) -> None:
-        """Ask S3 nothing yet."""
+    def __init__(self, client: Client, bucket: str, prefix: str, newest: int | None = None) -> None:
+        """Ask S3 nothing yet. `newest` is how many of the last parts to read; None is all."""
         self._client, self._bucket, self._prefix = client, bucket, f"{prefix.rstrip('/')}/{PARTS}"
+        self._newest = newest
         # What is in each part, by its key and ETag.
         self._known: dict[tuple[str, str], list[Attempt]] = {}
 
@@ -69,6 +70,7 @@ class Reader:
         """Return all attempts, each once, by their ends. Raises RecordError, which names a part that is damaged."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix)
         parts = sorted((item["Key"], item["ETag"]) for page in pages for item in page.get("Contents", ()))
+        parts = parts[-self._newest :] if self._newest else parts
         with ThreadPoolExecutor(READERS) as pool:
             found = list(pool.map(self._part, parts))
         self._known = dict(zip(parts, found, strict=True))

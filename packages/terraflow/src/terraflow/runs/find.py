@@ -117,12 +117,13 @@ def read(s3: "S3Client", bucket: str, name: str) -> Run:
     return Run(name, bucket, about, live, lock)
 
 
-def record(s3: "S3Client", run: Run) -> "Callable[[], list[Attempt]]":
+def record(s3: "S3Client", run: Run, newest: int | None = None) -> Callable[[], list[Attempt]]:
     """Return a function that reads the record of a run, and again only what has been added since.
 
-    It returns each attempt once, by their ends. It raises UserError if the record can't be understood.
+    It returns each attempt once, by their ends, or those in the `newest` parts only. It raises UserError if the record
+    can't be understood.
     """
-    reader = store.Reader(s3, run.bucket, run.prefix)
+    reader = store.Reader(s3, run.bucket, run.prefix, newest)
 
     def read() -> list[Attempt]:
         try:

@@ -12,21 +12,24 @@ HALF = 0.5
 
 
 def milliseconds_left(live: Live, ended: Iterable[Attempt], now: int) -> int | None:
-    """Return how long the jobs that are left will take if work goes on as fast as so far; None while nothing is done.
+    """Return how long the jobs that are left will take if work goes on as fast as of late; None while nothing is done.
 
-    Work is vCPU-milliseconds. A rule's job takes what those of the rule have taken in the mean, and a rule of which
-    nothing is known what all others take. The speed is that since this head began; waiting in the queue is part of it.
+    `ended` are the last attempts that have ended. Work is vCPU-milliseconds. A rule's job takes what those of the rule
+    have taken in the mean, and a rule of which nothing is known what all others take. The speed is what was done since
+    the first of these attempts, or this head, began.
     """
     work: dict[str, list[float]] = defaultdict(list)
-    done = 0.0
+    done, begin = 0.0, now
     for one in ended:
-        if one.status != attempts.COMPLETED:
+        if one.status != attempts.COMPLETED or one.start is None:
             continue
+        of_this_head = (one.complete or 0) >= live.started
+        begin = min(begin, one.start) if of_this_head else begin
         for step in one.steps or (Step(one.process, one.wildcards),):
             took = _took(step, one) * one.cpus
             work[step.process].append(took)
-            done += took if (one.complete or 0) >= live.started else 0.0
-    elapsed = now - live.started
+            done += took if of_this_head else 0.0
+    elapsed = now - max(begin, live.started)
     if not done or elapsed <= 0:
         return None
     means = {rule: sum(found) / len(found) for rule, found in work.items()}

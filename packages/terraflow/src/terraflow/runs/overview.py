@@ -1,9 +1,9 @@
 """How a run does, gathered once for people and for programs."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,9 +16,8 @@ from terraflow.runs.batch import BatchJob
 from terraflow.runs.find import Run
 from terraflow.stack import Stack
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+# Reads attempts from the record.
+Record: TypeAlias = Callable[[], Sequence[Attempt]]
 RUNNING, RUNNABLE = "RUNNING", "RUNNABLE"
 ENDED = ("SUCCEEDED", "FAILED")
 
@@ -77,8 +76,11 @@ class Overview:
     unknown: Sequence[str] = ()
 
 
-def of(run: Run, stack: Stack, batch: Any, attempts: "Callable[[], list[Attempt]]", now: int) -> Overview:  # noqa: ANN401
-    """Return how a run does; AWS Batch is asked about what the record does not hold, if it can be."""
+def of(run: Run, stack: Stack, batch: Any, late: Record, attempts: Record, now: int) -> Overview:  # noqa: ANN401
+    """Return how a run does; AWS Batch is asked about what the record does not hold, if it can be.
+
+    `late` reads the last attempts that have ended, `attempts` all of them.
+    """
     unknown: list[str] = []
     head = _head(run, batch, state.of(run), unknown)
     known = _state(state.of(run), head)
@@ -99,7 +101,8 @@ def of(run: Run, stack: Stack, batch: Any, attempts: "Callable[[], list[Attempt]
     if run.live is None:
         jobs = _ask(lambda: batches.active(batch, stack, run.name), unknown, "its jobs")
         return _from_batch(seen, jobs or [], unknown)
-    return _from_record(seen, run.live, run, stack, batch, attempts, unknown)
+    seen = replace(seen, spent=_cost(run.live, attempts, stack, now, unknown))
+    return _from_record(seen, run.live, run, batch, late, unknown)
 
 
 def _state(written: str, head: Head) -> str:
@@ -133,9 +136,8 @@ def _from_record(
     seen: Overview,
     live: Live,
     run: Run,
-    stack: Stack,
     batch: Any,  # noqa: ANN401
-    attempts: "Callable[[], list[Attempt]]",
+    late: Record,
     unknown: list[str],
 ) -> Overview:
     # What a head of an earlier start has written is past once the run is submitted anew.
@@ -147,7 +149,7 @@ def _from_record(
             waiting[job.status, job.queue, job.reason].append(job)
     queues = sorted({job.queue for job in going if job.status == RUNNABLE})
     fronts = _ask(lambda: batches.fronts(batch, queues), unknown, "places in queues") or {} if queues else {}
-    left = forecast.milliseconds_left(live, attempts(), seen.now) if seen.state == state.RUNNING else None
+    left = forecast.milliseconds_left(live, late(), seen.now) if seen.state == state.RUNNING else None
     budget = run.about.budget if run.about and run.about.budget is not None else live.budget
     return replace(
         seen,
@@ -160,7 +162,6 @@ def _from_record(
             for (status, queue, reason), jobs in sorted(waiting.items())
         ],
         failures=live.failures if begun else (),
-        spent=live.spent if live.spent is not None else _cost(live, attempts(), stack, seen.now, unknown),
         budget=budget,
         expected_end=None if left is None else seen.now + left,
         unknown=unknown,
@@ -213,17 +214,19 @@ def _place(jobs: Sequence[LiveJob], front: Sequence[str]) -> int | None:
     return next((place for place, job in enumerate(front, start=1) if job in ids), None)
 
 
-def _cost(live: Live, attempts: Sequence[Attempt], stack: Stack, now: int, unknown: list[str]) -> float | None:
-    """Return what the attempts in the record cost, for a head that did not count."""
+def _cost(live: Live, attempts: Record, stack: Stack, now: int, unknown: list[str]) -> float | None:
+    """Return what the run has cost so far, by its record if the head did not count."""
+    if live.spent is not None:
+        return live.spent
     try:
         rates = prices.load(stack.region)
     except prices.PricesError as error:
         unknown.append(f"the cost: {error}")
         return None
-    return prices.total(prices.cost_of(one, rates, now) for one in attempts).total
+    return prices.total(prices.cost_of(one, rates, now) for one in attempts()).total
 
 
-def _ask(call: "Callable[[], Any]", unknown: list[str], what: str) -> Any:  # noqa: ANN401
+def _ask(call: Callable[[], Any], unknown: list[str], what: str) -> Any:  # noqa: ANN401
     """Return what Batch answers; None if it does not, with the reason in `unknown`."""
     try:
         return call()

@@ -13,6 +13,7 @@ from rich.live import Live
 from snakemake_aws_common import patience
 from terraflow import stack as stacks
 from terraflow.runs import find, overview, picture, state, words
+from terraflow.runs.find import Run
 from terraflow.runs.overview import Overview
 
 EXIT_CODES = """exit codes:
@@ -24,6 +25,8 @@ EXIT_CODES = """exit codes:
 # Seconds between two looks, and between two texts where there is no terminal.
 LOOK = 5.0
 TEXT = 60.0
+# Parts of the record that say how fast the run has been of late, a thousand attempts each.
+RECENT = 5
 BAD = (state.FAILED, state.OVER_BUDGET, state.STOPPED, state.LOST)
 UNDER_WAY = (state.SUBMITTED, state.RUNNING)
 
@@ -43,16 +46,18 @@ def run(options: argparse.Namespace) -> int:
     stack = stacks.deployed()
     s3, batch = find.client("s3", stack), find.client("batch", stack)
     found = find.find(options.name, stack, s3)
-    attempts = find.record(s3, found)
+    late = find.record(s3, found, RECENT)
 
     def look() -> Overview:
-        again = find.read(s3, stack.bucket, options.name)
-        return overview.of(again, stack, batch, attempts, words.now_ms())
+        return seen(find.read(s3, stack.bucket, options.name))
+
+    def seen(one: Run) -> Overview:
+        return overview.of(one, stack, batch, late, lambda: find.attempts(s3, one), words.now_ms())
 
     if options.watch:
         last = watch(look, words.console())
     else:
-        last = overview.of(found, stack, batch, attempts, words.now_ms())
+        last = seen(found)
         if options.json:
             print(json.dumps(asdict(last), indent=2))
         else:
