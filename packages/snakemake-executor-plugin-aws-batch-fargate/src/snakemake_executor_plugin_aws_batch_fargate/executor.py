@@ -15,7 +15,7 @@ from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
 from snakemake_aws_common import patience
 
-from . import ending, lock, signals, status
+from . import ending, journal, lock, signals, status
 from .outcomes import Outcomes
 from .request import submission_of, target_of
 from .session import Session
@@ -78,6 +78,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         found, not_asked = await asyncio.to_thread(session.watch.look, ids)
         grew = session.ledger.grew()
         seen = status.sort(active_jobs, found, not_asked)
+        session.journal.looked(active_jobs, found)
         for info in seen.succeeded:
             await self._outcomes.succeed(info)
         going = [*seen.going, *await asyncio.to_thread(self._outcomes.fail, seen.failed)]
@@ -122,4 +123,5 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 ending.end_jobs(session)
         elif session.deployment.is_sent:
             session.markers.clear_all(session.earlier, session.ledger.own)
+        session.journal.finish(journal.IN_HASTE if session.is_closed else journal.AT_THE_END)
         ending.leave(session)

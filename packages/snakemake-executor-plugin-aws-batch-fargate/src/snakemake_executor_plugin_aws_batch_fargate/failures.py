@@ -246,6 +246,28 @@ class Failure:
     attempts: int
 
 
+def reasons_of(description: Mapping[str, Any]) -> list[str]:
+    """Return the reasons that DescribeJobs gives for the end of a job, each once."""
+    last = (list(description.get("attempts") or []) or [{}])[-1]
+    given = [
+        description.get("statusReason"),
+        (description.get("container") or {}).get("reason"),
+        last.get("statusReason"),
+        (last.get("container") or {}).get("reason"),
+    ]
+    return list(dict.fromkeys(reason for reason in given if reason))
+
+
+def is_ended(description: Mapping[str, Any]) -> bool:
+    """Return whether a head or a person has ended a failed job."""
+    return _is_ended(description, "\n".join(reasons_of(description)))
+
+
+def _is_ended(description: Mapping[str, Any], reasons: str) -> bool:
+    stopped = description.get("isTerminated") or description.get("isCancelled") or re.search(STOPPED_BY, reasons)
+    return bool(stopped) and not re.search(f"{EXCEEDED}|{MISCONFIGURED}", reasons, re.IGNORECASE)
+
+
 def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
     """Find the cause from what DescribeJobs says about a failed job and the end of its log."""
     container = description.get("container") or {}
@@ -253,17 +275,10 @@ def explain(description: Mapping[str, Any], lines: list[str]) -> Failure:
     last = attempts[-1] if attempts else {}
     last_container = last.get("container") or {}
     code = container.get("exitCode", last_container.get("exitCode"))
-    given = [
-        description.get("statusReason"),
-        container.get("reason"),
-        last.get("statusReason"),
-        last_container.get("reason"),
-    ]
-    reasons = list(dict.fromkeys(reason for reason in given if reason))
+    reasons = reasons_of(description)
     failure = Failure(TOOL, code, reasons, max(1, len(attempts)))
     text, log = "\n".join(reasons), "\n".join(lines)
-    stopped = description.get("isTerminated") or description.get("isCancelled") or re.search(STOPPED_BY, text)
-    if stopped and not re.search(f"{EXCEEDED}|{MISCONFIGURED}", text, re.IGNORECASE):
+    if _is_ended(description, text):
         return replace(failure, cause=ENDED)
     # A row that matches AWS's own reason goes before any that matches a log or an exit code; but a process that was
     # killed with its container could not write why.

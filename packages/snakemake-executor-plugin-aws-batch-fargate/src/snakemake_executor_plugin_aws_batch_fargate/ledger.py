@@ -52,6 +52,12 @@ class Ledger:
             return bool(self._live)
 
     @property
+    def live(self) -> list[SubmittedJobInfo]:
+        """Return all jobs that are not known to have ended."""
+        with self._lock:
+            return list(self._live.values())
+
+    @property
     def own(self) -> Collection[str]:
         """Return the ids of jobs that this head has submitted or seen fail."""
         with self._lock:

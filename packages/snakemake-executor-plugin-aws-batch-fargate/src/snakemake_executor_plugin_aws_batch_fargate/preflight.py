@@ -39,6 +39,8 @@ class Report:
     unreached: set[str] = field(default_factory=set)
     # By queue: true if it has a scheduling policy, and so wants a share identifier with each submission.
     fair_share: dict[str, bool] = field(default_factory=dict)
+    # Whether all compute environments of a queue are Spot, by its name.
+    spot: dict[str, bool] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -190,9 +192,10 @@ def _check_queue(batch: Client, queue: str, report: Report) -> None:
         )
     arns = [entry["computeEnvironment"] for entry in described["computeEnvironmentOrder"]]
     environments = batch.describe_compute_environments(computeEnvironments=arns)["computeEnvironments"]
-    for environment in environments:
+    kinds = [_kind(environment) for environment in environments]
+    report.spot[queue.rpartition("/")[2]] = set(kinds) == {"FARGATE_SPOT"}
+    for environment, kind in zip(environments, kinds, strict=True):
         name = environment["computeEnvironmentName"]
-        kind = (environment.get("computeResources") or {}).get("type", environment.get("type", "UNMANAGED"))
         if kind not in ("FARGATE", "FARGATE_SPOT"):
             report.of_stack.append(
                 f"Job queue {queue} has the compute environment {name}, which is {kind}, not Fargate."
@@ -203,6 +206,10 @@ def _check_queue(batch: Client, queue: str, report: Report) -> None:
                 f"{environment.get('status')}; it has to be ENABLED and VALID. "
                 f"{environment.get('statusReason', '')}".rstrip()
             )
+
+
+def _kind(environment: Mapping[str, Any]) -> str:
+    return str((environment.get("computeResources") or {}).get("type", environment.get("type", "UNMANAGED")))
 
 
 def _check_image(client_of: ClientOf, image: str, region: str, report: Report) -> None:

@@ -73,6 +73,10 @@ class Submission:
     reason: str = ""
     since: float = 0.0
     missing: int = 0
+    # When it was first seen in a status, by the number of the attempt, and when it was given to Batch: milliseconds
+    # since 1970.
+    seen: dict[tuple[int, str], int] = field(default_factory=dict)
+    submitted: int = 0
 
 
 def build(job: Job, target: Target, identity: names.Identity, shape: Shape, container: Mapping[str, Any]) -> Submission:

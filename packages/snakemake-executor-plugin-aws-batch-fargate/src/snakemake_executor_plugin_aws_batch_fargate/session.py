@@ -9,6 +9,7 @@ from snakemake_aws_common import patience
 from . import client, command, preflight, settings, source_cache
 from .deployment import Deployment
 from .earlier import Earlier
+from .journal import Journal
 from .known_secrets import KnownSecrets
 from .ledger import Ledger
 from .lock import Lock
@@ -36,13 +37,14 @@ class Session:
         self._disks: dict[str, int] = {}
         self.plan = Plan(workflow.dag, source_cache.places(workflow))
         self.deployment = Deployment(workflow, self.plan, logger.info)
-        fair_share = self._check(given.stack_hint)
+        report = self._check(given.stack_hint)
 
         self.ledger = Ledger()
         self.earlier = Earlier(self.batch, target.queues, target.run, logger.info)
         self.markers = Markers(workflow, self.plan, target.run)
         repeated = partial(client.FargateBatchClient, self.region, client.repeated())
-        self.submitter = Submitter(lock.gated(repeated()), fair_share, target.run, logger.warning)
+        self.submitter = Submitter(lock.gated(repeated()), report.fair_share, target.run, logger.warning)
+        self.journal = Journal(lambda: self.s3, self._prefix, report.spot, logger.warning)
         self.watch = Watch(repeated(), given.poll_seconds, logger.warning)
         self.waiting = Waiting()
         self.environment = self._environment()
@@ -117,8 +119,8 @@ class Session:
 
     # The beginning of the session
 
-    def _check(self, hint: str | None) -> dict[str, bool]:
-        """Return which queues have a scheduling policy. Raises WorkflowError with a list of what is wrong."""
+    def _check(self, hint: str | None) -> preflight.Report:
+        """Return what queues are like. Raises WorkflowError with a list of what is wrong."""
 
         def client_of(service: str) -> Client:
             return {"batch": lambda: self.batch, "s3": lambda: self.s3}[service]()
@@ -128,7 +130,7 @@ class Session:
             self.logger.info(f"Not checked before the first job: {unknown}")
         if report.problems:
             raise WorkflowError(report.text(hint))
-        return report.fair_share
+        return report
 
     def _environment(self) -> dict[str, str]:
         """Return the environment variables that jobs are given."""

@@ -24,6 +24,8 @@ MISSING_LOOKS = 5
 GROWTH = 1.5
 LONGEST = 3.0
 CALLS_PER_SECOND = 10
+# What a job that goes on has asked for.
+OF_CONTAINER = ("resourceRequirements", "ephemeralStorage", "networkConfiguration", "runtimePlatform")
 # Seconds between two looks, whatever the setting.
 SHORTEST_POLL = 0.1
 # Seconds that a job may wait in one of these before a message says so.
@@ -55,8 +57,8 @@ class Watch:
     def look(self, ids: Sequence[str]) -> tuple[dict[str, Mapping[str, Any]], set[str]]:
         """Return the descriptions of jobs by id, and the ids that Batch could not be asked about.
 
-        One call describes 100 jobs. Of a job that goes on only status and reason are kept. Raises WorkflowError when
-        Batch was out of reach for long.
+        One call describes 100 jobs. Of a job that goes on only status, reason, times and lost attempts are kept. Raises
+        WorkflowError when Batch was out of reach for long.
         """
         asked = batches(ids, IDS_TO_DESCRIBE)
         found: dict[str, Mapping[str, Any]] = {}
@@ -186,6 +188,7 @@ def sort(jobs: Sequence[SubmittedJobInfo], found: Mapping[str, Mapping[str, Any]
         if status != submission.status:
             seen.changed = True
             submission.status, submission.since = status, time.monotonic()
+        submission.seen.setdefault((len(description.get("attempts", ())) + 1, status), int(time.time() * 1000))
         if status == "SUCCEEDED":
             seen.succeeded.append(info)
         elif status == "FAILED":
@@ -198,4 +201,11 @@ def sort(jobs: Sequence[SubmittedJobInfo], found: Mapping[str, Mapping[str, Any]
 def _kept(job: Mapping[str, Any]) -> Mapping[str, Any]:
     if job["status"] in ("SUCCEEDED", "FAILED"):
         return job
-    return {"status": job["status"], "statusReason": job.get("statusReason", "")}
+    kept = {name: job[name] for name in ("jobId", "status", "createdAt", "startedAt") if name in job}
+    kept["statusReason"] = job.get("statusReason", "")
+    if job.get("attempts"):
+        # Attempts that are lost, while Batch makes another one.
+        container = {name: value for name, value in (job.get("container") or {}).items() if name in OF_CONTAINER}
+        kept |= {name: job[name] for name in ("jobName", "jobQueue", "jobDefinition", "attempts") if name in job}
+        kept["container"] = container
+    return kept

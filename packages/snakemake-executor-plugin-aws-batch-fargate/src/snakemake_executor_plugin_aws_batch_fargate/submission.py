@@ -4,6 +4,7 @@ Each job is announced, its sources are sent if workers lack them, and its reques
 does its work, that one is waited for; else a thread calls SubmitJob, and this thread takes its answer when it arrives.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
@@ -151,6 +152,7 @@ class Submissions:
     def _enter(self, job: Job, submission: Submission, job_id: str) -> None:
         """Report that a job is in Batch."""
         info = info_of(job, submission, job_id)
+        submission.submitted = int(time.time() * 1000)
         self._session.ledger.add(info, own=not submission.earlier)
         whose = "an earlier start made " if submission.earlier else ""
         name = submission.earlier or submission.request["jobName"]

@@ -12,6 +12,7 @@ from snakemake_interface_storage_plugins.storage_object import StorageObjectTouc
 from snakemake_interface_storage_plugins.storage_provider import StorageQueryValidationResult
 from snakemake_storage_plugin_s3 import StorageObject as S3Object
 
+from snakemake_aws_common import transfers
 from snakemake_aws_common.patience import in_thread
 
 from . import directories
@@ -184,7 +185,9 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         info = self._existing()
         expected = self.session.inputs.expected(self.query, self.location, info)
         try:
-            self._retrieve(info, expected.etag if expected else "")
+            with transfers.timed(transfers.FETCHED, self.query) as size:
+                self._retrieve(info, expected.etag if expected else "")
+                size.bytes = info.size
         except ReplacedError as error:
             raise WorkflowError(replaced_message(self.query, info.fingerprint, error.found.fingerprint)) from error
 
@@ -221,19 +224,21 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
         Raise WorkflowError, and keep nothing, if an input that it was made from has been replaced meanwhile.
         """
-        self._store()
+        with transfers.timed(transfers.STORED, self.query) as size:
+            size.bytes = self._store()
         # Only now: an input that is replaced from here on is newer than what was stored.
         if message := self.session.inputs.replaced_since(self.location):
             self.remove()
             raise WorkflowError(message)
 
-    def _store(self) -> None:
+    def _store(self) -> int:
+        """Store what the local path holds, and return its bytes."""
         path = self.local_path()
         if not path.is_dir():
-            self._upload(path, self.location)
-            return
+            return self._upload(path, self.location)
         size = directories.upload(path, self.location, self.session.connection.client, self._upload)
         self.session.catalog.stored(self.location, ObjectInfo(size, None, is_directory=True))
+        return size
 
     def _upload(self, path: Path, location: Location) -> int:
         tags = self.session.settings.tags_of(location.key)

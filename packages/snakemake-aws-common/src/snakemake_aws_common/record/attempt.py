@@ -93,8 +93,10 @@ def to_line(attempt: Attempt) -> str:
 def from_mapping(given: Mapping[str, Any]) -> Attempt:
     """Return the attempt in a parsed line; fields that a later version has added are left out."""
     known = {name: given[name] for name in Attempt.__dataclass_fields__ if name in given}
-    known["steps"] = tuple(
-        Step(**{name: step[name] for name in Step.__dataclass_fields__ if name in step})
-        for step in given.get("steps", ())
-    )
+    known["steps"] = tuple(map(step_from, given.get("steps", ())))
     return Attempt(**known)
+
+
+def step_from(given: Mapping[str, Any]) -> Step:
+    """Return the step in a parsed mapping; fields that a later version has added are left out."""
+    return Step(**{name: given[name] for name in Step.__dataclass_fields__ if name in given})

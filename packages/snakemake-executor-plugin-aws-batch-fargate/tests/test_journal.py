@@ -1,0 +1,66 @@
+"""What a head writes about its run on S3: each attempt of each job."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+
+from fake_batch import FakeAws
+from fake_head import Make, ended, until
+from fake_jobs import FakeJob
+from snakemake_aws_common.record.attempt import COMPLETED, FAILED, Attempt
+from snakemake_aws_common.record.store import read_attempts
+from snakemake_executor_plugin_aws_batch_fargate import preflight
+
+RECLAIMED = "Your Spot Task was interrupted."
+KINDS = preflight.Report(spot={"spot": True, "ondemand": False})
+
+
+@pytest.fixture
+def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket that is empty."""
+    monkeypatch.setattr(preflight, "check", lambda *_: KINDS)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="data")
+    yield client
+    for item in client.list_objects_v2(Bucket="data").get("Contents", ()):
+        client.delete_object(Bucket="data", Key=item["Key"])
+
+
+def record(s3: Any) -> list[Attempt]:
+    return read_attempts(s3, "data", "runs/main")
+
+
+def test_each_attempt_is_in_the_record_once_a_lost_one_too(make: Make, aws: FakeAws, s3: Any) -> None:
+    one = make()
+    one.run_jobs([FakeJob(restart_times=2), FakeJob("sort", output=["results/B.bam"])])
+    lost, sort = aws.batch.submitted()
+    aws.batch.end(lost, "FAILED", None, RECLAIMED, tries=2)
+    aws.batch.end(sort, "FAILED", 3, "Essential container in task exited")
+    until(lambda: len(aws.batch.submitted()) == 3)
+    aws.batch.end(aws.batch.submitted()[2], "SUCCEEDED", 0)
+    until(lambda: len(ended(one)) == 2)
+    one.shutdown()
+    found = {(name, number): found for found in record(s3) for name, number in [(found.native_id, found.attempt)]}
+    moved = aws.batch.submitted()[2]["jobId"]
+    assert {key: (one.process, one.status, one.queue, one.spot) for key, one in found.items()} == {
+        (lost["jobId"], 1): ("bwa_mem", FAILED, "spot", True),
+        (lost["jobId"], 2): ("bwa_mem", FAILED, "spot", True),
+        (sort["jobId"], 1): ("sort", FAILED, "spot", True),
+        (moved, 1): ("bwa_mem", COMPLETED, "ondemand", False),
+    }
+    assert found[lost["jobId"], 1].reason == RECLAIMED and found[sort["jobId"], 1].exit == 3
+    assert "record of the run" not in one.logger.text
+
+
+def test_a_record_that_can_not_be_written_fails_no_run_and_is_said(make: Make, aws: FakeAws) -> None:
+    """The bucket is not there."""
+    one = make({"storage_settings": SimpleNamespace(default_storage_prefix="s3://nowhere/runs", shared_fs_usage=set())})
+    one.run_jobs([FakeJob()])
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+    until(lambda: len(ended(one)) == 1)
+    one.shutdown()
+    assert [well for _, well in ended(one)] == [True]
+    assert "The record of the run lacks 1 attempt that could not be written." in one.logger.text
