@@ -109,3 +109,8 @@ output "tags" {
   description = "Tags of the stack. A submission gives them to its jobs; the submit policy lets people end only jobs that carry them."
   value       = local.tags
 }
+
+output "old_versions_days" {
+  description = "Days that the bucket keeps overwritten and deleted objects."
+  value       = var.old_versions_days
+}

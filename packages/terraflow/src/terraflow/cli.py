@@ -60,6 +60,11 @@ COMMANDS = {
         "write a page with a bar for each job of a run, vCPUs and money over time, and what its rules could ask for",
         "terraflow timeline cohort7 --out cohort7.html",
     ),
+    "remove": (
+        "terraflow.remove",
+        "delete a run's objects, after a question; never while the run works",
+        "terraflow remove cohort7",
+    ),
 }
 # Commands whose words after `--` go to another program.
 PASS_ON = ("run",)

@@ -37,6 +37,8 @@ class Stack:
     # None in a stack without head_jobs.
     head_job_definition: str | None = None
     head_role_arn: str | None = None
+    # None in a stack of version 0.2 or before.
+    old_versions_days: int | None = None
 
 
 def path() -> Path:
