@@ -40,6 +40,11 @@ COMMANDS = {
         "check a run, say what it will take, and have a head in the cloud conduct it",
         "terraflow run config/aws.yaml --name cohort7 --budget 20",
     ),
+    "stop": (
+        "terraflow.runs.stop",
+        "end a run: its head, wherever it is, and all its jobs; what is done stays",
+        "terraflow stop cohort7",
+    ),
     "runs": (
         "terraflow.runs.listing",
         "list all runs in the stack's bucket: state, start, jobs done of all, cost so far, who",

@@ -1,0 +1,201 @@
+"""A run is stopped: its head first, then all its jobs and no other run's, wherever the head is."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pretend_batch import PretendBatch
+from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
+from snakemake_aws_common import head
+from snakemake_aws_common.lock_object import LockObject
+from snakemake_aws_common.record import live as lives
+from terraflow import cli
+from terraflow.heads import about as abouts
+from terraflow.runs import ending, find, state
+
+BEGUN = replace(ABOUT, state=abouts.RUNNING, ended=None, exit_code=None)
+WORKS = replace(LIVE, state=lives.RUNNING, ended=None)
+SAID = "This ends run cohort7 of ada: "
+
+
+class Time:
+    """A clock that goes on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self.passed = 0.0
+        self.at: list[tuple[float, Callable[[], None]]] = []
+
+    def now(self) -> float:
+        """Return the seconds that have passed."""
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and what is due happen."""
+        self.passed += seconds
+        for due in [one for one in self.at if one[0] <= self.passed]:
+            self.at.remove(due)
+            due[1]()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Time that nobody waits for."""
+    made = Time()
+    monkeypatch.setattr(ending, "Clock", lambda: made)
+    return made
+
+
+@pytest.fixture
+def stop(commands: Any, clock: Time, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """What the command returns, and prints to both streams."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["stop", "cohort7", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def read(s3: Any) -> find.Run:
+    """The run as it is now."""
+    return find.find("cohort7", STACK, s3)
+
+
+def test_head_and_jobs_are_ended(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    put_lock(commands, "cohort7", who="worker@head")
+    batch.add("head-1", "cohort7", "head", queue="head")
+    batch.add("id-1", "cohort7", "bwa_mem")
+    batch.add("id-2", "cohort7", "bwa_mem", "RUNNABLE", queue="ondemand")
+    batch.add("id-3", "cohort7-2", "bwa_mem")
+    batch.add("id-4", "cohort7", "bwa_mem", "SUCCEEDED")
+    code, out, err = stop("--yes")
+    assert (code, out) == (0, "Run cohort7 is stopped; 3 jobs ended. What is done stays.\n")
+    assert err == "1 job asked to end.\nThe head has ended.\n2 jobs asked to end.\n"
+    ended = [ids for name, ids in batch.calls if name == "TerminateJobs"]
+    assert ended == [["head-1"], ["id-1", "id-2"]]
+    assert {job: one["status"] for job, one in batch.jobs.items()} == {
+        "head-1": "FAILED", "id-1": "FAILED", "id-2": "FAILED", "id-3": "RUNNING", "id-4": "SUCCEEDED"
+    }  # fmt: skip
+    run = read(commands)
+    assert (state.of(run), run.lock, run.about and run.about.who) == ("stopped", None, "ada")
+    assert run.about is not None
+    assert run.about.message.startswith("It was stopped by ")
+
+
+@pytest.mark.parametrize("about", [None, replace(BEGUN, head_job="")])
+def test_jobs_whose_head_is_gone(commands: Any, batch: PretendBatch, stop: Any, about: abouts.About | None) -> None:
+    put(commands, "cohort7", about=about, live=WORKS)
+    for number in range(120):
+        batch.add(f"id-{number}", "cohort7", "bwa_mem")
+    assert stop("--yes")[:2] == (0, "Run cohort7 is stopped; 120 jobs ended. What is done stays.\n")
+    assert [len(ids) for name, ids in batch.calls if name == "TerminateJobs"] == [50, 50, 20]
+    assert state.of(read(commands)) == "stopped"
+
+
+def test_a_head_elsewhere_loses_the_run(commands: Any, batch: PretendBatch, clock: Time, stop: Any) -> None:
+    put(commands, "cohort7", live=replace(WORKS, who="eve"))
+    put_lock(commands, "cohort7", who="eve@laptop")
+    batch.add("id-1", "cohort7", "bwa_mem")
+    lock = LockObject(commands, BUCKET, f"runs/cohort7/{head.NAME}")
+    renewed = lock.read()[0]
+    # Until it renews its lock, it goes on.
+    clock.at.append((20, lambda: batch.add("id-2", "cohort7", "bwa_mem")))
+    held: list[bool] = []
+    clock.at.append((30, lambda: held.append(lock.read()[0].etag != renewed.etag)))  # type: ignore[union-attr]
+    code, out, err = stop("--yes")
+    assert (code, out) == (0, "Run cohort7 is stopped; 2 jobs ended. What is done stays.\n")
+    assert "eve@laptop in /work has lost the run, and submits nothing more after 45 s at most." in err
+    assert held == [True]
+    assert clock.passed >= 45
+    run = read(commands)
+    assert (state.of(run), state.who(run), run.lock) == ("stopped", "eve", None)
+
+
+def test_a_run_of_the_version_before(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    commands.put_object(Bucket=BUCKET, Key="runs/cohort7/results/x", Body=b"")
+    commands.put_object(Bucket=BUCKET, Key="runs/cohort7-2/results/x", Body=b"")
+    for name in ("cohort7-call-a-0123456789ab-012345", "cohort7-2-call-a-0123456789ab-012345", "cohort7-by-hand"):
+        batch.add(name, "", "call", jobName=name, tags={})
+    assert stop("--yes")[0] == 0
+    assert [job for job, one in batch.jobs.items() if one["status"] == "FAILED"] == [
+        "cohort7-call-a-0123456789ab-012345"
+    ]
+    assert state.of(read(commands)) == "stopped"
+
+
+def test_what_could_not_be_ended_is_said(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    batch.add("id-2", "cohort7", "bwa_mem")
+    batch.unending = {"id-2"}
+    code, out, err = stop("--yes", "--json")
+    assert code == 1
+    assert json.loads(out) == {"run": "cohort7", "ended": ["id-1"], "left": {"id-2": "ServerException: broken"}}
+    assert "1 job of run cohort7 may still run, and cost money" in err
+    assert "  - id-2: ServerException: broken" in err
+    assert read(commands).lock is None
+
+
+def test_nothing_is_ended_without_a_yes(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    code, out, err = stop()
+    assert (code, out) == (1, "")
+    assert "Nothing was changed: there is no terminal to ask on. Say --yes, or set YES=1." in err
+    assert batch.jobs["id-1"]["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (ABOUT, "Nothing of run cohort7 is under way: it is done.\n"),
+        (replace(ABOUT, state=abouts.FAILED), "Nothing of run cohort7 is under way: it has failed.\n"),
+        (BEGUN, "Nothing of run cohort7 is under way: its head is lost, and no job runs.\n"),
+    ],
+)
+def test_nothing_to_end(commands: Any, batch: PretendBatch, stop: Any, about: abouts.About, words: str) -> None:
+    put(commands, "cohort7", about=about, live=LIVE if about.ended else WORKS)
+    assert stop() == (0, words, "")
+    assert read(commands).about == about
+
+
+def test_a_head_that_was_submitted_this_second(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    now = round(time.time() * 1000)
+    put(commands, "cohort7", about=replace(BEGUN, state=abouts.SUBMITTED, submitted=now, started=None, head_job=""))
+    code, _, err = stop("--yes")
+    assert code == 1
+    assert "its head is not there yet. Nothing was ended: try again in a minute or two." in err
+    # Batch's lists lack a head for some seconds; its id is known.
+    put(commands, "cohort7", about=replace(BEGUN, state=abouts.SUBMITTED, submitted=now, started=None))
+    batch.add("head-1", "cohort7", "head", "SUBMITTED", queue="nowhere")
+    assert stop("--yes")[0] == 0
+    assert batch.jobs["head-1"]["status"] == "FAILED"
+
+
+def test_how_a_run_has_ended_meanwhile_stays_written(commands: Any, batch: PretendBatch, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("head-1", "cohort7", "head", queue="head")
+    end = replace(BEGUN, state=abouts.DONE, ended=BEGUN.submitted + 10_000_000, exit_code=0)
+    batch.when_ended = lambda _: put(commands, "cohort7", about=end)
+    assert stop("--yes")[0] == 0
+    assert read(commands).about == end
+
+
+def test_a_start_meanwhile_is_said(commands: Any, batch: PretendBatch, clock: Time, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    batch.unending = {"id-1"}
+    clock.at.append((10, lambda: put_lock(commands, "cohort7", who="eve@laptop")))
+    code, _, err = stop("--yes")
+    assert code == 1
+    assert "Somebody has started run cohort7 anew while it was stopped." in err
+    held = read(commands).lock
+    assert held is not None
+    assert held.holder.who == "eve@laptop"
