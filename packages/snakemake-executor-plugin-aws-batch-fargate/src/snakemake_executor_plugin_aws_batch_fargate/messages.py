@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from snakemake_aws_common.redaction import redact
+
 from .failures import Again, Failure
-from .logs import Log, redact
+from .logs import Log
 from .request import Submission
 from .rule_logs import RuleLog
 from .untyped import Job

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_aws_common.redaction import redact
+
 from . import job_data, source_cache
-from .logs import redact
 from .project_files import LARGEST, MEGABYTE, ProjectFiles
 from .untyped import SourceFile, Workflow
 

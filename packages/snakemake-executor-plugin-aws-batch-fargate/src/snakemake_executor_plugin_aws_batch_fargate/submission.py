@@ -16,8 +16,9 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_aws_common import patience
+from snakemake_aws_common.redaction import redact
 
-from . import client, command, logs, preflight, request, resources, settings, signals
+from . import client, command, preflight, request, resources, settings, signals
 from .earlier import Work
 from .request import Submission, info_of
 from .session import Session
@@ -162,4 +163,4 @@ class Submissions:
     def _refuse(self, job: Job, reason: str) -> None:
         """Report a job that can't be submitted as failed; trying again would not change it."""
         job.attempt = job.restart_times + 1
-        self._reports.report_job_error(SubmittedJobInfo(job), msg=logs.redact(reason, self._session.secrets.known()))
+        self._reports.report_job_error(SubmittedJobInfo(job), msg=redact(reason, self._session.secrets.known()))

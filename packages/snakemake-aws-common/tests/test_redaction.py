@@ -4,11 +4,13 @@ import time
 
 import pytest
 
-from snakemake_executor_plugin_aws_batch_fargate import logs
+from snakemake_aws_common import redaction
 
 
 def test_a_secret_that_begins_like_another_hides_none_of_it() -> None:
-    assert logs.redact("abcdef1 abcdef1XYZ9", ["abcdef1", "abcdef1XYZ9"]) == f"{logs.HIDDEN} {logs.HIDDEN}"
+    assert (
+        redaction.redact("abcdef1 abcdef1XYZ9", ["abcdef1", "abcdef1XYZ9"]) == f"{redaction.HIDDEN} {redaction.HIDDEN}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,7 @@ def test_a_secret_that_begins_like_another_hides_none_of_it() -> None:
     ],
 )
 def test_secrets_are_hidden(secret: str) -> None:
-    shown = logs.redact(f"before {secret} after", ["the-known-secret"])
+    shown = redaction.redact(f"before {secret} after", ["the-known-secret"])
     for part in ("IOSFODNN7", "wJalr", "hunter22", "abcdef", "known-secret"):
         assert part not in shown
     assert shown.startswith("before ") and "[hidden]" in shown
@@ -46,16 +48,16 @@ def test_secrets_are_hidden(secret: str) -> None:
 
 def test_what_is_no_secret_is_shown() -> None:
     line = "samtools sort: 12 reads in s3://data/runs/main/a.bam; see https://example.org/tokens?page=1#x"
-    assert logs.redact(line) == line
+    assert redaction.redact(line) == line
 
 
 def test_orders_to_a_terminal_are_left_out() -> None:
-    shown = logs.redact("\x1b[1;31merror\x1b[0m:\tbad\x1b]0;title\x07 reads\x07\x1b]0;no end\nnext\x00 line")
+    shown = redaction.redact("\x1b[1;31merror\x1b[0m:\tbad\x1b]0;title\x07 reads\x07\x1b]0;no end\nnext\x00 line")
     assert shown == "error:\tbad reads\nnext line"
 
 
 def test_long_lines_are_shortened_and_cost_no_time() -> None:
     start = time.monotonic()
-    shown = logs.redact("\n".join(["token" * 50_000, "x" * 200_000, "AKIAIOSFODNN7EXAMPLE" + "y" * 5000]))
+    shown = redaction.redact("\n".join(["token" * 50_000, "x" * 200_000, "AKIAIOSFODNN7EXAMPLE" + "y" * 5000]))
     assert time.monotonic() - start < 5
     assert len(shown) < 4000 and "… (199000 more characters)" in shown and "IOSFODNN7" not in shown
