@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakemake_aws_common.prices import cost_of, load
@@ -121,6 +121,7 @@ def test_days_are_those_of_starts_in_utc_and_in_order() -> None:
 weights = st.lists(st.floats(0, 1e6), min_size=1, max_size=8).filter(lambda found: sum(found) > 0)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**15), weights)
 def test_shares_are_whole_and_add_up(amount: int, weights: list[float]) -> None:
     shares = split(amount, weights)
@@ -151,6 +152,7 @@ attempt_strategy = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(attempt_strategy, max_size=12))
 def test_sums_by_all_keys_agree_exactly(attempts: list[Attempt]) -> None:
     lines = lines_of(attempts, PRICES, START + 10**8)

@@ -28,7 +28,8 @@ class RuleRow:
 class Expected:
     """A run: `hours` from its first job to its last, and US dollars, those of its head in `head`.
 
-    `spot` and `on_demand` are sums of all rows and the head. What is uncertain or left out is said in `notes`.
+    `spot` and `on_demand` are sums of all rows and the head; `low` and `high` are what Spot may come to, given what is
+    uncertain. That, and what is left out, is said in `notes`.
     """
 
     rows: tuple[RuleRow, ...]
@@ -36,6 +37,8 @@ class Expected:
     head: float
     spot: float
     on_demand: float
+    low: float = 0.0
+    high: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,170 @@
+"""Fit the model of costs to what large.py has measured, and write its tables.
+
+    tools/run.sh python benchmarks/fit.py          writes model.json and the tables of large.md
+    tools/run.sh python benchmarks/fit.py --check  fails if they are not what large.json gives
+
+For each rule: CPU seconds, and bytes that a job on AWS fetches and stores, as a fixed part, a part by reads and a part
+by bases of the reference, none below 0, so that the relative errors of all runs are least. BWA-MEM's part by reads
+differs between the small and the large reference: it misses the processor's cache more often in a large index.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from large import RESULT
+from speed import ROOT
+
+MODEL = ROOT / "packages/terraflow/src/terraflow/costs/model.json"
+PAGE = ROOT / "benchmarks/large.md"
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+WHERE = "benchmarks/large.md"
+# Rules whose need for a read depends on the size of the reference.
+BY_REFERENCE = ("bwa_mem",)
+# In the groups of profiles/aws, what one rule writes for another does not travel: the reader, and the writer.
+WITHIN = {"bwa_mem": "decompress", "samtools_stats": "sort_index", "slices": "sort_index"}
+# Nothing outside the group reads it.
+NOT_STORED = ("decompress",)
+# Rules with the command of another rule.
+TWINS = {"fastqc_single": "fastqc"}
+# Less than this is noise: CPU seconds, bytes.
+LEAST = {"cpu": 0.5, "bytes": 1e6}
+# Not measured here; large.md says where they come from.
+ASSUMED: dict[str, Any] = {
+    "uncertainty": 1.6,
+    "busy": 0.85,
+    "start_seconds": 5,
+    "place_seconds": 60,
+    "bytes_per_second": 5e7,
+    "bytes_per_read": {"": 350, ".gz": 80, ".bgz": 80, ".bz2": 66, ".xz": 62, ".zst": 85},
+    "bytes_per_base": {"": 1.01, ".gz": 0.3, ".bgz": 0.3, ".bz2": 0.27, ".xz": 0.25, ".zst": 0.3},
+}
+
+
+def least_squares(features: NDArray[np.float64], found: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Return the factors, none below 0, with the least sum of squared relative errors.
+
+    With a handful of features, all subsets of those that are not 0 are tried.
+    """
+    weights = 1 / np.maximum(found, least)
+    rows, wanted = features * weights[:, None], found * weights
+    best, least_error = np.zeros(features.shape[1]), float(np.sum(wanted**2))
+    for size in range(1, features.shape[1] + 1):
+        for chosen in itertools.combinations(range(features.shape[1]), size):
+            some, *_ = np.linalg.lstsq(rows[:, chosen], wanted, rcond=None)
+            error = float(np.sum((rows[:, chosen] @ some - wanted) ** 2))
+            if np.all(some >= 0) and error < least_error - 1e-12:
+                best, least_error = np.zeros(features.shape[1]), error
+                best[list(chosen)] = some
+    return best
+
+
+def parts(rule: str, need: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return a rule's parts of a need, `cpu` or `bytes`, from all runs that had jobs of it."""
+    measured = [(run, one) for run in runs for one in run["rules"] if one["rule"] == rule]
+    sizes = sorted({run["bases"] for run, _ in measured if run["bases"] >= 1e6}) if rule in BY_REFERENCE else [0]
+    rows, found = [], []
+    for run, one in measured:
+        at = sizes.index(run["bases"]) if run["bases"] in sizes else 0
+        reads = [run["reads"] / 1e6 if number == at else 0.0 for number in range(len(sizes))]
+        # Each job fetches the whole reference.
+        bases = run["bases"] / 1e9 * (one["jobs"] if need == "bytes" else 1)
+        rows.append([one["jobs"], *reads, bases])
+        found.append(one["cpu"] if need == "cpu" else moved(one, run))
+    fixed, *reads, bases = least_squares(np.array(rows), np.array(found, dtype=np.float64), LEAST[need])
+    return {
+        "fixed": _rounded(fixed),
+        "reads": [[size, _rounded(more)] for size, more in zip(sizes, reads, strict=True)],
+        "bases": _rounded(bases),
+    }
+
+
+def moved(one: dict[str, Any], run: dict[str, Any]) -> int:
+    """Return the bytes that the jobs of a rule fetch and store on AWS."""
+    written = {other["rule"]: other["written"] for other in run["rules"]}
+    fetched = max(0, one["read"] - written.get(WITHIN.get(one["rule"], ""), 0))
+    return int(fetched + (0 if one["rule"] in NOT_STORED else one["written"]))
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.4g}")
+
+
+def fitted(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the model of costs, as model.json has it."""
+    runs = measured["runs"]
+    rules = sorted({one["rule"] for run in runs for one in run["rules"]})
+    found = {rule: {need: parts(rule, need, runs) for need in ("cpu", "bytes")} for rule in rules}
+    found |= {twin: found[rule] for twin, rule in TWINS.items()}
+    nothing = {"reads": [[0, 0.0]], "bases": 0.0}
+    return {
+        "measured": f"{measured['measured']} ({WHERE})",
+        **ASSUMED,
+        "rules": found,
+        "other": {"cpu": {"fixed": 5.0, **nothing}, "bytes": {"fixed": 1e7, **nothing}},
+    }
+
+
+def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
+    """Return the tables of large.md: what was measured, and the model."""
+    by_run = [{one["rule"]: one for one in run["rules"]} for run in measured["runs"]]
+    names = [run["name"] for run in measured["runs"]]
+    rules = sorted(set(model["rules"]) - set(TWINS), key=lambda rule: -by_run[-1].get(rule, {"cpu": 0})["cpu"])
+
+    def table(title: str, show: Callable[[dict[str, Any]], str], *more: list[str]) -> list[str]:
+        rows = [[rule, *(show(run[rule]) if rule in run else "" for run in by_run)] for rule in rules]
+        heads = [[title, *names], ["---", *["---:"] * len(names)]]
+        return ["", *(f"| {' | '.join(row)} |" for row in [*heads, *rows, *more])]
+
+    sums = [f"{sum(one['cpu'] for one in run.values()):,.1f}" for run in by_run]
+    lines = [
+        f"Measured {measured['measured']}.",
+        *table("CPU seconds", lambda one: f"{one['cpu']:,.1f}", ["sum", *sums]),
+        *table("jobs", lambda one: str(one["jobs"])),
+        *table("wall seconds", lambda one: f"{one['wall']:,.0f}"),
+        *table("MB of memory, largest job", lambda one: f"{one['memory']:,.0f}"),
+        *table("MB read and written", lambda one: f"{(one['read'] + one['written']) / 1e6:,.0f}"),
+        "",
+        "| the model: CPU seconds for | a job | a million reads | a billion bases |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for rule in rules:
+        cpu = model["rules"][rule]["cpu"]
+        reads = [f"{more:.3g}" + (f" at {size / 1e6:g} Mb" if size else "") for size, more in cpu["reads"]]
+        lines.append(f"| {rule} | {cpu['fixed']:.3g} | {'; '.join(reads)} | {cpu['bases']:.3g} |")
+    return "\n".join(lines) + "\n"
+
+
+def page(text: str, figures: str) -> str:
+    """Return large.md with these tables."""
+    before, _, rest = text.partition(BEGIN)
+    return f"{before}{BEGIN}\n{figures}\n{END}{rest.partition(END)[2]}"
+
+
+def main() -> None:
+    """Run the program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing, and fail if something would change")
+    options = parser.parse_args()
+    measured = json.loads(RESULT.read_text())
+    model = fitted(measured)
+    wanted = {
+        MODEL: json.dumps(model, indent=1) + "\n",
+        PAGE: page(PAGE.read_text(), tables(measured, model)),
+    }
+    stale = [file for file, text in wanted.items() if not file.exists() or file.read_text() != text]
+    if options.check and stale:
+        sys.exit(f"not as {RESULT.name} gives them: {', '.join(str(file.relative_to(ROOT)) for file in stale)}")
+    if not options.check:
+        for file, text in wanted.items():
+            file.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What a job of a rule takes: a fixed part, a part by reads and a part by bases of the reference, as was measured.
+
+model.json has the numbers, and says where and when they were measured; benchmarks/fit.py makes it.
+"""
+
+import json
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from math import log
+from typing import Any
+
+MILLION, BILLION = 1e6, 1e9
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A job's need: `fixed`, for a million reads, and for a billion bases of the reference.
+
+    `reads` are pairs of a reference's bases and the need for a million reads with it: a read takes longer where the
+    reference, and with it the index, is larger. Between two of them, and beyond the last, the need follows the
+    logarithm of the bases.
+    """
+
+    fixed: float
+    reads: Sequence[tuple[float, float]]
+    bases: float
+
+    def of(self, reads: float, bases: float, reference: float) -> float:
+        """Return the need of a job with so many reads and bases of a reference that has `reference` bases."""
+        return self.fixed + reads / MILLION * self.for_a_million(reference) + bases / BILLION * self.bases
+
+    def for_a_million(self, reference: float) -> float:
+        """Return the need for a million reads, with a reference of so many bases."""
+        if len(self.reads) == 1 or reference <= self.reads[0][0]:
+            return self.reads[0][1]
+        at = min(bisect_left([size for size, _ in self.reads], reference), len(self.reads) - 1)
+        (low, less), (high, more) = self.reads[at - 1], self.reads[at]
+        return less + (more - less) * log(reference / low) / log(high / low)
+
+
+@dataclass(frozen=True)
+class RuleModel:
+    """CPU seconds of a job of a rule, and bytes that it fetches and stores."""
+
+    cpu: Parts
+    bytes: Parts
+
+
+@dataclass(frozen=True)
+class Model:
+    """All rules, and what else is assumed; `uncertainty` is a factor, either way."""
+
+    measured: str
+    rules: Mapping[str, RuleModel]
+    # For a rule that was not measured.
+    other: RuleModel
+    uncertainty: float
+    # Share of its vCPUs that a container keeps busy, if it has several.
+    busy: float
+    # Seconds: before the tool, with Snakemake's start; from a free place to the start of the container.
+    start_seconds: float
+    place_seconds: float
+    bytes_per_second: float
+    # Bytes of a FASTQ file for a read, by the file's ending, and of a reference for a base; "" is any other ending.
+    bytes_per_read: Mapping[str, float]
+    bytes_per_base: Mapping[str, float]
+
+    def rule(self, name: str) -> RuleModel:
+        """Return the model of a rule."""
+        return self.rules.get(name, self.other)
+
+
+@cache
+def load() -> Model:
+    """Return the model in model.json."""
+    given = json.loads((resources.files("terraflow.costs") / "model.json").read_text("utf-8"))
+    rules = {name: _rule(rule) for name, rule in given.pop("rules").items()}
+    return Model(rules=rules, other=_rule(given.pop("other")), **given)
+
+
+def _rule(given: Mapping[str, Any]) -> RuleModel:
+    return RuleModel(
+        *(
+            Parts(given[need]["fixed"], [(size, more) for size, more in given[need]["reads"]], given[need]["bases"])
+            for need in ("cpu", "bytes")
+        )
+    )
