@@ -39,6 +39,9 @@ class Stack:
     head_role_arn: str | None = None
     # None in a stack of version 0.2 or before.
     old_versions_days: int | None = None
+    # None without an inbox, and without news.
+    inbox_budget: float | None = None
+    news_topic_arn: str | None = None
 
 
 def path() -> Path:

@@ -41,6 +41,8 @@ class About:
     # Key of the sheet in the inbox that started the run, and its ETag; empty for a start by hand.
     sheet: str = ""
     sheet_etag: str = ""
+    # The number of samples in the sheet.
+    samples: int | None = None
     workflow_version: str = ""
     budget: float | None = None
     # As terraflow.costs.estimate gives it.

@@ -4,10 +4,11 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 FINE = 0
 # The run has ended without being done, or its head is lost.
@@ -58,14 +59,20 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return the terminal, or a place for plain text that is read by programs."""
+    # Imported late: the function that mails news has no rich.
+    from rich.console import Console
+
     terminal = sys.stdout.isatty()
     return Console(width=None if terminal else UNBROKEN, highlight=False, emoji=False, markup=False)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> Table:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> "Table":
     """Return a table without lines; columns named in `right` are aligned to the right."""
+    from rich import box
+    from rich.table import Table
+
     made = Table(
         box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, show_edge=False, header_style="bold"
     )

@@ -1,0 +1,255 @@
+"""The e-mails, as text: how a run ended, what waits for long, what became of a sheet, and a launcher that failed.
+
+Times are milliseconds since 1970.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snakemake_aws_common.record.live import Failure, Live, LiveJob
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+from terraflow.runs.words import clock, counted, dollars, duration
+
+# The head's job ended, and the head had not said why.
+DIED = "died"
+# One job of this rule finishes the reads of one sample.
+SAMPLE_RULE = "sort_index"
+# Failures and waiting jobs that are shown, and lines of each.
+SHOWN = 5
+LINES = 15
+# SNS takes 100 characters.
+SUBJECT = 100
+
+TITLES = {
+    abouts.DONE: "is done",
+    abouts.FAILED: "failed",
+    abouts.OVER_BUDGET: "is over budget",
+    abouts.STOPPED: "was stopped",
+    DIED: "ended without a word of its head",
+}
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A message: its subject, of printable ASCII, and its body."""
+
+    subject: str
+    body: str
+
+
+@dataclass(frozen=True)
+class HeadJob:
+    """A head's job, as AWS Batch describes it."""
+
+    id: str
+    run: str
+    status: str
+    reason: str = ""
+    exit_code: int | None = None
+    started: int | None = None
+    stopped: int | None = None
+    log_stream: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things of the stack lie."""
+
+    bucket: str
+    log_group: str
+
+
+def state_of(job: HeadJob, about: About | None) -> str | None:
+    """Return how a run ended; None if the job was not the run's: another head had it."""
+    if job.exit_code == abouts.EXIT_HELD:
+        return None
+    if about is not None and about.head_job == job.id and about.state in TITLES:
+        return about.state
+    by_code = {code: state for state, code in abouts.EXIT_CODES.items()}
+    if job.exit_code == abouts.EXIT_UNUSABLE:
+        return abouts.FAILED
+    if job.status == "SUCCEEDED":
+        return abouts.DONE
+    return by_code.get(job.exit_code, DIED) if job.exit_code else DIED
+
+
+def ended(job: HeadJob, about: About | None, live: Live | None, place: Place) -> Mail | None:
+    """Return the news of a run whose head's job has ended, from what its head left; None if it was not the run's head.
+
+    What was written for another start of the run is left aside.
+    """
+    state = state_of(job, about)
+    if state is None:
+        return None
+    about = about if about is not None and about.head_job == job.id else None
+    live = live if live is not None and live.started >= (about.submitted if about else job.started or 0) else None
+    rows = [
+        ("Samples", _samples(about, live)),
+        ("Jobs", _jobs(live)),
+        ("Cost", _cost(about, live)),
+        ("Duration", _duration(job, about)),
+        ("Started", _start(about)),
+        ("Results", f"s3://{place.bucket}/runs/{job.run}/results/"),
+        ("Report", f"s3://{place.bucket}/runs/{job.run}/results/report.html" if state == abouts.DONE else ""),
+    ]
+    parts = [f"Run {job.run} {TITLES[state]}.", _why(state, job, about, live, place), _table(rows)]
+    if live:
+        parts.append(_failures(live.failures))
+    parts.append(_commands(state, job.run, about))
+    return Mail(_subject(f"Run {job.run} {TITLES[state]}"), _joined(parts))
+
+
+def waits(run: str, head: HeadJob | None, jobs: Sequence[LiveJob], now: int, place: Place) -> Mail:
+    """Return the news of a run in which nothing works: its head waits, or all its jobs that are in Batch do."""
+    parts = [f"Run {run} waits: nothing of it works, and nothing has begun for long."]
+    if head is not None:
+        parts.append(f"Its head, Batch job {head.id}, waits in RUNNABLE. {_reason(head.reason)}".rstrip())
+    else:
+        rows = [
+            f"  {_named(job.process, job.wildcards)}: {duration(now - job.since)} in RUNNABLE, {job.cpus:g} vCPU on "
+            f"{job.queue.rpartition('/')[2]}. {_reason(job.reason)}".rstrip()
+            for job in sorted(jobs, key=lambda one: one.since)[:SHOWN]
+        ]
+        more = [f"  and {len(jobs) - SHOWN} more"] if len(jobs) > SHOWN else []
+        parts.append("\n".join([f"{counted(len(jobs), 'job')} in RUNNABLE:", *rows, *more]))
+    parts.append(
+        "Usual causes: the account's quota of Fargate vCPUs is used up or smaller than a job, Spot has no capacity, or "
+        "the stack's limits (spot_max_vcpus, ondemand_max_vcpus, head_max_vcpus) are too low. The run goes on by "
+        "itself when there is room; waiting costs nothing but the head."
+    )
+    parts.append(_table([("Results", f"s3://{place.bucket}/runs/{run}/results/")]))
+    parts.append(f"To look closer:\n  terraflow status {run}\n  terraflow stop {run}")
+    return Mail(_subject(f"Run {run} waits"), _joined(parts))
+
+
+def sheet(name: str, message: str, missing: Sequence[str], place: Place) -> Mail:
+    """Return the news of a sheet in the inbox for which no run was started."""
+    key = f"s3://{place.bucket}/raw/{name}/samples.tsv"
+    parts = [f"No run was started for {key}.", message]
+    if missing:
+        more = [f"  and {len(missing) - LINES} more"] if len(missing) > LINES else []
+        parts.append("\n".join(["Missing:", *(f"  {one}" for one in missing[:LINES]), *more]))
+    parts.append("Put it right and upload the sheet again: that starts the run.")
+    return Mail(_subject(f"No run was started for raw/{name}/samples.tsv"), _joined(parts))
+
+
+def launcher_failed(job: HeadJob, place: Place) -> Mail:
+    """Return the news of a launcher that failed: sheets may lie in the inbox that nobody looks at."""
+    parts = [
+        "The launcher of runs failed, so sheets in the inbox may wait.",
+        _table([("Batch job", job.id), ("Reason", _ended_words(job)), ("Log", _log(job, place))]),
+        "It is started again each hour. A second message follows tomorrow at the earliest.",
+    ]
+    return Mail(_subject("The launcher of runs failed"), _joined(parts))
+
+
+def _why(state: str, job: HeadJob, about: About | None, live: Live | None, place: Place) -> str:
+    """Return why a run ended, in the words of its head, or in Batch's for one that said nothing."""
+    said = (about.message if about else "") or (live.message if live else "")
+    if state == DIED or (not said and state != abouts.DONE):
+        words = [f"AWS Batch says of the head's job {job.id}: {_ended_words(job)}", f"Log: {_log(job, place)}"]
+        return "\n".join([*([said] if said else []), *words])
+    return said
+
+
+def _samples(about: About | None, live: Live | None) -> str:
+    count = live.rules.get(SAMPLE_RULE) if live else None
+    total = about.samples if about else None
+    if count is None:
+        return f"{total:,}" if total and about and about.state == abouts.DONE else ""
+    left = count.total - count.done
+    if total is None:
+        return f"{count.done:,} of {count.total:,} that were to do"
+    return f"{total - left:,} of {total:,} done"
+
+
+def _jobs(live: Live | None) -> str:
+    if live is None or not live.rules:
+        return ""
+    counts = live.rules.values()
+    failed = sum(count.failed for count in counts)
+    text = f"{sum(count.done for count in counts):,} of {sum(count.total for count in counts):,} done"
+    return text + (f", {failed:,} failed" if failed else "")
+
+
+def _cost(about: About | None, live: Live | None) -> str:
+    spent = live.spent if live else None
+    expected: Mapping[str, Any] = (about.estimate if about else None) or {}
+    parts = [dollars(spent) if spent is not None else ""]
+    if "spot" in expected and "on_demand" in expected:
+        parts.append(f"expected {dollars(expected['spot'])} on Spot, {dollars(expected['on_demand'])} on demand")
+    if about and about.budget is not None:
+        parts.append(f"budget {dollars(about.budget)}")
+    return "; ".join(part for part in parts if part)
+
+
+def _duration(job: HeadJob, about: About | None) -> str:
+    start, end = (about.started if about else None) or job.started, (about.ended if about else None) or job.stopped
+    if start is None or end is None:
+        return ""
+    return f"{duration(end - start)}, {clock(start)} to {clock(end)}"
+
+
+def _start(about: About | None) -> str:
+    if about is None:
+        return ""
+    return f"{clock(about.submitted)}, {about.started_by}" + (f" ({about.who})" if about.who else "")
+
+
+def _failures(failures: Sequence[Failure]) -> str:
+    texts = []
+    for failure in failures[:SHOWN]:
+        lines = failure.text.strip().splitlines()
+        cut = [*lines[:LINES], *(["…"] if len(lines) > LINES else [])]
+        head = f"{_named(failure.process, failure.wildcards)} failed:"
+        texts.append("\n".join([head, *(f"  {line}" for line in cut)]))
+    if len(failures) > SHOWN:
+        texts.append(f"and {counted(len(failures) - SHOWN, 'job')} more failed")
+    return "\n\n".join(texts)
+
+
+def _commands(state: str, run: str, about: About | None) -> str:
+    commands = {
+        abouts.DONE: [f"terraflow fetch {run}", f"terraflow cost {run}"],
+        abouts.OVER_BUDGET: [f"terraflow cost {run}", f"terraflow run --name {run} --budget USD"],
+    }.get(state, [f"terraflow logs {run}", f"terraflow status {run}"])
+    head = "Next:" if state == abouts.DONE else "To look closer:"
+    text = "\n".join([head, *(f"  {command}" for command in commands)])
+    if state == abouts.OVER_BUDGET and about and about.sheet:
+        text += "\nOr raise inbox_budget, and upload the sheet again."
+    return text
+
+
+def _named(process: str, wildcards: Mapping[str, str]) -> str:
+    tag = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+    return f"{process} ({tag})" if tag else process
+
+
+def _reason(reason: str) -> str:
+    return f"AWS Batch says: {reason}" if reason else ""
+
+
+def _ended_words(job: HeadJob) -> str:
+    code = f"exit code {job.exit_code}" if job.exit_code is not None else ""
+    return ", ".join(part for part in (job.reason, code) if part) or "nothing"
+
+
+def _log(job: HeadJob, place: Place) -> str:
+    return f"CloudWatch, {place.log_group}, {job.log_stream}" if job.log_stream else f"CloudWatch, {place.log_group}"
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    given = [(head, text) for head, text in rows if text]
+    width = max((len(head) for head, _ in given), default=0)
+    return "\n".join(f"{head:<{width}}  {text}" for head, text in given)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _subject(text: str) -> str:
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in f"[terraflow] {text}")
+    return plain if len(plain) <= SUBJECT else f"{plain[: SUBJECT - 3]}..."
