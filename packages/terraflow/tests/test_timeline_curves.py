@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from terraflow.timeline import curves
+from terraflow.timeline import curves, phases
 
 GRID = curves.over(1000, 2000, 10)
 
@@ -25,7 +25,7 @@ def test_highest(uses: list[tuple[int, int, float]], expected: list[float]) -> N
     assert curves.highest(GRID, uses) == expected
 
 
-def test_means_and_highest_of_many() -> None:
+def test_highest_of_many() -> None:
     rng = random.Random(2)
     uses = []
     for _ in range(60):
@@ -34,7 +34,20 @@ def test_means_and_highest_of_many() -> None:
     levels = [sum(amount for start, end, amount in uses if start <= time < end) for time in range(1000, 2000)]
     parts = [levels[first : first + 100] for first in range(0, 1000, 100)]
     assert curves.highest(GRID, uses) == [max(part) for part in parts]
-    assert curves.mean(GRID, uses) == pytest.approx([sum(part) / 100 for part in parts])
+
+
+def test_phases_are_counted_in_the_middle_of_each_part() -> None:
+    rng = random.Random(3)
+    chains, phase_at = [], []
+    for _ in range(60):
+        begin, *ends = sorted(rng.sample(range(1000, 2001), 5))
+        spans = [(rng.choice(phases.PHASES), end, -1) for end in ends]
+        chains.append((begin, spans))
+        starts = [begin, *ends]
+        phase_at += [(start, end, name) for start, (name, end, _) in zip(starts, spans, strict=False)]
+    for name, numbers in curves.counts(GRID, chains).items():
+        middles = range(1050, 2000, 100)
+        assert numbers == [sum(n == name and start <= at < end for start, end, n in phase_at) for at in middles]
 
 
 def test_what_is_spent_adds_up() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from snakemake_aws_common.record import attempt as states
 from snakemake_aws_common.record.attempt import Attempt
@@ -13,7 +14,7 @@ from terraflow.timeline.phases import Span
 SHARED = "shared"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bar:
     """An attempt of a job. Times are milliseconds since 1970, sizes bytes, `cost` US dollars or None if unknown."""
 
@@ -55,7 +56,7 @@ def bars(attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt
     """
     ends: dict[str, int] = {}
     found = []
-    for one in sorted(attempts, key=lambda one: (one.native_id, one.attempt)):
+    for one in sorted(attempts, key=attrgetter("attempt")):
         bar = _of_attempt(one, max(one.submit, ends.get(one.native_id, one.submit)), cost(one))
         ends[one.native_id] = bar.end
         found.append(bar)
@@ -65,7 +66,7 @@ def bars(attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt
             # A job that ends is in the record a moment before it leaves the list of those that run.
             if job.native_id not in done and ends.get(job.native_id, 0) < live.updated:
                 found.append(_of_live(job, max(job.submit, ends.get(job.native_id, 0)), live.updated))
-    return sorted(found, key=lambda one: (one.begin, one.native_id, one.attempt))
+    return sorted(found, key=attrgetter("begin", "process", "rest", "native_id"))
 
 
 def _of_attempt(one: Attempt, begin: int, cost: float | None) -> Bar:

@@ -20,11 +20,20 @@ const jobs = page.jobs.begin.map((begin, i) => {
   for (const name of ["process", "sample", "status", "reason", "queue"]) job[name] = page.names[name][job[name]];
   job.steps = job.steps.map((step) => page.names.step[step]);
   job.begin = page.start + begin;
-  job.spans = job.spans.map(([phase, length, step]) => ({phase: page.phases[phase], length, step}));
-  job.end = job.spans.reduce((end, span) => end + span.length, job.begin);
+  job.end = job.begin + job.length;
   job.text = [job.process, job.sample, job.rest, job.status, job.reason, job.id, ...job.steps].join(" ").toLowerCase();
   return job;
 });
+
+// The phases of a job: pairs of a number, which says the phase and the step, and a length.
+function phases(job) {
+  const found = [], all = page.phases.length, numbers = job.spans.split(" ").map(Number);
+  for (let at = 0; at + 1 < numbers.length; at += 2) {
+    const code = numbers[at];
+    found.push({phase: page.phases[code % all], step: job.steps[Math.floor(code / all) - 1], length: numbers[at + 1]});
+  }
+  return found;
+}
 
 function tip(job, step) {
   const told = {title: `${job.process} ${job.sample} ${job.rest}`.trim(), "status": job.status};
@@ -35,7 +44,7 @@ function tip(job, step) {
   const ended = !page.unended.includes(job.status);
   if (ended) told["ended"] = utc(job.end);
   for (const phase of page.phases) {
-    const spent = job.spans.filter((span) => span.phase === phase).reduce((sum, span) => sum + span.length, 0);
+    const spent = phases(job).filter((span) => span.phase === phase).reduce((sum, span) => sum + span.length, 0);
     if (spent) told[phase] = duration(spent);
   }
   told["asked for"] = `${job.cpus} vCPU, ${size(job.memory)}, disk ${size(job.disk)}`;
@@ -76,9 +85,9 @@ function shown() {
       .join(" ").trim();
     rows.push({label, odd, low, high, end: job.end, failed: job.failed, tip: tip(job)});
     let start = job.begin;
-    for (const span of job.spans) {
+    for (const span of phases(job)) {
       const end = start + span.length;
-      spans.push({label, phase: span.phase, start, end, tip: tip(job, job.steps[span.step])});
+      spans.push({label, phase: span.phase, start, end, tip: tip(job, span.step)});
       start = end;
     }
   }
@@ -91,7 +100,7 @@ const curves = page.curves.spent.map((_, i) => {
   part.until = part.begin + page.width;
   part.middle = part.begin + page.width / 2;
   part.tip = {time: utc(part.begin), spent: dollars(part.spent)};
-  for (const name of [...page.phases, ...page.queues]) part.tip[name] = Number(part[name].toFixed(1));
+  for (const name of [...page.phases, ...page.queues]) part.tip[name] = part[name];
   return part;
 });
 

@@ -27,8 +27,6 @@ SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
 # Parts of the run's time for the sums over all jobs: more than a screen can tell apart would not help.
 PARTS = 400
 GIB = 2**30
-# What a name can't end: the element that the data lie in.
-ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def make(content: Content, now: int) -> Page:
         made=utc(now),
         version=version("terraflow"),
         address=content.address,
-        record=json.dumps(record, separators=(",", ":")).translate(ESCAPES),
+        record=_embedded(record),
         scripts=_scripts(),
     )
     return Page(html, len(found), failed, cost, start, end, highest)
@@ -213,33 +211,35 @@ def _columns(found: Sequence[Bar], start: int, names: dict[str, list[str]]) -> d
         "peak": [one.peak_rss for one in found],
         "cost": [None if one.cost is None else round(one.cost, 6) for one in found],
         "begin": [one.begin - start for one in found],
+        "length": [one.end - one.begin for one in found],
         "spans": [_lengths(one, phase) for one in found],
         "steps": [[number("step", step) for step in one.steps] for one in found],
-        "by_sample": _places(
-            [(one.sample == bars.SHARED, one.sample, one.begin, one.process, one.rest) for one in found]
-        ),
-        "by_rule": _places(
-            [(first, one.process, one.begin, one.rest) for one, first in zip(found, _firsts(found), strict=True)]
-        ),
+        # Bars are in the order of their beginnings, which stays within a sample and a rule.
+        "by_sample": _places([(one.sample == bars.SHARED, one.sample) for one in found]),
+        "by_rule": _places(_firsts(found)),
     }
     names.update({name: list(texts) for name, texts in numbers.items()})
     return columns
 
 
-def _lengths(one: Bar, phase: Mapping[str, int]) -> list[tuple[int, int, int]]:
-    begin, found = one.begin, []
-    for span in one.spans:
-        found.append((phase[span.phase], span.end - begin, span.step))
-        begin = span.end
-    return found
+def _lengths(one: Bar, phase: Mapping[str, int]) -> str:
+    """Return, for each phase in turn, its number and step as one number, and how long it was: one text, not a list.
+
+    JSON's encoder keeps every number of a list as a text of its own, which would take 150 MB for 50,000 jobs.
+    """
+    begin, found = one.begin, list[int]()
+    for name, end, step in one.spans:
+        found += (phase[name] + len(phase) * (step + 1), end - begin)
+        begin = end
+    return " ".join(map(str, found))
 
 
-def _firsts(found: Sequence[Bar]) -> list[int]:
-    """Return for each bar when the first one of its rule was submitted."""
+def _firsts(found: Sequence[Bar]) -> list[tuple[int, str]]:
+    """Return for each bar when the first one of its rule began, and the rule."""
     first: dict[str, int] = {}
     for one in found:
         first.setdefault(one.process, one.begin)
-    return [first[one.process] for one in found]
+    return [(first[one.process], one.process) for one in found]
 
 
 def _places(keys: Sequence[Any]) -> list[int]:
@@ -249,14 +249,8 @@ def _places(keys: Sequence[Any]) -> list[int]:
     return places
 
 
-def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
-    work: dict[str, list[tuple[int, int, float]]] = {name: [] for name in phases.PHASES}
-    for one in found:
-        begin = one.begin
-        for span in one.spans:
-            work[span.phase].append((begin, span.end, 1))
-            begin = span.end
-    columns = {name: [round(level, 2) for level in curves.mean(grid, uses)] for name, uses in work.items()}
+def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, Sequence[float]]:
+    columns: dict[str, Sequence[float]] = {**curves.counts(grid, ((one.begin, one.spans) for one in found))}
     for name, spot in ((figures.SPOT, True), (figures.ON_DEMAND, False)):
         uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None and one.spot == spot]
         columns[name] = curves.highest(grid, uses)
@@ -291,6 +285,11 @@ def _row(one: Size) -> dict[str, str]:
 
 def _size(amount: int | None) -> str:
     return "" if amount is None else f"{amount / GIB:.2f} GiB" if amount < GIB else f"{amount / GIB:.1f} GiB"
+
+
+def _embedded(record: Mapping[str, Any]) -> str:
+    """Return it as JSON that may stand in a script element: nothing in it ends the element."""
+    return json.dumps(record, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _template() -> Any:  # noqa: ANN401

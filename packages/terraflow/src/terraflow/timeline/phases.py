@@ -3,10 +3,10 @@
 Times are milliseconds since 1970.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TypeAlias
 
-from snakemake_aws_common.record.attempt import Attempt, Step
+from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import LiveJob
 
 WAITING = "waiting"
@@ -19,15 +19,9 @@ OTHER = "other"
 PHASES = (WAITING, STARTING, FETCHING, TOOL, STORING, OTHER)
 
 
-class Span(NamedTuple):
-    """A phase until its end; it begins where the one before it ends.
-
-    `step` is the index of the attempt's step that it belongs to, -1 for none.
-    """
-
-    phase: str
-    end: int
-    step: int = -1
+# A phase, when it ends, and the index of the attempt's step that it belongs to, -1 for none. It begins where the one
+# before it ends. There are a million of them in a large run: plain tuples.
+Span: TypeAlias = tuple[str, int, int]
 
 
 def spans_of(attempt: Attempt, begin: int) -> list[Span]:
@@ -39,22 +33,33 @@ def spans_of(attempt: Attempt, begin: int) -> list[Span]:
     end = max(begin, end_of(attempt))
     start = end if attempt.start is None else min(max(attempt.start, begin), end)
     starting = start if attempt.starting is None else min(max(attempt.starting, begin), start)
-    found = [Span(WAITING, starting), Span(STARTING, start)]
+    found = [(WAITING, starting, -1), (STARTING, start, -1)]
     at = start
-    numbered = [(step.start, number, step) for number, step in enumerate(attempt.steps) if step.start is not None]
-    for first, number, step in sorted(numbered, key=lambda one: one[:2]):
-        first, finish = max(first, at), min(end if step.complete is None else step.complete, end)
+    steps = [(step.start, number) for number, step in enumerate(attempt.steps) if step.start is not None]
+    for first, number in sorted(steps):
+        step = attempt.steps[number]
+        first, finish = max(first, at), end if step.complete is None else min(step.complete, end)
         if finish > first:
-            found += [Span(OTHER, first), *_of_step(step, number, first, finish)]
+            fetched = min(first + (step.fetch_time or 0), finish)
+            store = max(finish - (step.store_time or 0), fetched)
+            ran = min(fetched + (step.realtime or 0), store)
+            found += (
+                (OTHER, first, -1),
+                (FETCHING, fetched, number),
+                (TOOL, ran, number),
+                (OTHER, store, number),
+                (STORING, finish, number),
+            )
             at = finish
-    return _without_empty(begin, [*found, Span(OTHER, end)])
+    found.append((OTHER, end, -1))
+    return _without_empty(begin, found)
 
 
 def spans_of_live(job: LiveJob, begin: int, now: int) -> list[Span]:
     """Return the phases, until `now`, of a job that has not ended: what it did before its status is not known."""
     since = min(max(job.since, begin), now)
     phase = {"STARTING": STARTING, "RUNNING": OTHER}.get(job.status)
-    found = [Span(WAITING, since), Span(phase, now)] if phase else [Span(WAITING, now)]
+    found = [(WAITING, since, -1), (phase, now, -1)] if phase else [(WAITING, now, -1)]
     return _without_empty(begin, found)
 
 
@@ -66,20 +71,11 @@ def end_of(attempt: Attempt) -> int:
     return max(time for time in known if time is not None)
 
 
-def _of_step(step: Step, number: int, begin: int, finish: int) -> Iterator[Span]:
-    fetched = min(begin + (step.fetch_time or 0), finish)
-    store = max(finish - (step.store_time or 0), fetched)
-    yield Span(FETCHING, fetched, number)
-    yield Span(TOOL, min(fetched + (step.realtime or 0), store), number)
-    yield Span(OTHER, store, number)
-    yield Span(STORING, finish, number)
-
-
-def _without_empty(begin: int, spans: Sequence[Span]) -> list[Span]:
+def _without_empty(begin: int, spans: Iterable[Span]) -> list[Span]:
     """Return the spans that take time."""
     kept = []
     for span in spans:
-        if span.end > begin:
+        if span[1] > begin:
             kept.append(span)
-            begin = span.end
+            begin = span[1]
     return kept

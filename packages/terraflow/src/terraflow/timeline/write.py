@@ -1,7 +1,9 @@
 """Makes the page of a run from its record on S3, and puts it there or into a file."""
 
+import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +22,18 @@ def of_run(
     s3: "S3Client", run: find.Run, prices: price_lists.Prices | None, limits: Mapping[str, float] | None = None
 ) -> Page:
     """Return the page of a run; without prices it has no costs. `limits` are vCPUs, by what limits them."""
-    content = Content(
-        run=run.name,
-        address=run.address,
-        state=state.of(run),
-        attempts=find.attempts(s3, run),
-        live=run.live,
-        about=run.about,
-        prices=prices,
-        limits=limits or {},
-    )
-    return make(content, round(time.time() * 1000))
+    with _no_collection():
+        content = Content(
+            run=run.name,
+            address=run.address,
+            state=state.of(run),
+            attempts=find.attempts(s3, run),
+            live=run.live,
+            about=run.about,
+            prices=prices,
+            limits=limits or {},
+        )
+        return make(content, round(time.time() * 1000))
 
 
 def write(s3: "S3Client", bucket: str, name: str, region: str, limits: Mapping[str, float] | None = None) -> str:
@@ -44,6 +47,18 @@ def write(s3: "S3Client", bucket: str, name: str, region: str, limits: Mapping[s
     key = f"{run.prefix}/{NAME}"
     s3.put_object(Bucket=bucket, Key=key, Body=page.html.encode(), ContentType="text/html; charset=utf-8")
     return f"s3://{bucket}/{key}"
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Leave Python's search for cycles out: in a million objects without any it takes a third of the time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def save(page: Page, file: Path) -> None:
