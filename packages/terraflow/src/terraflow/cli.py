@@ -35,6 +35,11 @@ COMMANDS = {
         "show how a run does: jobs by rule, what runs, what waits and why, cost so far, expected end",
         "terraflow status cohort7 --watch",
     ),
+    "launch": (
+        "terraflow.launch.command",
+        "start the run that a sheet in the bucket wants, with the workflow that `make deploy` has published",
+        "terraflow launch --sheet s3://terraflow-123456789012-eu-central-1/raw/cohort7/samples.tsv --budget 20",
+    ),
     "run": (
         "terraflow.launch.run",
         "check a run, say what it will take, and have a head in the cloud conduct it",

@@ -15,6 +15,7 @@ from rich.markup import escape
 from terraflow import checkout, checks, image, jobs, profile, registry, service_roles, stack
 from terraflow.approval import confirm
 from terraflow.errors import UserError
+from terraflow.launch import publish
 from terraflow.terraform import Terraform
 
 # Dollars for an interface endpoint, in each hour and zone (us-east-1).
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
     left_alone = profile.install(snakemake)
     if left_alone:
         console.print(f"[yellow]Note:[/] {left_alone}")
+    publish_workflow(deployed, inbox=outputs.get("inbox_budget") is not None)
     say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
     say(f"Idle it costs {idle_cost(ready.variables)}.")
     console.print(
@@ -190,6 +192,15 @@ def push_images(repository_url: str, tag: str, region: str) -> None:
     for name in missing:
         say(f"Pushing {repository_url}:{name}")
         registry.push(local[targets[name]], repository_url, name, authorisation)
+
+
+def publish_workflow(deployed: stack.Stack, inbox: bool) -> None:
+    """Store the checkout's workflow in the bucket, for runs that no laptop starts; note what an inbox lacks."""
+    client = boto3.client("s3", region_name=deployed.region)
+    done = publish.publish(client, deployed, checkout.root())
+    say(f"{'Published the workflow' if done.changed else 'The workflow is unchanged'}: {done.current.archive}")
+    for problem in done.problems if inbox else ():
+        console.print(f"[yellow]Note:[/] Uploads have to bring a config.yaml: {escape(problem)}")
 
 
 def idle_cost(variables: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from terraflow import checkout, checks, emptying, jobs, profile, registry, stack
 from terraflow.approval import confirm
 from terraflow.deploy import say
 from terraflow.errors import UserError
+from terraflow.launch import publish
 from terraflow.remains import Remains, find
 from terraflow.terraform import Terraform
 
@@ -43,9 +44,12 @@ def run(options: argparse.Namespace) -> int:
     data = f" and ALL DATA in {options.delete_data}" if options.delete_data else ""
     place = f"account {remains.account or 'of the credentials'}, {remains.region or 'its region'}"
     confirm(f"Remove stack {name}{data} from {place}?", remains.stack or "yes", approved=options.auto_approve)
-    if remains.bucket and options.delete_data:
-        say(f"Deleting all objects and versions of {remains.bucket}")
-        emptying.empty_bucket(boto3.client("s3", region_name=remains.region), remains.bucket)
+    if remains.bucket:
+        if options.delete_data:
+            say(f"Deleting all objects and versions of {remains.bucket}")
+        # The published workflow is no data: `make deploy` publishes it anew.
+        prefix = "" if options.delete_data else publish.FOLDER
+        emptying.empty_bucket(boto3.client("s3", region_name=remains.region), remains.bucket, prefix)
     ecr = boto3.client("ecr", region_name=remains.region)
     if remains.repository and registry.repository(ecr, remains.repository):
         emptying.empty_repository(ecr, remains.repository)
@@ -74,8 +78,9 @@ def _refuse_data(remains: Remains, named: str | None) -> None:
     number = size = 0
     try:
         for version in bucket.object_versions.all():
-            number += 1
-            size += version.size or 0
+            if not version.object_key.startswith(publish.FOLDER):
+                number += 1
+                size += version.size or 0
     except bucket.meta.client.exceptions.NoSuchBucket:
         return
     if number:

@@ -18,15 +18,17 @@ FRUITLESS = 10
 REFERENCED = "ImageReferencedByManifestList"
 
 
-def empty_bucket(s3: "S3Client", bucket: str) -> int:
+def empty_bucket(s3: "S3Client", bucket: str, prefix: str = "") -> int:
     """Delete all versions, delete markers and unfinished uploads, and return their number; 0 if there is no bucket.
 
-    List from the start until nothing is left. Raise UserError with the first object that can't be deleted.
+    With a prefix, only those below it. List from the start until nothing is left. Raise UserError with the first object
+    that can't be deleted.
     """
     deleted = fruitless = 0
     try:
         while True:
-            (objects, removed), (uploads, aborted) = _delete_page(s3, bucket), _abort_uploads(s3, bucket)
+            objects, removed = _delete_page(s3, bucket, prefix)
+            uploads, aborted = _abort_uploads(s3, bucket, prefix)
             if not objects + uploads:
                 return deleted
             deleted += removed + aborted
@@ -37,9 +39,9 @@ def empty_bucket(s3: "S3Client", bucket: str) -> int:
         return deleted
 
 
-def _delete_page(s3: "S3Client", bucket: str) -> tuple[int, int]:
+def _delete_page(s3: "S3Client", bucket: str, prefix: str) -> tuple[int, int]:
     """Delete the first page of versions and markers; return how many there were, and how many were deleted."""
-    page = s3.list_object_versions(Bucket=bucket, MaxKeys=OBJECTS)
+    page = s3.list_object_versions(Bucket=bucket, Prefix=prefix, MaxKeys=OBJECTS)
     found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
     objects: list[ObjectIdentifierTypeDef] = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
     if not objects:
@@ -54,9 +56,9 @@ def _delete_page(s3: "S3Client", bucket: str) -> tuple[int, int]:
     return len(objects), len(objects) - len(errors)
 
 
-def _abort_uploads(s3: "S3Client", bucket: str) -> tuple[int, int]:
+def _abort_uploads(s3: "S3Client", bucket: str, prefix: str) -> tuple[int, int]:
     """Abort the first page of unfinished uploads; return how many there were, and how many were aborted."""
-    uploads = s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    uploads = s3.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
     aborted = 0
     for upload in uploads:
         try:

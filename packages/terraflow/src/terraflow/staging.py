@@ -108,25 +108,29 @@ def with_earlier_keys(plan: Plan, uploaded: Iterable[Item]) -> Plan:
 
 def rewritten_sheet(text: str, source: str, plan: Plan, bucket: str) -> str:
     """Return the sheet with `s3://` addresses: columns, their order, comments and all other fields stay as they are."""
+    addresses = {place: f"s3://{bucket}/{key}" for place, key in plan.fastqs.items()}
+    lines = [line for line in with_fields(text, addresses).split("\n") if not line.startswith(WRITTEN_BY)]
+    return "\n".join([f"{WRITTEN_BY} from {source}", *lines]).rstrip("\n") + "\n"
+
+
+def with_fields(text: str, fields: Mapping[tuple[int, str], str]) -> str:
+    """Return a sheet with other fields, by line and column; lines, and all other fields, stay as they are."""
     columns: list[str] | None = None
-    lines = [f"{WRITTEN_BY} from {source}"]
+    lines = []
     for number, line in enumerate(text.split("\n"), start=1):
         content = line.rstrip()
         if not content or line.startswith("#"):
-            if not content.startswith(WRITTEN_BY):
-                lines.append(content)
+            lines.append(content)
             continue
+        found = [field.strip() for field in content.split("\t")]
         if columns is None:
-            columns = [name.strip() for name in content.split("\t")]
-            lines.append("\t".join(columns))
-            continue
-        fields = [field.strip() for field in content.split("\t")]
-        fields += [""] * (len(columns) - len(fields))
-        for index, column in enumerate(columns):
-            if key := plan.fastqs.get((number, column)):
-                fields[index] = f"s3://{bucket}/{key}"
-        lines.append("\t".join(fields))
-    return "\n".join(lines).rstrip("\n") + "\n"
+            columns = found
+        else:
+            found += [""] * (len(columns) - len(found))
+            for index, column in enumerate(columns):
+                found[index] = fields.get((number, column), found[index])
+        lines.append("\t".join(found))
+    return "\n".join(lines)
 
 
 def rewritten_config(own: Mapping[str, Any], source: Path, sheet: str, plan: Plan, bucket: str) -> str:

@@ -81,10 +81,10 @@ def build(
     project, directory = project.resolve(), directory.resolve()
     configfiles = [_absolute(directory, path) for path in configfiles]
     snakefile = _absolute(directory, snakefile) if snakefile else project / "workflow" / "Snakefile"
-    files = {path for folder in FOLDERS for path in _below(project / folder)}
+    files = {path for folder in FOLDERS for path in below(project / folder)}
     # A Snakefile of the user's own, which may use the workflow as a module.
     if not snakefile.is_relative_to(project / "workflow"):
-        beside = _below(snakefile.parent)
+        beside = below(snakefile.parent)
         files |= {snakefile, *(path for path in beside if path.suffix in SOURCES)}
     files |= named.files(directory, configfiles, arguments)
     root = Path(os.path.commonpath([project, directory, *(path.parent for path in files)]))
@@ -166,7 +166,7 @@ def _refuse_too_much(files: Collection[Path]) -> None:
         )
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def below(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, also those that links lead to, without what machines make."""
     for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT)

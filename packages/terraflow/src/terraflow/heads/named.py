@@ -26,13 +26,18 @@ def files(directory: Path, configfiles: Sequence[Path], arguments: Sequence[str]
     """
     default = directory / readers.WORKFLOW_CONFIG
     named = {*([default] if default.is_file() else []), *configfiles}
-    config: dict[str, Any] = {}
-    for path in [default, *configfiles]:
-        if path.is_file() or path != default:
-            readers.merge(config, readers.load(path))
-    readers.merge(config, _settings(arguments))
+    config = config_of(directory, configfiles, arguments)
     sheet = config.get("samples")
-    problems = _data(config) + (_reads(directory, sheet) if isinstance(sheet, str) else [])
+    found, problems = small(directory, config)
+    problems = _data(config) + (_reads(directory, sheet) if isinstance(sheet, str) else []) + problems
+    if problems:
+        raise UserError("A head would not find these files, nothing was submitted:", *problems)
+    return named | found
+
+
+def small(directory: Path, config: dict[str, Any]) -> tuple[set[Path], list[str]]:
+    """Return the files on this disk that a configuration names beside data, and a line for each that can't travel."""
+    found, problems = set(), []
     for text in dict.fromkeys(_texts({**config, "reference": None, "annotation": None})):
         path = Path(os.path.normpath(directory / text))
         if not _is_file(path):
@@ -42,10 +47,18 @@ def files(directory: Path, configfiles: Sequence[Path], arguments: Sequence[str]
         elif path.stat().st_size > LARGEST:
             problems.append(f"{text}: is larger than {LARGEST // MEGABYTE} MB, which is too much to travel with a head")
         else:
-            named.add(path)
-    if problems:
-        raise UserError("A head would not find these files, nothing was submitted:", *problems)
-    return named
+            found.add(path)
+    return found, problems
+
+
+def config_of(directory: Path, configfiles: Sequence[Path], arguments: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the configuration as Snakemake puts it together from files, the default one first, and arguments."""
+    default = directory / readers.WORKFLOW_CONFIG
+    config: dict[str, Any] = {}
+    for path in [*([default] if default.is_file() else []), *configfiles]:
+        readers.merge(config, readers.load(path))
+    readers.merge(config, _settings(arguments))
+    return config
 
 
 def _settings(arguments: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 from snakemake_aws_common.rehearsal import Rehearsal
 from terraflow.costs.expected import Expected
@@ -21,7 +22,8 @@ from terraflow.heads.about import About
 from terraflow.heads.archive import Packed
 from terraflow.launch import capacity as capacities
 from terraflow.launch.capacity import Capacity
-from terraflow.launch.rehearse import NOTHING, rehearse
+from terraflow.launch.inputs import refuse_missing
+from terraflow.launch.rehearse import NOTHING, RefusedError, rehearse
 from terraflow.launch.request import Request
 from terraflow.runs import find, words
 from terraflow.stack import Stack
@@ -57,7 +59,7 @@ def launch(request: Request, stack: Stack, approve: Callable[[Prepared], None] =
     """Start a run, unless nothing is to be done. `approve` may raise UserError, and is called before anything is sent.
 
     Raise UserError with what is wrong, in the workflow's own words; `submit.UnderWayError` if the run has a head;
-    OverBudgetError if it is expected to cost more than its budget.
+    MissingError if files are not there; OverBudgetError if it is expected to cost more than its budget.
     """
     submit.refuse_under_way(stack, request.name)
     prepared = prepare(request, stack)
@@ -90,7 +92,13 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         (*request.arguments, *([BUDGET, f"{request.budget:g}"] if request.budget is not None else [])),
         request.snakefile,
     )
-    rehearsal = rehearse(packed, request.name, stack)
+    try:
+        rehearsal = rehearse(packed, request.name, stack)
+    except RefusedError as error:
+        # Snakemake names the files of the first job; those of a job that is done may be gone.
+        if error.is_about_files:
+            refuse_missing(request.directory, _config(request), find.client("s3", stack))
+        raise
     if not rehearsal.jobs:
         return None
     capacity = capacities.of_spot(stack)
@@ -110,6 +118,14 @@ def refuse_over_budget(prepared: Prepared) -> None:
         f"Run {prepared.request.name} is expected to cost {words.dollars(expected)}{before}, and its budget is "
         f"{words.dollars(budget)}. {NOTHING} Give it a larger one, or fewer samples."
     )
+
+
+def _config(request: Request) -> dict[str, Any]:
+    # Imported late: the launcher in the cloud has what it needs from the workflow that it has fetched.
+    from terraflow.heads.named import config_of
+
+    configfiles = [request.directory / path for path in request.configfiles]
+    return config_of(request.directory, configfiles, request.arguments)
 
 
 def _spent(name: str, stack: Stack) -> float:

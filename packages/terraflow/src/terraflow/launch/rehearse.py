@@ -1,6 +1,7 @@
 """The dry run of a head's archive: the workflow's own checks, the executor's, and the jobs that would be submitted."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,10 +18,20 @@ PROGRAM = "snakemake_executor_plugin_aws_batch_fargate.rehearsal"
 NOTHING = "Nothing was submitted."
 
 
+class RefusedError(UserError):
+    """The dry run ended with an error; `is_about_files` says whether files are missing."""
+
+    def __init__(self, *errors: str) -> None:
+        """Show the errors as they are."""
+        text = "\n".join(errors)
+        super().__init__(text if re.search("(nothing|no job) was", text) else f"{text}\n{NOTHING}")
+        self.is_about_files = any(error.startswith("MissingInputException") for error in errors)
+
+
 def rehearse(packed: Packed, run: str, stack: Stack) -> Rehearsal:
     """Unpack the archive as a head does, plan the run there, and return what it would submit.
 
-    Raise UserError with all that would end the run before its first job.
+    Raise RefusedError with all that would end the run before its first job.
     """
     with tempfile.TemporaryDirectory(prefix="terraflow-") as folder:
         unpacked = Path(folder).resolve()
@@ -41,12 +52,10 @@ def rehearse(packed: Packed, run: str, stack: Stack) -> Rehearsal:
             return text.replace(f"{files / manifest.directory}/", "").replace(f"{files}/", "")
 
         if not result.is_file():
-            raise UserError(f"{shown(_last_words(done))}\n{NOTHING}")
+            raise RefusedError(shown(_last_words(done)))
         rehearsal = from_json(result.read_text())
-        if rehearsal.errors:
-            raise UserError("\n".join([*map(shown, rehearsal.errors), NOTHING]))
-        if rehearsal.problems:
-            raise UserError("\n".join([*map(shown, rehearsal.problems), NOTHING]))
+        if wrong := rehearsal.errors or rehearsal.problems:
+            raise RefusedError(*map(shown, wrong))
         return rehearsal
 
 

@@ -1,0 +1,208 @@
+"""A run that a sheet in the inbox wants: raw/NAME/samples.tsv, with the configuration beside it or the default one."""
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from botocore.exceptions import ClientError
+
+from snakemake_aws_common.lock_object import MISSING, error_code
+from terraflow.errors import UserError
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+from terraflow.heads.objects import AboutObject, ChangedError
+from terraflow.heads.submit import UnderWayError
+from terraflow.launch.inputs import SCHEME, MissingError
+from terraflow.launch.launcher import Launched, launch
+from terraflow.launch.publish import CONFIG, Published
+from terraflow.launch.request import Request, checked_name
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+SHEET = "samples.tsv"
+OWN_CONFIG = "config.yaml"
+# The first line of a configuration that needs none below it.
+WHOLE = "# The whole configuration of a run"
+KEY = re.compile(rf"raw/(?P<name>[^/]+)/{re.escape(SHEET)}")
+# Bytes of a sheet or a configuration.
+LARGEST = 10_000_000
+
+
+def name_in(key: str) -> str:
+    """Return the name of the run that a sheet wants. Raise UserError for a key that is no sheet's, or a wrong name."""
+    if not (found := KEY.fullmatch(key)):
+        raise UserError(f"{key} is no sheet of the inbox: expected raw/NAME/{SHEET}.")
+    return checked_name(found["name"])
+
+
+def launch_sheet(
+    published: Published,
+    s3: "S3Client",
+    key: str,
+    *,
+    budget: float | None,
+    started_by: str,
+    who: str = "",
+    config: str | None = None,
+) -> Launched:
+    """Start the run that the sheet under `key` wants; `config` is the key of another configuration than its own.
+
+    Raise UserError as `launch` does. A sheet that is refused leaves a run.json with the state failed and the reason;
+    one whose run has a head (UnderWayError), or whose files are missing yet (MissingError), leaves nothing.
+    """
+    name, bucket = name_in(key), published.stack.bucket
+    sheet, etag = _read(s3, bucket, key)
+    with tempfile.TemporaryDirectory(prefix="terraflow-") as folder:
+        project = Path(folder, "project")
+        shutil.copytree(published.project, project)
+        request = Request(
+            name=name,
+            project=project,
+            directory=project,
+            budget=budget,
+            who=who or started_by,
+            started_by=started_by,
+            sheet=key,
+            sheet_etag=etag,
+        )
+        try:
+            place = _lay_out(published, s3, key, sheet, project, config)
+            return launch(replace(request, configfiles=(place,)), published.stack)
+        except (UnderWayError, MissingError):
+            raise
+        except UserError as error:
+            note_refusal(s3, bucket, request, str(error), published.version)
+            raise
+
+
+def note_refusal(s3: "S3Client", bucket: str, request: Request, message: str, version: str = "") -> None:
+    """Write run.json of a run that was refused, unless a head has begun meanwhile."""
+    now = round(time.time() * 1000)
+    about = About(
+        run=request.name,
+        who=request.who,
+        started_by=request.started_by,
+        submitted=now,
+        state=abouts.FAILED,
+        sheet=request.sheet,
+        sheet_etag=request.sheet_etag,
+        workflow_version=version,
+        budget=request.budget,
+        started=now,
+        ended=now,
+        exit_code=abouts.EXIT_CODES[abouts.FAILED],
+        message=message,
+    )
+    written = AboutObject(s3, bucket, request.name)
+    earlier = written.read()
+    if earlier and earlier.about.state in (abouts.SUBMITTED, abouts.RUNNING) and earlier.about.head_job:
+        return
+    try:
+        written.write(about, earlier.etag if earlier else None)
+    except ChangedError:
+        return
+
+
+def _lay_out(published: Published, s3: "S3Client", key: str, sheet: bytes, project: Path, config: str | None) -> Path:
+    """Write sheet and configuration into the project's folder, under their keys; return the configuration's path."""
+    # Imported late: it imports the workflow's Python, which was fetched with the workflow.
+    from terraflow.readers import WORKFLOW_CONFIG
+
+    bucket, folder = published.stack.bucket, key.rpartition("/")[0]
+    own = config or f"{folder}/{OWN_CONFIG}"
+    try:
+        text, _ = _read(s3, bucket, own)
+        source, place = f"{SCHEME}{bucket}/{own}", Path(own)
+    except FileNotFoundError as error:
+        if config or published.config is None:
+            raise UserError(
+                f"The sheet has no configuration: {error.filename} is missing"
+                + ("." if config else f", and the stack has no default one (`make deploy` publishes {CONFIG}).")
+            ) from None
+        text, source, place = published.config.read_bytes(), str(CONFIG), CONFIG
+    content = _parsed(text, source)
+    if text.startswith(WHOLE.encode()):
+        (project / WORKFLOW_CONFIG).unlink(missing_ok=True)
+    content["samples"] = key
+    _fetch_ploidy(s3, bucket, folder, content, project)
+    written = {
+        project / key: with_addresses(sheet, f"{SCHEME}{bucket}/{folder}", f"{SCHEME}{bucket}/{key}"),
+        project / place: yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000),
+    }
+    for path, body in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body, encoding="utf-8")
+    return place
+
+
+def _parsed(text: bytes, source: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{source} can't be read as YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: found {type(content).__name__}; expected keys and values, such as reference:")
+    return content
+
+
+def with_addresses(sheet: bytes, folder: str, address: str) -> str:
+    """Return the sheet with the addresses of FASTQ files that it names by paths relative to itself.
+
+    A sheet that the workflow would refuse stays as it is. Raise UserError if it is no text.
+    """
+    from terraflow import staging
+    from terraflow_workflow.inputs import samples, settings
+
+    try:
+        text = sheet.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{address}: found bytes that are no UTF-8 ({error}); expected a table of text") from None
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as copy:
+        copy.write(text)
+        copy.flush()
+        try:
+            units = samples.read_sheet(copy.name)
+        except samples.SheetError:
+            return text
+    found = {
+        (unit.line, column): f"{folder}/{PurePosixPath(path)}"
+        for unit in units
+        for column, path in zip(staging.FASTQ_COLUMNS, unit.fastqs, strict=False)
+        if not settings.is_remote(path) and not {"/", ".."} & set(PurePosixPath(path).parts)
+    }
+    return staging.with_fields(text, found)
+
+
+def _fetch_ploidy(s3: "S3Client", bucket: str, folder: str, content: Mapping[str, Any], project: Path) -> None:
+    """Write the ploidy file that lies beside the sheet, if the configuration names one there, to where it says."""
+    calling = content.get("calling")
+    named = calling.get("ploidy") if isinstance(calling, dict) else None
+    if not isinstance(named, str) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
+        return
+    try:
+        body, _ = _read(s3, bucket, f"{folder}/{named}")
+    except FileNotFoundError:
+        # One of the published workflow, or of nobody: the workflow says so.
+        return
+    (project / named).parent.mkdir(parents=True, exist_ok=True)
+    (project / named).write_bytes(body)
+
+
+def _read(s3: "S3Client", bucket: str, key: str) -> tuple[bytes, str]:
+    """Return an object and its ETag. Raise FileNotFoundError if there is none, and UserError if it is too large."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error_code(error) in MISSING:
+            raise FileNotFoundError(2, "there is no such object", f"{SCHEME}{bucket}/{key}") from None
+        raise
+    if answer["ContentLength"] > LARGEST:
+        raise UserError(f"{SCHEME}{bucket}/{key} has {answer['ContentLength']:,} bytes; expected {LARGEST:,} at most.")
+    return answer["Body"].read(), answer["ETag"]
