@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import browser
 import pytest
 
-import browser
 from run_objects import ABOUT, LIVE
 from snakemake_aws_common import prices
 from snakemake_aws_common.record.attempt import Attempt
@@ -16,7 +16,8 @@ from terraflow.timeline.page import Content, make
 from timeline_records import HOSTILE, LANE, RECORD, T0
 
 pytestmark = pytest.mark.skipif(
-    browser.PROGRAM is None and "CI" not in os.environ, reason="There is no Chromium here: apt-get install chromium"
+    browser.PROGRAM is None and "CI" not in os.environ,
+    reason="There is no Chromium here: apt-get install chromium-headless-shell",
 )
 CONTENT = Content(
     "cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, prices.load("us-east-1"), {"limit": 6}

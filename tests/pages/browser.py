@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # Debian's two packages of it.
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-headless-shell")
+PROGRAM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe")
 
 
