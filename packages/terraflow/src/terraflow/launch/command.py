@@ -13,7 +13,7 @@ import boto3
 
 from terraflow.errors import UserError
 from terraflow.heads.submit import UnderWayError
-from terraflow.launch.inbox_run import SHEET, launch_sheet, name_in
+from terraflow.launch.inbox_run import SHEET, launch_sheet, name_in, note_refusal
 from terraflow.launch.inputs import MissingError
 from terraflow.launch.publish import fetch
 from terraflow.launch.request import dollars, who
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     s3 = session.client("s3")
     with tempfile.TemporaryDirectory(prefix="terraflow-") as folder:
         published = fetch(s3, address.netloc, Path(folder))
+        caller = who(published.stack.region)
         try:
             launched = launch_sheet(
                 published,
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
                 key,
                 budget=options.budget,
                 started_by=options.started_by,
-                who=who(published.stack.region),
+                who=caller,
                 config=options.config,
             )
         except UnderWayError as other:
@@ -80,6 +81,9 @@ def run(options: argparse.Namespace) -> int:
         except MissingError as error:
             print(error)
             return LATER
+        except UserError as error:
+            note_refusal(s3, address.netloc, key, str(error), started_by=options.started_by, who=caller)
+            raise
     if launched.prepared is None:
         print(f"Run {name} has nothing to do: all that it makes is there. Nothing was submitted.")
         return 0

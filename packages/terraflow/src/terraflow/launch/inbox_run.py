@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,7 @@ from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 from terraflow.heads.objects import AboutObject, ChangedError
-from terraflow.heads.submit import UnderWayError
-from terraflow.launch.inputs import SCHEME, MissingError
+from terraflow.launch.inputs import SCHEME
 from terraflow.launch.launcher import Launched, launch
 from terraflow.launch.publish import CONFIG, Published
 from terraflow.launch.request import Request, checked_name
@@ -54,60 +53,49 @@ def launch_sheet(
 ) -> Launched:
     """Start the run that the sheet under `key` wants; `config` is the key of another configuration than its own.
 
-    Raise UserError as `launch` does. A sheet that is refused leaves a run.json with the state failed and the reason;
-    one whose run has a head (UnderWayError), or whose files are missing yet (MissingError), leaves nothing.
+    Raise UserError as `launch` does: UnderWayError if the run has a head, MissingError if files are missing yet. What
+    is refused leaves nothing in the bucket.
     """
     name, bucket = name_in(key), published.stack.bucket
     sheet, etag = _read(s3, bucket, key)
     with tempfile.TemporaryDirectory(prefix="terraflow-") as folder:
         project = Path(folder, "project")
         shutil.copytree(published.project, project)
+        place = _lay_out(published, s3, key, sheet, project, config)
         request = Request(
             name=name,
             project=project,
             directory=project,
+            configfiles=(place,),
             budget=budget,
             who=who or started_by,
             started_by=started_by,
             sheet=key,
             sheet_etag=etag,
         )
-        try:
-            place = _lay_out(published, s3, key, sheet, project, config)
-            return launch(replace(request, configfiles=(place,)), published.stack)
-        except (UnderWayError, MissingError):
-            raise
-        except UserError as error:
-            note_refusal(s3, bucket, request, str(error), published.version)
-            raise
+        return launch(request, published.stack)
 
 
-def note_refusal(s3: "S3Client", bucket: str, request: Request, message: str, version: str = "") -> None:
-    """Write run.json of a run that was refused, unless a head has begun meanwhile."""
-    now = round(time.time() * 1000)
+def note_refusal(s3: "S3Client", bucket: str, key: str, message: str, *, started_by: str, who: str) -> None:
+    """Write to the run's run.json that it has failed since its sheet was refused, unless a head was submitted."""
+    now, name = round(time.time() * 1000), name_in(key)
     about = About(
-        run=request.name,
-        who=request.who,
-        started_by=request.started_by,
+        run=name,
+        who=who,
+        started_by=started_by,
         submitted=now,
         state=abouts.FAILED,
-        sheet=request.sheet,
-        sheet_etag=request.sheet_etag,
-        workflow_version=version,
-        budget=request.budget,
+        sheet=key,
         started=now,
         ended=now,
         exit_code=abouts.EXIT_CODES[abouts.FAILED],
         message=message,
     )
-    written = AboutObject(s3, bucket, request.name)
+    written = AboutObject(s3, bucket, name)
     earlier = written.read()
-    if earlier and earlier.about.state in (abouts.SUBMITTED, abouts.RUNNING) and earlier.about.head_job:
-        return
-    try:
-        written.write(about, earlier.etag if earlier else None)
-    except ChangedError:
-        return
+    if earlier is None or earlier.about.state not in (abouts.SUBMITTED, abouts.RUNNING):
+        with suppress(ChangedError):
+            written.write(about, earlier.etag if earlier else None)
 
 
 def _lay_out(published: Published, s3: "S3Client", key: str, sheet: bytes, project: Path, config: str | None) -> Path:

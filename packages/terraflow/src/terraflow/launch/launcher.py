@@ -10,11 +10,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 from snakemake_aws_common.rehearsal import Rehearsal
+from terraflow.costs.estimate import estimate
 from terraflow.costs.expected import Expected
 from terraflow.errors import UserError
 from terraflow.heads import archive, submit
@@ -102,7 +102,7 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
     if not rehearsal.jobs:
         return None
     capacity = capacities.of_spot(stack)
-    expected = import_module("terraflow.costs.estimate").estimate(rehearsal, stack, capacity.vcpus)
+    expected = estimate(rehearsal, stack, capacity.vcpus)
     prepared = Prepared(request, packed, rehearsal, capacity, expected, _spent(request.name, stack))
     refuse_over_budget(prepared)
     return prepared

@@ -21,6 +21,8 @@ def shown(expected: Expected, capacity: Capacity, budget: float | None, spent: f
     rows.append(["all", *sums, words.dollars(expected.spot), words.dollars(expected.on_demand)])
     limit = f", with the {capacity.limit}" if capacity.limit else "; how many vCPUs may work at a time is not known"
     lines = [f"It takes about {duration(expected.hours)}{limit}."]
+    if expected.high:
+        lines.append(f"On Spot it may cost {words.dollars(expected.low)} to {words.dollars(expected.high)}.")
     if spent:
         lines.append(f"Earlier starts of this run have cost {words.dollars(spent)}.")
     if budget is not None:
