@@ -92,11 +92,15 @@ class Site:
         assert done.returncode == check, text
         return text
 
-    def start(self, **config: str) -> "subprocess.Popen[str]":
+    def start(self, *more: str, **config: str) -> "subprocess.Popen[str]":
         log = (self.folder / "head.log").open("w")
         return subprocess.Popen(
-            self.command(**config), cwd=self.folder, env=self.env, stdout=log, stderr=log, text=True
+            self.command(*more, **config), cwd=self.folder, env=self.env, stdout=log, stderr=log, text=True
         )
+
+    def said(self) -> str:
+        """Return what the head that was started last has said."""
+        return (self.folder / "head.log").read_text()
 
     def objects(self) -> dict[str, str]:
         s3 = self.client("s3")

@@ -50,10 +50,12 @@ class S3:
         if "IfMatch" in asked and asked["IfMatch"] != self.etag:
             raise self.refuse("PreconditionFailed")
 
-    def get_object(self, **_: Any) -> dict[str, Any]:
+    def get_object(self, **asked: Any) -> dict[str, Any]:
         self._begin("get")
         if self.body is None:
             raise self.refuse("NoSuchKey")
+        if asked.get("IfNoneMatch") == self.etag:
+            raise self.refuse("304", 304)
         modified = datetime.fromtimestamp(int(self.stored), UTC)
         return self._answer(Body=io.BytesIO(self.body), ETag=self.etag, LastModified=modified)
 

@@ -15,7 +15,7 @@ from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
 from snakemake_aws_common import patience
 
-from . import ending, journal, lock, signals, status
+from . import ending, journal, lock, remembered, signals, status
 from .outcomes import Outcomes
 from .request import submission_of, target_of
 from .session import Session
@@ -35,6 +35,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         self._target = target_of(self.settings)
         self._pause = max(status.SHORTEST_POLL, self.settings.poll_seconds)
         self._lock = lock.take(self.workflow, self.settings, self._target.region, self.logger.warning)
+        self._memory = remembered.bring(self.workflow, self._lock, self._target.region, self.logger.warning)
         # None until there is a job: a run without jobs asks AWS Batch nothing.
         self._session: Session | None = None
 
@@ -83,6 +84,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             await self._outcomes.succeed(info)
         going = [*seen.going, *await asyncio.to_thread(self._outcomes.fail, seen.failed)]
         self._pause = session.watch.plan(grew or seen.changed, len(going))
+        await asyncio.to_thread(self._memory.store_now_and_then)
         if message := session.waiting.message([submission_of(info) for info in going]):
             self.logger.warning(message)
         for info in going:
@@ -124,4 +126,5 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         elif session.deployment.is_sent:
             session.markers.clear_all(session.earlier, session.ledger.own)
         session.journal.finish(journal.IN_HASTE if session.is_closed else journal.AT_THE_END)
+        self._memory.store_at_end()
         ending.leave(session)

@@ -26,6 +26,11 @@ class Lock:
         """Hold a lease; None without a default storage on S3, or if the settings want no lock."""
         self._lease = lease
 
+    @property
+    def is_taken(self) -> bool:
+        """Return whether the run has a lock, which this head has taken."""
+        return self._lease is not None
+
     def check(self) -> None:
         """Return if this head has the run; raise LostError otherwise."""
         if self._lease is not None:

@@ -12,7 +12,9 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import botocore.exceptions
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_storage_plugins.io import IOCacheStorageInterface
 
+from snakemake_aws_common import memory
 from snakemake_aws_common.patience import Patience
 
 from .catalog import Catalog
@@ -55,11 +57,33 @@ class Session:
         self.inputs = PlannedInputs(self.state, self.catalog, self.producers)
         self._warn = warn
         self._patience: Patience | None = None
+        self._recalls = is_default
+
+    def begin_inventory(self, location: Location, cache: IOCacheStorageInterface) -> None:
+        """Begin the plan: bring what Snakemake remembers of the run, and list the prefix of an object."""
+        self._recall()
+        self.catalog.begin_inventory(location, cache)
+
+    def _recall(self) -> None:
+        """Bring what heads on other machines remember of the run, if this process is a head that plans it."""
+        workflow = self.state.workflow
+        if not self._recalls or workflow is None or self.state.is_worker or not workflow.is_main_process:
+            return
+        remembered = memory.of_workflow(workflow, self.connection.client, self._warn)
+        if remembered is not None:
+            place = Location(*remembered.place)
+            try:
+                self.with_patience(remembered.recall, place)
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+                raise WorkflowError(explain(error, remembered.address)) from error
+        self._recalls = False
 
     def look(self, location: Location) -> ObjectInfo | None:
         """Return what exists at a location, or None. The first look after the plan takes the lock of the run."""
         planning = self.catalog.is_planning()
-        if not planning:
+        if planning:
+            self._recall()
+        else:
             self.lock.begin()
         return self.catalog.look(location, planning)
 

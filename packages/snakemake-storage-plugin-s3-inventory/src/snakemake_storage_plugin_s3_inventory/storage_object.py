@@ -90,7 +90,7 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @with_user_errors
     def _begin_inventory(self, cache: IOCacheStorageInterface) -> None:
-        self.session.catalog.begin_inventory(self.location, cache)
+        self.session.begin_inventory(self.location, cache)
 
     async def inventory(self, cache: IOCacheStorageInterface) -> None:
         """List the prefix this object lies in.

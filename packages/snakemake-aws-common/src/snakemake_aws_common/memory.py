@@ -1,0 +1,227 @@
+"""What Snakemake remembers of a run (parameters, code, inputs, jobs under way), beside the run's files on S3.
+
+With `--persistence-backend db`, Snakemake keeps it in one SQLite database in the working directory, under the name of
+that directory. A head on another machine has another directory, and none of it. So the records of a run are brought
+along: `recall` puts those that S3 has into the local database when a run is planned, and once more when its lock is
+taken; `store` writes them back as jobs begin and end. A local database may hold several runs; each has an object of its
+own, `PREFIX/head/persistence.db`, with the records whose files lie below that prefix, and of no particular directory.
+
+The local database notes which version of the object it comes from. If S3 still has that version, what the database
+holds besides is newer, such as after a head was killed before it stored it. If S3 has another one, a head elsewhere has
+gone on since, and its records count.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from snakemake_interface_common.exceptions import WorkflowError
+
+from .lock_object import MISSING, REFUSED, Client, error_code
+
+NAME = "head/persistence.db"
+TABLE = "snakemake_metadata"
+# Of ours, in Snakemake's database: from which version on S3 the records of a run come.
+VERSIONS = "snakemake_aws_versions"
+# Seconds between two writes of changes, and how many times as long as a write takes.
+PAUSE = 15.0
+SHARE = 20
+# What S3 answers when it has the version that is known already.
+UNCHANGED = ("304", "NotModified")
+# Seconds for which another connection, Snakemake's own, may keep the database.
+BUSY = 60.0
+
+
+class Memory:
+    """The records of one run in the database of one working directory, and on S3. One thread at a time uses it."""
+
+    def __init__(
+        self, database: Path, namespace: str, prefix: str, client: Client, warn: Callable[[str], None]
+    ) -> None:
+        """Ask S3 nothing yet. `namespace` is how Snakemake names the directory; `prefix` is `s3://BUCKET/PREFIX`."""
+        self._database, self._namespace, self._client, self._warn = database, namespace, client, warn
+        self._prefix = f"{prefix.rstrip('/')}/"
+        parts = urlsplit(self._prefix)
+        self.place = (parts.netloc, f"{parts.path.lstrip('/')}{NAME}")
+        self._place = dict(zip(("Bucket", "Key"), self.place, strict=True))
+        self._stored_state: object = None
+        self._due = 0.0
+        self._warned = False
+
+    @property
+    def address(self) -> str:
+        """Where S3 has the records."""
+        return f"{self._prefix}{NAME}"
+
+    # From S3
+
+    def recall(self) -> bool:
+        """Bring the local records up to date with S3's, and return whether any were replaced.
+
+        Raise WorkflowError for an object that is no such database, ClientError if S3 does not give it.
+        """
+        with self._open() as local:
+            known = self._version(local)
+            try:
+                answer = self._client.get_object(**self._place, **({"IfNoneMatch": known} if known else {}))
+            except ClientError as error:
+                if error_code(error) in UNCHANGED:
+                    return False
+                if error_code(error) not in MISSING:
+                    raise
+                if known:
+                    # The run was removed, and with it the files that these records are about.
+                    self._replace(local, (), ())
+                    self._note_version(local, None)
+                return bool(known)
+            columns, rows = self._parse(answer["Body"].read(), _own_columns(local))
+            self._replace(local, columns, rows)
+            self._note_version(local, answer["ETag"])
+        self._stored_state = self._state()
+        return True
+
+    def _parse(self, body: bytes, known: Sequence[str]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Return the columns that this Snakemake knows of the object's, and their rows."""
+        try:
+            with closing(sqlite3.connect(":memory:")) as stored:
+                stored.deserialize(body)
+                columns = [name for name in _columns(stored) if name in known]
+                rows = stored.execute(f"SELECT {_list(columns)} FROM {TABLE}").fetchall()
+        # SQLite has no memory for a database without a byte.
+        except (sqlite3.Error, MemoryError) as error:
+            raise WorkflowError(
+                f"{self.address} is not a database of Snakemake's ({error}), so nobody knows how the run's files were "
+                "made. Remove it to go on: files are then made anew only if their inputs are younger."
+            ) from error
+        return columns, rows
+
+    def _replace(self, local: sqlite3.Connection, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        local.execute(f"DELETE FROM {TABLE} WHERE {_OURS}", (self._namespace, self._prefix, self._prefix))
+        if rows:
+            marks = ", ".join("?" * (len(columns) + 1))
+            at = f"INSERT OR REPLACE INTO {TABLE} (namespace, {_list(columns)}) VALUES ({marks})"
+            local.executemany(at, [(self._namespace, *row) for row in rows])
+
+    # To S3
+
+    def store_now_and_then(self) -> None:
+        """Store what has changed, if the last time was long enough ago."""
+        if time.monotonic() >= self._due:
+            self.store()
+
+    def store_first(self) -> bool:
+        """Store the records, if there are any and S3 has none of the run; return whether that was so.
+
+        For a run whose records never were on S3. Raise ClientError if S3 refuses for another reason.
+        """
+        with self._open() as local:
+            if not self._rows(local):
+                return False
+            try:
+                self._put(local, IfNoneMatch="*")
+            except ClientError as error:
+                if error_code(error) in REFUSED:
+                    return False
+                raise
+        return True
+
+    def store(self) -> None:
+        """Store what has changed since the last time. Trouble with S3 is a warning: the next time may do better.
+
+        Raise LostError, from the client, if this process has lost the lock of the run.
+        """
+        begun = time.monotonic()
+        state = self._state()
+        if state == self._stored_state:
+            return
+        try:
+            with self._open() as local:
+                self._put(local)
+            self._stored_state, self._warned = self._state(), False
+        except (ClientError, BotoCoreError, sqlite3.Error) as error:
+            if not self._warned:
+                self._warned = True
+                self._warn(f"What Snakemake remembers of the run could not be stored as {self.address}: {error}")
+        self._due = time.monotonic() + max(PAUSE, SHARE * (time.monotonic() - begun))
+
+    def _put(self, local: sqlite3.Connection, **condition: str) -> None:
+        answer = self._client.put_object(**self._place, Body=self._packed(local), **condition)
+        self._note_version(local, answer["ETag"])
+
+    def _packed(self, local: sqlite3.Connection) -> bytes:
+        """Return a database of this run's records only, without the working directory's name."""
+        columns, rows = _own_columns(local), self._rows(local)
+        with closing(sqlite3.connect(":memory:")) as stored:
+            stored.execute(f"CREATE TABLE {TABLE} ({_list(columns)})")
+            stored.executemany(f"INSERT INTO {TABLE} VALUES ({', '.join('?' * len(columns))})", rows)
+            stored.commit()
+            return bytes(stored.serialize())
+
+    def _rows(self, local: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        """Return the records of this run."""
+        at = f"SELECT {_list(_own_columns(local))} FROM {TABLE} WHERE {_OURS} ORDER BY target"
+        return local.execute(at, (self._namespace, self._prefix, self._prefix)).fetchall()
+
+    # The local database
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._database, timeout=BUSY)) as local, local:
+            local.execute(f"CREATE TABLE IF NOT EXISTS {VERSIONS} (namespace TEXT, prefix TEXT, version TEXT)")
+            yield local
+
+    def _version(self, local: sqlite3.Connection) -> str | None:
+        found = local.execute(
+            f"SELECT version FROM {VERSIONS} WHERE namespace = ? AND prefix = ?", (self._namespace, self._prefix)
+        ).fetchone()
+        return str(found[0]) if found else None
+
+    def _note_version(self, local: sqlite3.Connection, version: str | None) -> None:
+        local.execute(f"DELETE FROM {VERSIONS} WHERE namespace = ? AND prefix = ?", (self._namespace, self._prefix))
+        if version is not None:
+            local.execute(f"INSERT INTO {VERSIONS} VALUES (?, ?, ?)", (self._namespace, self._prefix, version))
+
+    def _state(self) -> object:
+        """Return what differs after each change of the database."""
+        status = self._database.stat()
+        return status.st_mtime_ns, status.st_size
+
+
+# Which records are of one run: those of files below its prefix.
+_OURS = "namespace = ? AND substr(target, 1, length(?)) = ?"
+
+
+def _columns(database: sqlite3.Connection) -> list[str]:
+    return [str(row[1]) for row in database.execute(f"PRAGMA table_info({TABLE})")]
+
+
+def _own_columns(database: sqlite3.Connection) -> list[str]:
+    """Return the columns but for the working directory's name."""
+    return [name for name in _columns(database) if name != "namespace"]
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
+
+
+def of_workflow(workflow: Any, client: Client, warn: Callable[[str], None]) -> Memory | None:  # noqa: ANN401
+    """Return the memory of a workflow's run; None unless it is kept in SQLite, and the run's files on S3.
+
+    Ids of jobs that have ended are removed from the database, since Snakemake leaves them there, in place of markers of
+    jobs under way.
+    """
+    persistence = workflow.persistence
+    engine = getattr(persistence, "engine", None)
+    prefix = str(workflow.storage_settings.default_storage_prefix or "")
+    if engine is None:
+        return None
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {TABLE} SET external_jobid = NULL WHERE incomplete IS NOT TRUE")
+    if engine.dialect.name != "sqlite" or not engine.url.database or not prefix.startswith("s3://"):
+        return None
+    return Memory(Path(engine.url.database), str(persistence.namespace), prefix, client, warn)
