@@ -45,6 +45,11 @@ COMMANDS = {
         "check a run, say what it will take, and have a head in the cloud conduct it",
         "terraflow run config/aws.yaml --name cohort7 --budget 20",
     ),
+    "logs": (
+        "terraflow.runs.logs",
+        "show what a run's head or jobs said; of a run that has failed, why",
+        "terraflow logs cohort7 --rule bwa_mem --sample NA12878",
+    ),
     "stop": (
         "terraflow.runs.stop",
         "end a run: its head, wherever it is, and all its jobs; what is done stays",

@@ -8,6 +8,7 @@ from rich.console import Console
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
+from terraflow.runs import batch as batches
 from terraflow.runs import find
 from terraflow.runs.tail import Tail
 from terraflow.stack import Stack
@@ -55,7 +56,7 @@ def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
         if job["status"] != status:
             status = job["status"]
             out.print(" ".join(filter(None, [f"(head: {status})", job.get("statusReason", "")])))
-        for stream in _streams(job):
+        for stream in batches.streams_of(job):
             for line in tail.lines(stream):
                 out.print(line)
         if status in ENDED:
@@ -65,15 +66,6 @@ def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
 
 def _about(name: str, stack: Stack) -> About | None:
     return find.read(find.client("s3", stack), stack.bucket, name).about
-
-
-def _streams(job: dict[str, Any]) -> list[str]:
-    """Return the log streams of all attempts of a job, in their order."""
-    containers = [
-        *(attempt.get("container") or {} for attempt in job.get("attempts") or ()),
-        job.get("container") or {},
-    ]
-    return list(dict.fromkeys(filter(None, (one.get("logStreamName") for one in containers))))
 
 
 def _exit_code(about: About, job: dict[str, Any], out: Console) -> int:

@@ -91,12 +91,11 @@ def job_of(description: Mapping[str, Any], run: str) -> BatchJob:
     )
 
 
-def stream_of(description: Mapping[str, Any]) -> str | None:
-    """Return the log stream of a job's last attempt; None if its container never started."""
-    attempts = description.get("attempts") or [{}]
-    container = description.get("container") or {}
-    stream = container.get("logStreamName") or (attempts[-1].get("container") or {}).get("logStreamName")
-    return str(stream) if stream else None
+def streams_of(description: Mapping[str, Any]) -> list[str]:
+    """Return the log streams of all attempts of a job, in their order; none if no container has started."""
+    attempts = [one.get("container") or {} for one in description.get("attempts") or ()]
+    containers = [*attempts, description.get("container") or {}]
+    return list(dict.fromkeys(str(one["logStreamName"]) for one in containers if one.get("logStreamName")))
 
 
 def fronts(batch: Client, queues: Iterable[str]) -> dict[str, list[str]]:

@@ -1,12 +1,16 @@
-"""Log streams of CloudWatch, read on from where the last look ended."""
+"""Log streams of CloudWatch: their last lines, or read on from where the last look ended."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
+
+# The most events in an answer.
+PAGE = 10_000
+GONE = "ResourceNotFoundException"
 
 
 class Tail:
@@ -21,16 +25,10 @@ class Tail:
         """Yield the lines that the stream has got since the last call; none while there is no stream."""
         while True:
             token = self._tokens.get(stream)
-            after = {"nextToken": token} if token else {}
             try:
-                answer = self._logs.get_log_events(
-                    logGroupName=self._group,
-                    logStreamName=stream,
-                    startFromHead=True,
-                    **after,  # type: ignore[arg-type]
-                )
+                answer = self._get(stream, token, from_start=True)
             except ClientError as error:
-                if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                if error.response["Error"]["Code"] == GONE:
                     return
                 raise
             for event in answer["events"]:
@@ -39,3 +37,22 @@ class Tail:
             # CloudWatch gives the same token again at the end of a stream.
             if answer["nextForwardToken"] == token:
                 return
+
+    def last(self, stream: str, number: int | None) -> list[str]:
+        """Return the last lines of a stream, at most `number` of them; all for None. Raise ClientError without one."""
+        found: list[str] = []
+        token: str | None = None
+        while number is None or len(found) < number:
+            limit = PAGE if number is None else min(PAGE, number - len(found))
+            answer = self._get(stream, token, limit=limit)
+            found = [line for event in answer["events"] for line in event["message"].splitlines() or [""]] + found
+            if answer["nextBackwardToken"] == token:
+                break
+            token = answer["nextBackwardToken"]
+        return found if number is None else found[-number:]
+
+    def _get(self, stream: str, token: str | None, from_start: bool = False, limit: int = PAGE) -> Any:  # noqa: ANN401
+        after: Any = {"nextToken": token} if token else {}
+        return self._logs.get_log_events(
+            logGroupName=self._group, logStreamName=stream, startFromHead=from_start, limit=limit, **after
+        )
