@@ -1,5 +1,6 @@
 """The function that mails news: which events it tells, once each, from what lies in S3; and its code as a zip."""
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -14,13 +15,14 @@ from typing import Any
 import boto3
 import pytest
 
+from run_objects import STACK
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import Live, LiveJob, RuleCount
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 from terraflow.inbox import entry as entries
 from terraflow.inbox.entry import Entry
-from terraflow.news import function, package, told
+from terraflow.news import confirmation, function, package, told
 
 BUCKET = "lab-data"
 SETTINGS = {
@@ -270,3 +272,31 @@ def test_the_function_s_answer_says_how_many_messages_went_out(
         monkeypatch.setenv(name, value)
     assert function.handle(ended(), None) == {"messages": 1}
     assert json.loads(capsys.readouterr().out) == {"event": "c8f9c4b5", "type": "Batch Job State Change", "messages": 1}
+
+
+class Subscriptions:
+    """SNS with one subscription of the topic."""
+
+    def __init__(self, arn: str) -> None:
+        self.arn = arn
+
+    def get_paginator(self, name: str) -> "Subscriptions":
+        assert name == "list_subscriptions_by_topic"
+        return self
+
+    def paginate(self, *, TopicArn: str) -> list[dict[str, Any]]:
+        assert TopicArn == SETTINGS["TOPIC"]
+        return [{"Subscriptions": [{"Endpoint": "lab@example.org", "SubscriptionArn": self.arn}]}]
+
+
+@pytest.mark.parametrize(
+    ("topic", "subscription", "says"),
+    [
+        (SETTINGS["TOPIC"], "PendingConfirmation", ["AWS has asked lab@example.org by e-mail to confirm"]),
+        (SETTINGS["TOPIC"], f"{SETTINGS['TOPIC']}:0a1b", []),
+        (None, "PendingConfirmation", []),
+    ],
+)
+def test_an_address_that_was_not_confirmed_is_noted(topic: str | None, subscription: str, says: list[str]) -> None:
+    found = confirmation.notes(dataclasses.replace(STACK, news_topic_arn=topic), Subscriptions(subscription))
+    assert [note.partition(" that it wants")[0] for note in found] == says

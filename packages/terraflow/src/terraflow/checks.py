@@ -21,6 +21,7 @@ VARIABLES = (
     "architecture",
     "existing_network",
     "head_jobs",
+    "inbox_budget",
     "network",
     "ondemand_max_vcpus",
     "region",

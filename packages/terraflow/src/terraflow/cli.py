@@ -35,6 +35,11 @@ COMMANDS = {
         "show how a run does: jobs by rule, what runs, what waits and why, cost so far, expected end",
         "terraflow status cohort7 --watch",
     ),
+    "inbox": (
+        "terraflow.inbox.command",
+        "start the runs of sheets that were uploaded as raw/NAME/samples.tsv and are due, as uploads and the clock do",
+        "terraflow inbox cohort7 --budget 20",
+    ),
     "launch": (
         "terraflow.launch.command",
         "start the run that a sheet in the bucket wants, with the workflow that `make deploy` has published",

@@ -16,6 +16,7 @@ from terraflow import checkout, checks, image, jobs, profile, registry, service_
 from terraflow.approval import confirm
 from terraflow.errors import UserError
 from terraflow.launch import publish
+from terraflow.news import confirmation, package
 from terraflow.terraform import Terraform
 
 # Dollars for an interface endpoint, in each hour and zone (us-east-1).
@@ -24,6 +25,8 @@ ENDPOINT_HOUR = 0.01
 ENDPOINTS = 3
 HEAD_ENDPOINTS = 1
 HOURS_OF_MONTH = 730
+# A launcher's minute in each hour of a month (0.5 vCPU, 2 GB).
+INBOX_MONTH = 0.35
 
 # Resources that running jobs use: Terraform waits until the jobs end, or AWS ends them.
 USED_BY_JOBS = (
@@ -71,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
     _refuse_other_place(terraform.outputs(), ready)
     tag = image_tag(ready.variables["architecture"])
+    package.build(terraform.folder / package.NAME)
     repository = registry.repository(boto3.client("ecr", region_name=ready.region), ready.variables["stack"])
     with tempfile.TemporaryDirectory(prefix="terraflow-plan-") as folder:
         plan = Path(folder) / "plan"
@@ -96,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"[yellow]Note:[/] {left_alone}")
     publish_workflow(deployed, inbox=outputs.get("inbox_budget") is not None)
     say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
+    for note in confirmation.notes(deployed):
+        console.print(f"[yellow]Note:[/] {escape(note)}")
     say(f"Idle it costs {idle_cost(ready.variables)}.")
     console.print(
         f"""
@@ -205,12 +211,13 @@ def publish_workflow(deployed: stack.Stack, inbox: bool) -> None:
 
 def idle_cost(variables: Mapping[str, Any]) -> str:
     """Describe what the stack costs in a month in which nothing runs."""
+    inbox = f"about ${INBOX_MONTH:.2f} for looking into the inbox, and " if variables.get("inbox_budget") else ""
     if variables["existing_network"] or variables["network"] == "public":
-        return "nothing but what the bucket and the images hold"
+        return f"{inbox or 'nothing but '}what the bucket and the images hold"
     endpoints = (ENDPOINTS + HEAD_ENDPOINTS * bool(variables["head_jobs"])) * int(variables["zones"])
     return (
         f"about ${endpoints * ENDPOINT_HOUR * HOURS_OF_MONTH:.0f} a month for {endpoints} interface endpoints "
-        '(network = "public" has none), and what the bucket and the images hold'
+        f'(network = "public" has none), {inbox or "and "}what the bucket and the images hold'
     )
 
 
