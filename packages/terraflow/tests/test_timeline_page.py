@@ -9,16 +9,21 @@ from typing import Any
 
 import pytest
 
-from run_objects import ABOUT, BUCKET, LIVE, STACK, put
+from run_objects import ABOUT, BUCKET, LIVE, put
+from run_objects import STACK as UNUSUAL
 from snakemake_aws_common import prices
 from snakemake_aws_common.record.live import Failure
 from terraflow import cli
 from terraflow import stack as stacks
+from terraflow.costs import command as costs
+from terraflow.launch import capacity
+from terraflow.runs import find
 from terraflow.timeline import write
-from terraflow.timeline.page import Content, Page, duration, make
+from terraflow.timeline.page import Content, Page, make
 from timeline_records import HOSTILE, RECORD, T0
 
 PRICES = prices.load("us-east-1")
+STACK = replace(UNUSUAL, architecture="X86_64")
 CONTENT = Content("cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, PRICES, {"limit": 6})
 
 
@@ -112,12 +117,11 @@ def test_without_prices_there_are_no_costs() -> None:
     assert "There are no prices of this region" in page.html
 
 
-@pytest.mark.parametrize(
-    ("milliseconds", "words"),
-    [(412, "0.412 s"), (1000, "1 s"), (61_000, "1 min 1 s"), (3_600_000, "1 h"), (90_000_000, "1 d 1 h")],
-)
-def test_durations(milliseconds: int, words: str) -> None:
-    assert duration(milliseconds) == words
+def test_an_architecture_without_prices_leaves_costs_out(s3: Any) -> None:
+    put(s3, "cohort7", about=ABOUT, live=LIVE, attempts=RECORD)
+    page = write.of_run(s3, find.find("cohort7", UNUSUAL, s3), UNUSUAL, PRICES)
+    assert (page.cost, page.attempts) == (None, 4)
+    assert "There are no prices of architecture in us-east-1" in page.money
 
 
 @pytest.fixture
@@ -125,6 +129,7 @@ def folder(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, with a deployed stack whose bucket holds a run."""
     put(s3, "cohort7", about=ABOUT, live=LIVE, attempts=RECORD)
     monkeypatch.setattr(stacks, "deployed", lambda: STACK)
+    monkeypatch.setattr(capacity, "of_spot", lambda _: capacity.Capacity(16, "spot_max_vcpus of 16 vCPUs"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -135,12 +140,15 @@ def test_the_command_writes_a_file_and_says_so(folder: Path, capsys: pytest.Capt
     assert '"limit: 6 vCPUs"' in (folder / "pages/a.html").read_text()
 
 
-def test_the_command_speaks_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_speaks_json_and_has_the_cost_of_terraflow_cost(
+    s3: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["timeline", "cohort7", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["run"], told["file"], told["attempts"], told["failed"]) == ("cohort7", "timeline-cohort7.html", 4, 2)
-    assert (told["start"], told["end"], told["highest_vcpus"]) == (T0, T0 + 300_000, 4)
-    assert told["cost"] == pytest.approx(made().cost)
+    assert (told["start"], told["highest_vcpus"]) == (ABOUT.submitted, 5)
+    bill = costs.bill_of(find.find("cohort7", STACK, s3), STACK, s3=s3)
+    assert told["cost"] == pytest.approx(bill.total, abs=1e-7) != made().cost
     assert (folder / told["file"]).exists()
 
 
@@ -152,8 +160,10 @@ def test_a_run_without_a_record_is_said(s3: Any, folder: Path, capsys: pytest.Ca
 
 
 def test_a_head_puts_the_page_beside_the_report(s3: Any, folder: Path) -> None:
-    address = write.write(s3, BUCKET, "cohort7", STACK.region)
+    address = write.write(s3, STACK, "cohort7")
     assert address == f"s3://{BUCKET}/runs/cohort7/results/timeline.html"
     answer = s3.get_object(Bucket=BUCKET, Key="runs/cohort7/results/timeline.html")
     assert answer["ContentType"] == "text/html; charset=utf-8"
-    assert b"<title>Run cohort7: done, $" in answer["Body"].read()
+    text = answer["Body"].read()
+    assert b"<title>Run cohort7: done, $" in text
+    assert b'"spot_max_vcpus: 16 vCPUs"' in text

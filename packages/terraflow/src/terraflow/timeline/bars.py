@@ -49,10 +49,13 @@ class Bar:
         return self.status in (states.FAILED, states.ABORTED)
 
 
-def bars(attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt], float | None]) -> list[Bar]:
+def bars(
+    attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt], float | None], seen: int | None = None
+) -> list[Bar]:
     """Return the bars of a run, by their beginnings; `cost` gives what an attempt costs in dollars.
 
     Batch gives all attempts at a job the time when the job was submitted: a bar begins where the one before it ends.
+    Jobs that have not ended last until `seen`, by default until the head looked.
     """
     ends: dict[str, int] = {}
     found = []
@@ -61,11 +64,12 @@ def bars(attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt
         ends[one.native_id] = bar.end
         found.append(bar)
     if live is not None:
+        now = live.updated if seen is None else seen
         done = {one.native_id for one in attempts if one.status == states.COMPLETED}
-        for job in live.jobs:
+        for job in live.jobs if live.ended is None else ():
             # A job that ends is in the record a moment before it leaves the list of those that run.
             if job.native_id not in done and ends.get(job.native_id, 0) < live.updated:
-                found.append(_of_live(job, max(job.submit, ends.get(job.native_id, 0)), live.updated))
+                found.append(_of_live(job, max(job.submit, ends.get(job.native_id, 0)), now))
     return sorted(found, key=attrgetter("begin", "process", "rest", "native_id"))
 
 

@@ -2,9 +2,9 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-from snakemake_aws_common import prices as price_lists
 from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.runs import find
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vcpus",
         type=_vcpus,
         metavar="N",
-        help="vCPUs that the account or the compute environments allow at a time, to be shown beside those in use",
+        help="limit beside the vCPUs in use (default: the least of the stack's limit and the account's quota)",
     )
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices of your own contract, as JSON")
     parser.add_argument("--json", action="store_true", help="print the path and the run's numbers as JSON")
@@ -28,10 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the record, write the page, and say where it is."""
     stack = stacks.deployed()
-    try:
-        prices = price_lists.load(stack.region, options.prices)
-    except price_lists.PricesError as error:
-        raise UserError(str(error)) from None
+    prices = write.prices_of(stack, options.prices)
     s3 = find.client("s3", stack)
     found = find.find(options.name, stack, s3)
     if not found.has_record:
@@ -39,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
             f"Run {options.name} has no record: no head that keeps one has worked on it. "
             "The next start of the run makes one, of the jobs that it runs."
         )
-    page = write.of_run(s3, found, prices, {"limit": options.vcpus} if options.vcpus else {})
+    limits = {"limit": options.vcpus} if options.vcpus else write.limits_of(stack)
+    page = write.of_run(s3, found, stack, prices, limits)
     file = options.out or Path(f"timeline-{options.name}.html")
     write.save(page, file)
     if options.json:
@@ -49,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         failed = f", {page.failed:,} of them failed or lost" if page.failed else ""
         cost = "" if page.cost is None else f"; ${page.cost:,.2f}"
+        if page.cost is None:
+            print(f"No costs: {page.money}", file=sys.stderr)
         print(f"{file}: {page.attempts:,} attempts at jobs{failed}{cost}. Open it in a browser.")
     return 0
 

@@ -4,12 +4,12 @@ The figures are drawn by Vega-Lite (https://vega.github.io), which Snakemake shi
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import resources
 from importlib.metadata import version
-from itertools import pairwise
 from typing import Any
 
 from jinja2 import Environment
@@ -17,8 +17,11 @@ from snakemake.assets import Assets
 
 from snakemake_aws_common.prices import Prices, cost_of
 from snakemake_aws_common.record.attempt import Attempt
-from snakemake_aws_common.record.live import Live
+from snakemake_aws_common.record.live import Failure, Live
+from terraflow.costs import compare
 from terraflow.heads.about import About
+from terraflow.heads.submit import RULE
+from terraflow.runs import words
 from terraflow.timeline import bars, curves, figures, phases, sizes
 from terraflow.timeline.bars import Bar
 from terraflow.timeline.sizes import Size
@@ -27,11 +30,16 @@ SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
 # Parts of the run's time for the sums over all jobs: more than a screen can tell apart would not help.
 PARTS = 400
 GIB = 2**30
+# Status of a head that has not ended.
+GOING = "RUNNING"
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a page is made from. `limits` are vCPUs that may be in use at a time, by what limits them."""
+    """What a page is made from. `limits` are vCPUs that may be in use at a time, by what limits them.
+
+    `attempts` have ended, `going` are those that run, also as jobs in `live`, until `seen`; `heads` conducted the run.
+    """
 
     run: str
     address: str
@@ -41,11 +49,15 @@ class Content:
     about: About | None = None
     prices: Prices | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+    going: Sequence[Attempt] = ()
+    heads: Sequence[Attempt] = ()
+    seen: int | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page, and the numbers of its run for scripts."""
+    """A page, and the numbers of its run for scripts. `attempts` are those at jobs; `cost` has the heads' as well."""
 
     html: str
     attempts: int
@@ -54,32 +66,41 @@ class Page:
     start: int | None
     end: int | None
     highest_vcpus: float
+    # What the costs have to be read with, or why there are none.
+    money: str = ""
 
 
 def make(content: Content, now: int) -> Page:
     """Return the page of a run; `now` is milliseconds since 1970."""
-    found = bars.bars(content.attempts, content.live, lambda one: _cost(one, content.prices))
-    cost = sum(one.cost for one in found if one.cost is not None) if content.prices else None
+    found = _bars(content, now)
     start = min((one.begin for one in found), default=None)
     end = max((one.end for one in found), default=None)
-    failed = sum(one.failed for one in found)
-    measured = sizes.sizes(content.attempts)
+    jobs = [one for one in found if one.process != RULE]
+    page = Page(
+        html="",
+        attempts=len(jobs),
+        failed=sum(one.failed for one in jobs),
+        cost=math.fsum(one.cost for one in found if one.cost is not None) if content.prices else None,
+        start=start,
+        end=end,
+        highest_vcpus=0,
+    )
     record: dict[str, Any] = {}
-    highest = 0.0
     if start is not None and end is not None:
         grid = curves.over(start, end, PARTS)
         uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None]
-        highest = max(curves.highest(grid, uses))
+        page = replace(page, highest_vcpus=max(curves.highest(grid, uses)))
         record = _record(content, found, grid)
+    measured, money = sizes.sizes(content.attempts), _money(content, page.cost)
     html = _template().render(
-        title=_title(content, cost),
-        facts=_facts(content, found, cost, start, end),
+        title=_title(content, page.cost),
+        facts=_facts(content, page),
         message=_message(content),
-        failures=[f"{one.process} {' '.join(one.wildcards.values())}: {one.text}" for one in _failures(content.live)],
+        failures=[_failure(one) for one in content.live.failures] if content.live else [],
         jobs=len(found),
         limits=content.limits,
-        width=duration((end - start) / PARTS) if start is not None and end is not None else "",
-        prices=_prices(content.prices),
+        width=_short(record["width"]) if record else "",
+        money=money,
         sizes=[_row(one) for one in measured],
         snippet=sizes.snippet(measured),
         made=utc(now),
@@ -88,7 +109,7 @@ def make(content: Content, now: int) -> Page:
         record=_embedded(record),
         scripts=_scripts(),
     )
-    return Page(html, len(found), failed, cost, start, end, highest)
+    return replace(page, html=html, money=money)
 
 
 def utc(time: int | None) -> str:
@@ -96,40 +117,43 @@ def utc(time: int | None) -> str:
     return f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC" if time is not None else ""
 
 
-def duration(milliseconds: float) -> str:
-    """Return a duration in words, in its two largest units."""
-    seconds = round(milliseconds / 1000)
-    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    for (unit, name), (smaller, small) in pairwise(units):
-        if seconds >= unit:
-            rest = seconds % unit // smaller
-            return f"{seconds // unit} {name}" + (f" {rest} {small}" if rest else "")
-    return f"{milliseconds / 1000:.3g} s"
+def _bars(content: Content, now: int) -> list[Bar]:
+    """Return the bars of jobs and heads; what runs has a cost until it was last seen, a head until now."""
+    prices = content.prices
+    heads = [one if one.complete is not None else replace(one, complete=now, status=GOING) for one in content.heads]
+    found = bars.bars(
+        [*content.attempts, *heads],
+        content.live,
+        lambda one: cost_of(one, prices).total if prices else None,
+        content.seen,
+    )
+    if prices is None:
+        return found
+    spent = {one.native_id: cost_of(one, prices, content.seen).total for one in content.going}
+    return [replace(one, cost=spent.get(one.native_id)) if one.attempt == 0 else one for one in found]
 
 
-def _cost(attempt: Attempt, prices: Prices | None) -> float | None:
-    return cost_of(attempt, prices).total if prices else None
+def _short(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.3g} s" if milliseconds < 60_000 else words.duration(milliseconds)
 
 
 def _title(content: Content, cost: float | None) -> str:
     return f"Run {content.run}: {content.state}" + (f", ${cost:,.2f}" if cost is not None else "")
 
 
-def _facts(
-    content: Content, found: Sequence[Bar], cost: float | None, start: int | None, end: int | None
-) -> dict[str, str]:
+def _facts(content: Content, page: Page) -> dict[str, str]:
     about, live = content.about, content.live
-    failed = sum(one.failed for one in found)
     budget = _budget(content)
+    goes_on = bool(live and live.jobs and live.ended is None)
     facts = {
         "who": about.who if about else live.who if live else "",
         "started by": about.started_by if about else "",
-        "first job submitted": utc(start),
-        "last job ended" if not (live and live.jobs) else "as of": utc(end),
-        "duration": duration(end - start) if start is not None and end is not None else "",
-        "attempts at jobs": f"{len(found):,}",
-        "of these failed or lost": f"{failed:,}" if failed else "none",
-        "cost so far" if live and live.jobs else "cost": f"${cost:,.2f}" if cost is not None else "",
+        "first job submitted": utc(page.start),
+        "as of" if goes_on else "ended": utc(page.end),
+        "duration": words.duration(page.end - page.start) if page.start is not None and page.end is not None else "",
+        "attempts at jobs": f"{page.attempts:,}",
+        "of these failed or lost": f"{page.failed:,}" if page.failed else "none",
+        "cost so far" if goes_on else "cost": f"${page.cost:,.2f}" if page.cost is not None else "",
         "budget": f"${budget:,.2f}" if budget is not None else "",
     }
     return {name: text for name, text in facts.items() if text}
@@ -140,8 +164,8 @@ def _message(content: Content) -> str:
     return written.message if written else ""
 
 
-def _failures(live: Live | None) -> Sequence[Any]:
-    return live.failures if live else ()
+def _failure(one: Failure) -> str:
+    return f"{' '.join([one.process, *one.wildcards.values()])}: {one.text}"
 
 
 def _budget(content: Content) -> float | None:
@@ -149,18 +173,28 @@ def _budget(content: Content) -> float | None:
     return live.budget if live and live.budget is not None else about.budget if about else None
 
 
-def _prices(prices: Prices | None) -> str:
-    if prices is None:
-        return "There are no prices of this region, so that the page has none."
-    return (
-        f"Prices of {prices.region}, {prices.date}, from {prices.source}; Spot is taken to cost "
-        f"{prices.spot_discount:.0%} less. Storage and requests are left out."
+def _money(content: Content, cost: float | None) -> str:
+    """Return what the figure of money has to be read with: the estimate, the prices, and what is not in it."""
+    prices, about = content.prices, content.about
+    if prices is None or cost is None:
+        unknown = "There are no prices of this region: terraflow timeline --prices FILE takes prices of your own."
+        return " ".join(content.notes) or unknown
+    beside = compare.compare(about.estimate, cost) if about and about.estimate else ""
+    return " ".join(
+        [
+            *([beside] if beside else []),
+            f"Prices of {prices.region}, {prices.date}, from {prices.source}; Spot is taken to cost "
+            f"{prices.spot_discount:.0%} less. Storage and requests are left out.",
+            *content.notes,
+        ]
     )
 
 
 def _record(content: Content, found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
     """Return what the page's script draws: columns of the jobs, and sums for each part of the run's time."""
-    marks = {} if (budget := _budget(content)) is None else {"budget": budget}
+    estimate = content.about.estimate if content.about else None
+    amounts = {"budget": _budget(content), "estimate": (estimate or {}).get("spot")}
+    marks = {name: float(amount) for name, amount in amounts.items() if isinstance(amount, int | float)}
     shown = {
         "jobs": figures.jobs(),
         "at_work": figures.at_work(),

@@ -1,14 +1,20 @@
 """Makes the page of a run from its record on S3, and puts it there or into a file."""
 
 import gc
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_aws_common import prices as price_lists
-from terraflow.runs import find, state
+from snakemake_aws_common.prices import Prices
+from terraflow.costs import command as costs
+from terraflow.costs import heads
+from terraflow.errors import UserError
+from terraflow.launch import capacity
+from terraflow.runs import find, state, words
+from terraflow.stack import Stack
 from terraflow.timeline.page import Content, Page, make
 
 if TYPE_CHECKING:
@@ -19,34 +25,57 @@ NAME = "results/timeline.html"
 
 
 def of_run(
-    s3: "S3Client", run: find.Run, prices: price_lists.Prices | None, limits: Mapping[str, float] | None = None
+    s3: "S3Client", run: find.Run, stack: Stack, prices: Prices | None, limits: Mapping[str, float] | None = None
 ) -> Page:
     """Return the page of a run; without prices it has no costs. `limits` are vCPUs, by what limits them."""
     with _no_collection():
+        now = words.now_ms()
+        recorded = find.attempts(s3, run)
+        known = heads.heads_of(run, recorded, stack)
         content = Content(
             run=run.name,
             address=run.address,
             state=state.of(run),
-            attempts=find.attempts(s3, run),
+            attempts=recorded,
             live=run.live,
             about=run.about,
             prices=prices,
             limits=limits or {},
+            going=costs.running(run, recorded, stack),
+            heads=known.attempts,
+            # A head that died has left jobs in live.json that may have ended since.
+            seen=now if run.has_head or run.live is None else run.live.updated,
+            notes=[known.note] if known.note else [],
         )
-        return make(content, round(time.time() * 1000))
+        try:
+            return make(content, now)
+        except price_lists.PricesError as error:
+            return make(replace(content, prices=None, notes=[str(error)]), now)
 
 
-def write(s3: "S3Client", bucket: str, name: str, region: str, limits: Mapping[str, float] | None = None) -> str:
+def write(s3: "S3Client", stack: Stack, name: str) -> str:
     """Make the page of a run and put it beside the run's report; return its address. A head does so as it ends."""
-    try:
-        prices = price_lists.load(region)
-    except price_lists.PricesError:
-        prices = None
-    run = find.read(s3, bucket, name)
-    page = of_run(s3, run, prices, limits)
+    run = find.read(s3, stack.bucket, name)
+    page = of_run(s3, run, stack, prices_of(stack), limits_of(stack))
     key = f"{run.prefix}/{NAME}"
-    s3.put_object(Bucket=bucket, Key=key, Body=page.html.encode(), ContentType="text/html; charset=utf-8")
-    return f"s3://{bucket}/{key}"
+    s3.put_object(Bucket=stack.bucket, Key=key, Body=page.html.encode(), ContentType="text/html; charset=utf-8")
+    return f"s3://{stack.bucket}/{key}"
+
+
+def prices_of(stack: Stack, file: Path | None = None) -> Prices | None:
+    """Return the prices of the stack's region, None if there are none. Raise UserError for a file that is of no use."""
+    try:
+        return price_lists.load(stack.region, file)
+    except price_lists.PricesError as error:
+        if file is not None:
+            raise UserError(str(error)) from None
+        return None
+
+
+def limits_of(stack: Stack) -> dict[str, float]:
+    """Return the vCPUs of Fargate Spot at a time, by what limits them; empty if AWS does not say."""
+    found = capacity.of_spot(stack)
+    return {} if found.vcpus is None else {found.limit.partition(" of ")[0]: found.vcpus}
 
 
 @contextmanager
