@@ -18,6 +18,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from terraflow import checkout, profile, readers, stack, staging
 from terraflow.errors import UserError
+from terraflow.launch import inbox_files
+from terraflow.launch.next_steps import next_commands
 from terraflow.staging import Item, Plan
 from terraflow.upload import REQUESTS, State, Uploads
 
@@ -56,6 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="send a file again where the bucket holds something else under its name, such as a damaged copy; the old "
         "version is kept for a while (old_versions_days)",
     )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="also write the configuration to the bucket, as raw/NAME/config.yaml: uploading a sheet as "
+        "raw/NAME/samples.tsv then starts run NAME, if the stack has an inbox (inbox_budget)",
+    )
+    parser.add_argument(
+        "--run", action="store_true", help="write the sheet to raw/NAME/samples.tsv, too, and so start run NAME"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,21 +79,31 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(
             f"--directory: found {directory}, which is no folder; expected the working directory of the run"
         )
+    place = inbox_files.inbox(deployed, options.name, options.run)
     given = {name: vars(options)[name] for name in ("sheet", "configfile", "out", "out_config")}
     if directory.resolve() != start.resolve():
         console.print(f"Relative paths start from {directory}, the working directory of the run.")
         given = {name: path and os.path.relpath(path, directory) for name, path in given.items()}
     os.chdir(directory)
     try:
-        out_config = _stage(deployed, replace=options.replace, **given)
+        out_config = _stage(deployed, replace=options.replace, place=place, **given)
     finally:
         os.chdir(start)
-    _say_next(project, directory, Path(os.path.relpath(directory / out_config)))
+    if place and place.starts:
+        console.print(f"\nRun {place.name} starts in a minute or two. Next:\n{next_commands(place.name)}")
+    else:
+        _say_next(project, directory, Path(os.path.relpath(directory / out_config)))
     return 0
 
 
 def _stage(
-    deployed: stack.Stack, sheet: str, configfile: str | None, out: str | None, out_config: str | None, replace: bool
+    deployed: stack.Stack,
+    sheet: str,
+    configfile: str | None,
+    out: str | None,
+    out_config: str | None,
+    replace: bool,
+    place: inbox_files.Inbox | None,
 ) -> Path:
     """Do the work in the working directory of the run, and return the configuration that was written."""
     source = Path(configfile or readers.WORKFLOW_CONFIG)
@@ -118,9 +139,11 @@ def _stage(
             f"{sheet} has changed while files were sent, so no sheet was written. Run the command again: what has "
             "arrived is not sent twice."
         )
-    staging.write(to, staging.rewritten_sheet(text, sheet, plan, deployed.bucket))
+    rewritten = staging.rewritten_sheet(text, sheet, plan, deployed.bucket)
+    staging.write(to, rewritten)
     if isinstance(ploidy := config["calling"]["ploidy"], str):
-        own["calling"] = {**(own.get("calling") or {}), "ploidy": _from_here(Path(ploidy)).as_posix()}
+        config["calling"]["ploidy"] = _from_here(Path(ploidy)).as_posix()
+        own["calling"] = {**(own.get("calling") or {}), "ploidy": config["calling"]["ploidy"]}
     content = staging.rewritten_config(own, source, _from_here(to).as_posix(), plan, deployed.bucket)
     staging.write(to_config, content)
     passed = [item for item, state in states.items() if state is State.SAME]
@@ -128,6 +151,8 @@ def _stage(
     console.print(f"passed over {_sum(passed)}, there already")
     for note in _notes(plan, deployed.bucket, config):
         console.print(f"Note: {note}")
+    for key in inbox_files.bring(client, place, rewritten, config, plan.settings) if place else ():
+        console.print(f"wrote       s3://{deployed.bucket}/{key}")
     return to_config
 
 
@@ -153,9 +178,7 @@ def _working_directory(sheet: str, configfile: Path | None, directory: Path | No
 
 def _say_next(project: Path, directory: Path, config: Path) -> None:
     """Print the commands that run the workflow from this folder, whatever is on PATH."""
-    beside = Path(sys.executable).with_name("snakemake")
-    found = shutil.which("snakemake")
-    program = "snakemake" if found and Path(found) == beside else _shown(beside)
+    program = _program("snakemake")
     here = Path(profile.NAME, "config.yaml").exists() or profile.link().exists()
     words = [program, "--profile", profile.NAME if here else _shown(project / "profiles" / profile.NAME)]
     if not Path("workflow", "Snakefile").exists():
@@ -163,9 +186,19 @@ def _say_next(project: Path, directory: Path, config: Path) -> None:
     if directory.resolve() != Path.cwd():
         words += ["--directory", str(directory)]
     command = shlex.join([*words, "--configfile", str(config)])
-    console.print(f"\nNext ({config} names what was written):")
+    where = ["--directory", str(directory)] if directory.resolve() != Path.cwd() else []
+    console.print(f"\nNext ({config} names what was written), in the cloud without this machine:")
+    console.print(f"  {shlex.join([_program('terraflow'), 'run', str(config), *where])}")
+    console.print("Or conducted from here:")
     console.print(f"  {command} --dry-run")
     console.print(f"  {command}")
+
+
+def _program(name: str) -> str:
+    """Return how one types a program of this environment here."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found and Path(found) == beside else _shown(beside)
 
 
 def _shown(path: Path) -> str:

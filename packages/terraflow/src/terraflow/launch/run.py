@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from terraflow.errors import UserError
 from terraflow.heads.submit import UnderWayError
 from terraflow.launch import follow, table
 from terraflow.launch.launcher import Prepared, launch
+from terraflow.launch.next_steps import next_commands
 from terraflow.launch.request import Request, checked_arguments, checked_name, dollars, who
 from terraflow.runs import words
 from terraflow.stack import Stack
@@ -97,18 +97,6 @@ def run(options: argparse.Namespace) -> int:
         return follow.follow(request.name, stack, out)
     out.print(f"\nNext:\n{next_commands(request.name)}")
     return 0
-
-
-def next_commands(name: str) -> str:
-    """Return the commands that look at a run, or end it."""
-    rows = (
-        ("status", "--watch", "what it does now"),
-        ("logs", "--follow", "what its head says"),
-        ("stop", "", "end it and all its jobs"),
-    )
-    lines = [(shlex.join(["terraflow", verb, name, *option.split()]), purpose) for verb, option, purpose in rows]
-    width = max(len(command) for command, _ in lines)
-    return "\n".join(f"  {command:<{width}}   {purpose}" for command, purpose in lines)
 
 
 def _configfiles(config: Path | None, directory: Path) -> tuple[Path, ...]:
