@@ -1,4 +1,4 @@
-"""Writes what an upload to the inbox is: raw/NAME/config.yaml, what it names, and last the sheet, which starts a run."""
+"""Writes what an upload to the inbox is: raw/NAME/config.yaml, what it names, and last the sheet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
