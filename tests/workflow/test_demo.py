@@ -29,6 +29,7 @@ RESULTS = (
     "qc/versions.tsv",
     "reference/genome.fa",
     "report.html",
+    "run.json",
 )
 TEMPORARY = ("results/reads", "results/bwa_mem", ".snakemake/scratch")
 COUNTS = [f"results/reads/{lane}.counts.json" for lane in ("sampleA/L1", "sampleA/L2", "sampleB/L1")]

@@ -80,6 +80,11 @@ COMMANDS = {
         "write a page with a bar for each job of a run, vCPUs and money over time, and what its rules could ask for",
         "terraflow timeline cohort7 --out cohort7.html",
     ),
+    "verify": (
+        "terraflow.receipt.verify",
+        "compare the receipt of a run with what lies there: what is missing, changed, or there besides",
+        "terraflow verify cohort7 --deep",
+    ),
     "remove": (
         "terraflow.remove",
         "delete a run's objects, after a question; never while the run works",

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from terraflow_workflow.running.storing import store_result
+
 if TYPE_CHECKING:
     from snakemake.path_modifier import PathModifier
     from snakemake.workflow import Workflow
@@ -34,11 +36,7 @@ def write_report(workflow: "Workflow", path: Path) -> None:
     workflow.async_run(_leave_out_missing(workflow))
     try:
         workflow.async_run(auto_report(workflow.dag, plugin, settings, GlobalReportSettings()))
-        storage = workflow.storage_registry.default_storage_provider
-        if storage is not None:
-            copy = storage.object(f"{workflow.storage_settings.default_storage_prefix.rstrip('/')}/{path}")
-            copy.set_local_path(part)
-            workflow.async_run(copy.managed_store())
+        store_result(workflow, path, part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
