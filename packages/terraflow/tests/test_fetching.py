@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import receipt_run
 from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
-from terraflow import cli
+from terraflow import cli, receipt
 from terraflow import stack as stacks
 from terraflow.fetching import places
 
@@ -98,6 +99,21 @@ def test_results_are_fetched_whole_and_once(fetch: Fetch) -> None:
     Path("here/results/alignments/A.cram").write_bytes(os.urandom(3 * MIB))
     assert fetch("here").paths == {"results/variants/all.vcf.gz", "results/alignments/A.cram"}
     assert content(Path("here")) == RESULTS
+
+
+def test_the_archive_that_the_receipt_describes_comes_along(s3: Any, fetch: Fetch) -> None:
+    receipt_run.make(s3)
+    receipt.write(STACK, "cohort7", s3=s3)
+    done = fetch("here")
+    assert done.code == 0 and receipt_run.ARCHIVE in done.paths
+    assert {*receipt_run.RESULTS, "ro-crate-metadata.json"} <= done.paths
+    assert receipt_run.INTERMEDIATE not in done.paths
+    assert receipt_run.ARCHIVE not in fetch("there", "--only", "*").paths
+    # A receipt that can't be read keeps nobody from the results.
+    store(s3, "ro-crate-metadata.json", b"{}")
+    done = fetch("elsewhere")
+    assert done.code == 0 and set(receipt_run.RESULTS) <= done.paths
+    assert "is not a receipt of terraflow's" in done.said
 
 
 def test_what_is_said_without_json(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,10 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from terraflow import stack as stacks
+from terraflow.errors import UserError
 from terraflow.fetching import objects, places
 from terraflow.fetching.download import WORKERS, Copy, Downloads, State
+from terraflow.receipt import reading
 from terraflow.runs import find, state
 
 
@@ -60,7 +62,14 @@ def run(options: argparse.Namespace) -> int:
     if state.of(found) == state.RUNNING:
         console.print(f"Note: {found.name} runs. What is there is fetched; the same command later brings the rest.")
     folder = options.destination or Path(found.name)
-    chosen = objects.select(objects.of_run(s3, found), options.only)
+    listed = objects.of_run(s3, found)
+    workflow = ""
+    if not options.only and any(one.path == objects.RECEIPT for one in listed):
+        try:
+            workflow = reading.of_run(s3, found).workflow
+        except UserError as error:
+            console.print(f"Note: {error}")
+    chosen = objects.select(listed, options.only, workflow)
     copies = [Copy(one, path) for one, path in places.places(folder, chosen).items()]
     downloads, begun = Downloads(s3, found), time.monotonic()
     states = _compare(console, downloads, copies)

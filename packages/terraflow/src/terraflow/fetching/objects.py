@@ -51,16 +51,17 @@ def is_intermediate(path: str) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in INTERMEDIATES)
 
 
-def select(objects: Iterable[Object], patterns: Sequence[str]) -> list[Object]:
+def select(objects: Iterable[Object], patterns: Sequence[str], workflow: str = "") -> list[Object]:
     """Return the results among these objects, or those that fit a pattern, such as `variants/*`, `*.cram` or `logs`.
 
-    A pattern fits whole paths, with or without results/ before them, or a folder; `*` stands for slashes, too. Raise
-    UserError for a pattern that fits nothing.
+    `workflow` is the path of the archive that the receipt describes, which goes with the results. A pattern fits whole
+    paths, with or without results/ before them, or a folder; `*` stands for slashes, too. Raise UserError for a pattern
+    that fits nothing.
     """
     # Where a program has made a folder in the bucket, there is an empty object.
     files = [one for one in objects if not (one.path.endswith("/") and not one.size)]
     if not patterns:
-        return [one for one in files if is_result(one.path)]
+        return [one for one in files if is_result(one.path) or one.path == workflow]
     offered = [
         one
         for one in files

@@ -3,11 +3,19 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from botocore.exceptions import ClientError
+
+from snakemake_aws_common.lock_object import MISSING, error_code
 from terraflow.errors import UserError
+from terraflow.fetching.objects import RECEIPT
 from terraflow.receipt.facts import ETAG, PLAIN, STORED, Content
+from terraflow.runs.find import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,20 @@ class Receipt:
     inputs: Mapping[str, Content | None]
     workflow: str
     made: str
+
+
+def of_run(s3: "S3Client", run: Run) -> Receipt:
+    """Read the receipt of a run. Raise UserError if it has none, or one that can't be understood."""
+    try:
+        body = s3.get_object(Bucket=run.bucket, Key=f"{run.prefix}/{RECEIPT}")["Body"].read()
+    except ClientError as error:
+        if error_code(error) not in MISSING:
+            raise
+        raise UserError(
+            f"{run.name} has no receipt: a head in the cloud writes it at the end of a run. `terraflow verify "
+            f"{run.name} --write` makes one of what lies there now."
+        ) from None
+    return parse(body, f"{run.address}/{RECEIPT}")
 
 
 def parse(body: bytes, address: str) -> Receipt:

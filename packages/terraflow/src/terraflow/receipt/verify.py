@@ -7,12 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from snakemake_aws_common.lock_object import MISSING, error_code
 from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.fetching.objects import RECEIPT, SHOWN
@@ -21,10 +19,9 @@ from terraflow.receipt.compare import Differences
 from terraflow.receipt.reading import Receipt
 from terraflow.receipt.writing import write
 from terraflow.runs import find, state, words
-from terraflow.runs.find import Run
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
+    pass
 
 EXIT_CODES = """exit codes:
   0  all that the receipt names is as it was, and nothing else is there
@@ -81,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         s3 = find.client("s3", deployed)
         found = find.find(options.name, deployed, s3)
         address = f"{found.address}/{RECEIPT}"
-        receipt = reading.parse(read(s3, found), address)
+        receipt = reading.of_run(s3, found)
     with _bar(receipt, shown=options.deep or options.folder is not None) as progress:
         task = progress.tasks[0].id
 
@@ -97,19 +94,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(differences, receipt, address)
     return DIFFERENT if differences else words.FINE
-
-
-def read(s3: "S3Client", run: Run) -> bytes:
-    """Return the receipt of a run. Raise UserError if it has none."""
-    try:
-        return s3.get_object(Bucket=run.bucket, Key=f"{run.prefix}/{RECEIPT}")["Body"].read()
-    except ClientError as error:
-        if error_code(error) not in MISSING:
-            raise
-        raise UserError(
-            f"{run.name} has no receipt: a head in the cloud writes it at the end of a run. `terraflow verify "
-            f"{run.name} --write` makes one of what lies there now."
-        ) from None
 
 
 def _write(options: argparse.Namespace) -> int:
