@@ -71,7 +71,7 @@ def test_the_table_has_rules_the_head_and_sums() -> None:
         "bwa_mem 1,200 150 $2.00 $5.00",
         "reference 1 0.03 < $0.01 < $0.01",
         "(head) 1 26.5 $0.10 $0.10",
-        "all 1,201 177 $2.10 $5.10",
+        "all 1,202 177 $2.10 $5.10",
         "It takes about 1 d 2 h, with the account's quota of 6 vCPUs.",
         "On Spot it may cost $1.30 to $3.40.",
         "Earlier starts of this run have cost $1.50.",

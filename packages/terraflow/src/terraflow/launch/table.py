@@ -17,7 +17,7 @@ def shown(expected: Expected, capacity: Capacity, budget: float | None, spent: f
         for row in expected.rows
     ]
     rows.append(["(head)", "1", hours(expected.hours), words.dollars(expected.head), words.dollars(expected.head)])
-    sums = [f"{expected.jobs:,}", hours(expected.vcpu_hours + expected.hours)]
+    sums = [f"{expected.jobs + 1:,}", hours(expected.vcpu_hours + expected.hours)]
     rows.append(["all", *sums, words.dollars(expected.spot), words.dollars(expected.on_demand)])
     limit = f", with the {capacity.limit}" if capacity.limit else "; how many vCPUs may work at a time is not known"
     lines = [f"It takes about {duration(expected.hours)}{limit}."]
