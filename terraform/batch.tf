@@ -114,11 +114,13 @@ resource "aws_batch_job_definition" "this" {
 
   # An attempt that matches no rule is repeated: Fargate's reasons for a task that was taken away or never started are
   # many and change. The status reason describes the task, and the reason its container.
+  # A head ends by its own exit codes (terraflow.heads.about) and is started again after all else, such as a kill: it
+  # goes on with the jobs that run.
   retry_strategy {
-    attempts = var.attempts
+    attempts = each.key == "head" ? 10 : var.attempts
 
     dynamic "evaluate_on_exit" {
-      for_each = ["Essential container in task exited*", "OutOfMemoryError*", "Container Overrides length*"]
+      for_each = each.key == "head" ? [] : ["Essential container in task exited*", "OutOfMemoryError*", "Container Overrides length*"]
 
       content {
         on_status_reason = evaluate_on_exit.value
@@ -127,9 +129,22 @@ resource "aws_batch_job_definition" "this" {
     }
 
     # Whatever the status reason: with the same memory, another attempt would end the same way.
-    evaluate_on_exit {
-      on_reason = "OutOfMemoryError*"
-      action    = "EXIT"
+    dynamic "evaluate_on_exit" {
+      for_each = each.key == "head" ? [] : ["OutOfMemoryError*"]
+
+      content {
+        on_reason = evaluate_on_exit.value
+        action    = "EXIT"
+      }
+    }
+
+    dynamic "evaluate_on_exit" {
+      for_each = each.key == "head" ? ["6*"] : []
+
+      content {
+        on_exit_code = evaluate_on_exit.value
+        action       = "EXIT"
+      }
     }
   }
 

@@ -179,13 +179,20 @@ run "defaults" {
   }
   assert {
     condition = alltrue([
-      for definition in aws_batch_job_definition.this :
+      for kind, definition in aws_batch_job_definition.this : kind == "head" ||
       definition.retry_strategy[0].attempts == 3
       && [for rule in definition.retry_strategy[0].evaluate_on_exit : "${rule.action} ${try(coalesce(rule.on_status_reason), "")}|${try(coalesce(rule.on_reason), "")}"] == [
         "EXIT Essential container in task exited*|", "EXIT OutOfMemoryError*|", "EXIT Container Overrides length*|", "EXIT |OutOfMemoryError*",
       ]
     ])
     error_message = "An attempt that ended by itself, or would end the same way, exits; Batch repeats all others, whatever their reason."
+  }
+  assert {
+    condition = (
+      aws_batch_job_definition.this["head"].retry_strategy[0].attempts == 10
+      && [for rule in aws_batch_job_definition.this["head"].retry_strategy[0].evaluate_on_exit : "${rule.action} ${rule.on_exit_code} ${try(coalesce(rule.on_status_reason, rule.on_reason), "")}"] == ["EXIT 6* "]
+    )
+    error_message = "A head ends by its own exit codes only, and is started again after all else."
   }
   assert {
     condition     = aws_batch_job_definition.this["worker-20gib"].timeout[0].attempt_duration_seconds == 86400 && aws_batch_job_definition.this["head"].timeout[0].attempt_duration_seconds == 1209600

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 NAME = "head/run.json"
+# Below it lie Snakemake's own logs of all heads, `<start>-<Batch job>-<attempt>.log`, written anew while a head works.
+LOGS = "head/logs/"
 
 SUBMITTED = "submitted"
 RUNNING = "running"

@@ -114,18 +114,23 @@ def unpack(body: bytes, sha256: str, into: Path) -> Manifest:
     Raise packing.ArchiveError for an archive that is damaged, or that this version does not understand.
     """
     packing.unpack(body, sha256, into)
+    manifest = read_manifest(into)
+    (into / FILES / manifest.directory).mkdir(parents=True, exist_ok=True)
+    return manifest
+
+
+def read_manifest(unpacked: Path) -> Manifest:
+    """Return what to do with an unpacked archive. Raise packing.ArchiveError if this version does not understand it."""
     try:
-        given: dict[str, Any] = json.loads((into / MANIFEST).read_text())
+        given: dict[str, Any] = json.loads((unpacked / MANIFEST).read_text())
         if given["version"] != VERSION:
             raise packing.ArchiveError(
                 f"the archive has version {given['version']}, and the image of the head understands {VERSION}: "
                 "`make deploy` with the checkout that made the archive builds an image that fits."
             )
-        manifest = Manifest(**{name: given[name] for name in Manifest.__dataclass_fields__ if name in given})
+        return Manifest(**{name: given[name] for name in Manifest.__dataclass_fields__ if name in given})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise packing.ArchiveError(f"the archive's {MANIFEST} is not what terraflow writes: {error}") from error
-    (into / FILES / manifest.directory).mkdir(parents=True, exist_ok=True)
-    return manifest
 
 
 def snakemake_arguments(manifest: Manifest, unpacked: Path) -> list[str]:

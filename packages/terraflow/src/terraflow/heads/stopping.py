@@ -1,0 +1,88 @@
+"""The last seconds of a head that was told to end: jobs of the run that Snakemake has left are ended, or named."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snakemake_aws_common import head
+from snakemake_aws_common.lease import RENEWALS
+from snakemake_aws_common.lock_object import LockObject
+from terraflow.runs import batch as batches
+from terraflow.stack import Stack
+
+REASON = "the head of the run was told to end"
+# Source: AWS Batch API reference, TerminateJobs.
+TERMINATED = 50
+PAUSE = 0.5
+# Looks in a row that have to show nothing: Batch shows a job some time after its submission.
+LOOKS = 3
+
+
+class Stopping:
+    """Ends the jobs of one run; `left` returns the seconds that are left for it."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        run: str,
+        left: Callable[[], float],
+        s3: Any = None,  # noqa: ANN401
+        batch: Any = None,  # noqa: ANN401
+    ) -> None:
+        """Ask AWS nothing yet."""
+        self._stack, self._run, self._left = stack, run, left
+        self._batch = batch or _client("batch", stack)
+        self._lock = LockObject(s3 or _client("s3", stack), stack.bucket, f"runs/{run}/{head.NAME}")
+
+    def nobody_works(self) -> bool:
+        """Return whether no head renews the lock of the run: it was told to end before it had taken it."""
+        try:
+            state, _ = self._lock.read()
+        except (ClientError, BotoCoreError):
+            return False
+        if state is None or state.left <= 0 or state.holder.is_dead():
+            return True
+        return state.now - state.stored > 1.5 * state.holder.seconds / RENEWALS
+
+    def end_jobs(self) -> dict[str, str]:
+        """End all jobs of the run but heads; return those that may still run, with the reason.
+
+        A job counts as ended when Batch has taken the order to end it: its container has 30 seconds of its own.
+        """
+        why: dict[str, str] = {}
+        ordered: set[str] = set()
+        quiet = 0
+        while True:
+            try:
+                found = batches.active(self._batch, self._stack, self._run)
+                jobs = [job.id for job in found if not job.is_head and job.id not in ordered]
+                quiet, why = (0, why) if jobs else (quiet + 1, {})
+                for first in range(0, len(jobs), TERMINATED):
+                    some = jobs[first : first + TERMINATED]
+                    errors = self._batch.terminate_jobs(jobs=some, reason=REASON).get("errors") or ()
+                    refused = {one["job"]: f"{one['code']}: {one['message']}" for one in errors}
+                    ordered |= set(some) - refused.keys()
+                    why = {job: text for job, text in why.items() if job not in some} | refused
+            except (ClientError, BotoCoreError) as error:
+                why = dict.fromkeys(why or [f"all jobs of run {self._run}"], str(error))
+            if quiet == LOOKS or self._left() <= PAUSE:
+                return why
+            time.sleep(PAUSE)
+
+    def release_lock(self) -> None:
+        """Remove the lock of a Snakemake that was killed: the next head need not wait for its end."""
+        with contextlib.suppress(ClientError, BotoCoreError):
+            state, _ = self._lock.read()
+            if state is not None and state.holder.is_dead():
+                self._lock.delete(state.etag)
+
+
+def _client(service: str, stack: Stack) -> Any:  # noqa: ANN401
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+    client: Any = boto3.client
+    return client(service, region_name=stack.region, config=config)

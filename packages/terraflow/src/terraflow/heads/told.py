@@ -1,0 +1,95 @@
+"""What a head tells of its run: run.json, written only by the head that it names."""
+
+import dataclasses
+import time
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from snakemake_aws_common.record import store
+from snakemake_aws_common.record.live import Live
+from terraflow.heads import about as abouts
+from terraflow.heads.about import About
+from terraflow.heads.objects import AboutObject, ChangedError
+from terraflow.heads.outcome import Outcome
+
+# Writers of one run.json that meet: its launcher and this head.
+TRIES = 5
+
+
+class Told:
+    """The run.json of one run, as the head of one Batch job writes it. Trouble with S3 is printed, and ends no run."""
+
+    def __init__(self, s3: Any, bucket: str, run: str, job: str) -> None:  # noqa: ANN401
+        """Ask S3 nothing yet. `job` is the id of the head's Batch job."""
+        self._s3, self._bucket, self._run, self._job = s3, bucket, run, job
+        self._object = AboutObject(s3, bucket, run)
+
+    def is_ours(self) -> bool:
+        """Return whether run.json names this head, or the head is being submitted."""
+        try:
+            found = self._object.read()
+        except (ClientError, BotoCoreError):
+            return False
+        return found is not None and found.about.head_job in ("", self._job)
+
+    def begun(self) -> None:
+        """Write that this head works. When Batch starts it again, the run began with its first start."""
+
+        def change(about: About) -> About:
+            again = about.head_job == self._job and about.state == abouts.RUNNING and about.started
+            return dataclasses.replace(
+                about,
+                state=abouts.RUNNING,
+                head_job=self._job,
+                started=about.started if again else _now(),
+                ended=None,
+                exit_code=None,
+                message="",
+            )
+
+        self._change(change, whoever=True)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Write how the run has ended."""
+
+        def change(about: About) -> About:
+            return dataclasses.replace(
+                about,
+                state=outcome.state,
+                head_job=self._job,
+                ended=_now(),
+                exit_code=outcome.exit_code,
+                message=outcome.message,
+            )
+
+        self._change(change)
+
+    def live(self, since: int) -> Live | None:
+        """Return what the executor has written of this head, which began then; None if it has written nothing."""
+        try:
+            found = store.read_live(self._s3, self._bucket, f"runs/{self._run}")
+        except (ClientError, BotoCoreError, ValueError, TypeError) as error:
+            print(f"What the run did last can't be read: {error}")
+            return None
+        return found if found is not None and found.updated >= since else None
+
+    def _change(self, change: Any, whoever: bool = False) -> None:  # noqa: ANN401
+        """Write a changed run.json, unless it names another head; `whoever` holds the lock writes in any case."""
+        for _ in range(TRIES):
+            try:
+                found = self._object.read()
+                about = found.about if found else About(self._run, "", "", _now())
+                if not whoever and about.head_job not in ("", self._job):
+                    return
+                self._object.write(change(about), found.etag if found else None)
+                return
+            except ChangedError:
+                continue
+            except (ClientError, BotoCoreError) as error:
+                print(f"{self._object.address} could not be written: {error}")
+                return
+
+
+def _now() -> int:
+    return round(time.time() * 1000)
