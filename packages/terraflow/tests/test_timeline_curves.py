@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from terraflow.timeline import curves, phases
+from terraflow.timeline import curves
 
 GRID = curves.over(1000, 2000, 10)
 
@@ -41,12 +41,15 @@ def test_phases_are_counted_in_the_middle_of_each_part() -> None:
     chains, phase_at = [], []
     for _ in range(60):
         begin, *ends = sorted(rng.sample(range(1000, 2001), 5))
-        spans = [(rng.choice(phases.PHASES), end, -1) for end in ends]
+        spans = [(rng.randrange(6), end, -1) for end in ends]
         chains.append((begin, spans))
         starts = [begin, *ends]
         phase_at += [(start, end, name) for start, (name, end, _) in zip(starts, spans, strict=False)]
-    for name, numbers in curves.counts(GRID, chains).items():
-        middles = range(1050, 2000, 100)
+    counts = curves.Counts(GRID, 6)
+    for begin, spans in chains:
+        counts.add(begin, spans)
+    middles = range(1050, 2000, 100)
+    for name, numbers in enumerate(counts.totals()):
         assert numbers == [sum(n == name and start <= at < end for start, end, n in phase_at) for at in middles]
 
 

@@ -12,12 +12,14 @@ from terraflow.timeline import bars, phases
 from timeline_records import ALONE, FULL, LANE, LOST, RECORD, T0, step
 
 
-def lengths(attempt: Attempt, begin: int | None = None) -> list[tuple[str, int]]:
+def lengths(attempt: Attempt, begin: int | None = None, end: int | None = None) -> list[tuple[str, int]]:
     """The phases of an attempt and their milliseconds, in order."""
     begin = attempt.submit if begin is None else begin
-    found = phases.spans_of(attempt, begin)
+    found = phases.spans_of(attempt, begin, phases.end_of(attempt) if end is None else end)
     ends = [begin, *(end for _, end, _ in found)]
-    return [(phase, end - start) for (phase, _, _), (start, end) in zip(found, pairwise(ends), strict=True)]
+    return [
+        (phases.PHASES[phase], end - start) for (phase, _, _), (start, end) in zip(found, pairwise(ends), strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,8 +54,8 @@ def test_phases_follow_each_other(attempt: Attempt, expected: list[tuple[str, in
 
 def test_a_second_attempt_begins_where_the_first_ended() -> None:
     first, second = bars.bars([LANE, LOST], None, lambda _: None)
-    assert (first.attempt, first.end, second.attempt, second.begin) == (1, T0 + 100_000, 2, T0 + 100_000)
-    assert second.spans[0] == ("waiting", T0 + 110_000, -1)
+    assert (first.one.attempt, first.end, second.one.attempt, second.begin) == (1, T0 + 100_000, 2, T0 + 100_000)
+    assert lengths(second.one, second.begin)[0] == ("waiting", 10_000)
 
 
 def test_steps_that_overlap_or_lie_outside_the_attempt_add_no_time() -> None:
@@ -68,7 +70,7 @@ def test_steps_that_overlap_or_lie_outside_the_attempt_add_no_time() -> None:
             rng.shuffle(times)
         submit, starting, start, complete = times
         one = replace(ALONE, submit=submit, starting=starting, start=start, complete=complete, steps=steps)
-        found = phases.spans_of(one, one.submit)
+        found = phases.spans_of(one, one.submit, max(one.submit, complete))
         ends = [one.submit, *(end for _, end, _ in found)]
         assert ends == sorted(set(ends))
         assert ends[-1] == max(one.submit, complete)
@@ -82,27 +84,27 @@ def job(status: str, since: int, native_id: str = "job-live") -> LiveJob:
 @pytest.mark.parametrize(
     ("status", "expected", "taken"),
     [
-        ("SUBMITTED", [("waiting", T0 + 400_000, -1)], None),
-        ("RUNNABLE", [("waiting", T0 + 400_000, -1)], None),
-        ("STARTING", [("waiting", T0 + 100_000, -1), ("starting", T0 + 400_000, -1)], T0 + 100_000),
-        ("RUNNING", [("waiting", T0 + 100_000, -1), ("other", T0 + 400_000, -1)], T0 + 100_000),
+        ("SUBMITTED", [("waiting", 400_000)], None),
+        ("RUNNABLE", [("waiting", 400_000)], None),
+        ("STARTING", [("waiting", 100_000), ("starting", 300_000)], T0 + 100_000),
+        ("RUNNING", [("waiting", 100_000), ("other", 300_000)], T0 + 100_000),
     ],
 )
 def test_jobs_that_have_not_ended_last_until_the_head_looked(
-    status: str, expected: list[tuple[str, int, int]], taken: int | None
+    status: str, expected: list[tuple[str, int]], taken: int | None
 ) -> None:
     live = Live("run", "h", "ada", "running", T0, T0 + 400_000, jobs=(job(status, 100_000),))
     (one,) = bars.bars([], live, lambda _: None)
-    assert (list(one.spans), one.taken, one.failed) == (expected, taken, False)
+    assert (lengths(one.one, one.begin, one.end), one.taken, one.failed) == (expected, taken, False)
 
 
 def test_a_job_is_not_shown_twice() -> None:
     jobs = (job("RUNNING", 1000, ALONE.native_id), job("RUNNABLE", 101_000, LOST.native_id))
     live = Live("run", "h", "ada", "running", T0, T0 + 400_000, jobs=jobs)
     found = bars.bars([ALONE, LOST, FULL], live, lambda _: None)
-    assert [(one.native_id, one.attempt, one.begin) for one in found] == [
+    assert [(bar.one.native_id, bar.one.attempt, bar.begin) for bar in found] == [
         ("job-lane", 1, T0),
-        ("job-lane", 0, T0 + 100_000),
+        ("job-lane", 2, T0 + 100_000),
         ("job-full", 1, T0 + 200_000),
         ("job-alone", 1, T0 + 200_000),
     ]
@@ -111,7 +113,7 @@ def test_a_job_is_not_shown_twice() -> None:
 def test_labels_tell_bars_apart() -> None:
     twins = [replace(ALONE, native_id=name, wildcards={"sample": "a", "unit": "1"}) for name in "xyz"]
     found = bars.bars([*RECORD, *twins], None, lambda _: None)
-    named = dict(zip([(one.native_id, one.attempt) for one in found], bars.labels(found), strict=True))
+    named = dict(zip([(bar.one.native_id, bar.one.attempt) for bar in found], bars.labels(found), strict=True))
     assert named[("job-lane", 1)] == "L1"
     assert named[("job-lane", 2)] == "L1 (attempt 2)"
     assert [named[(name, 1)] for name in "xyz"] == ["1", "1 #2", "1 #3"]

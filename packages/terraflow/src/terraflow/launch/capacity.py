@@ -47,8 +47,10 @@ def of_spot(stack: Stack, client: Callable[[str], Any] | None = None) -> Capacit
 
 
 def _most(batch: "BatchClient", stack: Stack) -> float:
-    (queue,) = batch.describe_job_queues(jobQueues=[stack.queues["spot"]])["jobQueues"]
-    names = [one["computeEnvironment"] for one in queue["computeEnvironmentOrder"]]
+    queues = batch.describe_job_queues(jobQueues=[stack.queues["spot"]])["jobQueues"]
+    names = [one["computeEnvironment"] for queue in queues for one in queue["computeEnvironmentOrder"]]
+    if not names:
+        return 0
     found = batch.describe_compute_environments(computeEnvironments=names)["computeEnvironments"]
     return sum(one["computeResources"].get("maxvCpus", 0) for one in found)
 

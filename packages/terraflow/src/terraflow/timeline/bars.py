@@ -8,7 +8,6 @@ from snakemake_aws_common.record import attempt as states
 from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import Live, LiveJob
 from terraflow.timeline import phases
-from terraflow.timeline.phases import Span
 
 # Group of the jobs that work for all samples.
 SHARED = "shared"
@@ -16,129 +15,105 @@ SHARED = "shared"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An attempt of a job. Times are milliseconds since 1970, sizes bytes, `cost` US dollars or None if unknown."""
+    """An attempt and its place in time, in milliseconds since 1970; `cost` is US dollars, None if unknown."""
 
-    native_id: str
-    attempt: int
-    # The rule, or the name of the group.
-    process: str
-    sample: str
-    # The wildcards but the sample; several bars of a sample and a rule may have the same.
-    rest: str
-    status: str
-    exit: int | None
-    reason: str
-    queue: str
-    spot: bool
-    cpus: float
-    memory: int
-    disk: int
-    peak_rss: int | None
+    one: Attempt
     # Its submission, or the end of the attempt before it.
     begin: int
-    # When it began to use vCPUs of the account; None if it never did.
-    taken: int | None
+    # Of an attempt that has not ended, when it was last seen.
     end: int
-    spans: tuple[Span, ...]
-    steps: tuple[str, ...]
     cost: float | None
+
+    @property
+    def sample(self) -> str:
+        """The sample that it works for, or `shared`."""
+        return self.one.wildcards.get("sample", SHARED)
+
+    @property
+    def rest(self) -> str:
+        """The wildcards but the sample; several bars of a sample and a rule may have the same."""
+        return " ".join([value for name, value in self.one.wildcards.items() if name != "sample"])
 
     @property
     def failed(self) -> bool:
         """Whether it ended without success."""
-        return self.status in (states.FAILED, states.ABORTED)
+        return self.one.status in (states.FAILED, states.ABORTED)
+
+    @property
+    def taken(self) -> int | None:
+        """When it began to use vCPUs of the account; None if it never did."""
+        return self.one.start if self.one.starting is None else self.one.starting
+
+    @property
+    def peak_rss(self) -> int | None:
+        """The most memory that any of its rules used."""
+        return max([step.peak_rss for step in self.one.steps if step.peak_rss is not None], default=None)
 
 
 def bars(
-    attempts: Sequence[Attempt], live: Live | None, cost: Callable[[Attempt], float | None], seen: int | None = None
+    attempts: Sequence[Attempt],
+    live: Live | None,
+    cost: Callable[[Attempt], float | None],
+    going: Sequence[Attempt] = (),
+    seen: int | None = None,
 ) -> list[Bar]:
     """Return the bars of a run, by their beginnings; `cost` gives what an attempt costs in dollars.
 
     Batch gives all attempts at a job the time when the job was submitted: a bar begins where the one before it ends.
-    Jobs that have not ended last until `seen`, by default until the head looked.
+    Jobs in `live` last until `seen`, by default until the head looked; those in `going` run.
     """
-    ends: dict[str, int] = {}
+    last: dict[str, Bar] = {}
     found = []
     for one in sorted(attempts, key=attrgetter("attempt")):
-        bar = _of_attempt(one, max(one.submit, ends.get(one.native_id, one.submit)), cost(one))
-        ends[one.native_id] = bar.end
+        before = last.get(one.native_id)
+        begin = one.submit if before is None else max(one.submit, before.end)
+        last[one.native_id] = bar = Bar(one, begin, max(begin, phases.end_of(one)), cost(one))
         found.append(bar)
-    if live is not None:
+    if live is not None and live.ended is None:
         now = live.updated if seen is None else seen
-        done = {one.native_id for one in attempts if one.status == states.COMPLETED}
-        for job in live.jobs if live.ended is None else ():
+        running = {one.native_id: one for one in going}
+        for job in live.jobs:
+            before = last.get(job.native_id)
             # A job that ends is in the record a moment before it leaves the list of those that run.
-            if job.native_id not in done and ends.get(job.native_id, 0) < live.updated:
-                found.append(_of_live(job, max(job.submit, ends.get(job.native_id, 0)), now))
-    return sorted(found, key=attrgetter("begin", "process", "rest", "native_id"))
+            if before is not None and (before.one.status == states.COMPLETED or before.end >= live.updated):
+                continue
+            begin = max(job.submit, before.end if before else 0)
+            one = running.get(job.native_id) or _as_attempt(job, before.one.attempt + 1 if before else 1)
+            found.append(Bar(one, begin, max(now, begin), cost(one) if one.start is not None else None))
+    return sorted(found, key=attrgetter("begin", "one.process", "rest", "one.native_id"))
 
 
-def _of_attempt(one: Attempt, begin: int, cost: float | None) -> Bar:
-    peaks = [step.peak_rss for step in one.steps if step.peak_rss is not None]
-    return Bar(
-        native_id=one.native_id,
-        attempt=one.attempt,
-        process=one.process,
-        sample=one.wildcards.get("sample", SHARED),
-        rest=_rest(one.wildcards),
-        status=one.status,
-        exit=one.exit,
-        reason=one.reason,
-        queue=one.queue,
-        spot=one.spot,
-        cpus=one.cpus,
-        memory=one.memory,
-        disk=one.disk,
-        peak_rss=max(peaks, default=None),
-        begin=begin,
-        taken=one.starting if one.starting is not None else one.start,
-        end=max(phases.end_of(one), begin),
-        spans=tuple(phases.spans_of(one, begin)),
-        steps=tuple(" ".join([step.process, *step.wildcards.values()]) for step in one.steps),
-        cost=cost,
-    )
-
-
-def _of_live(job: LiveJob, begin: int, now: int) -> Bar:
-    works = job.status in ("STARTING", "RUNNING")
-    return Bar(
-        native_id=job.native_id,
-        attempt=0,
-        process=job.process,
-        sample=job.wildcards.get("sample", SHARED),
-        rest=_rest(job.wildcards),
-        status=job.status,
-        exit=None,
-        reason=job.reason,
-        queue=job.queue,
-        spot=job.spot,
-        cpus=job.cpus,
-        memory=job.memory,
-        disk=job.disk,
-        peak_rss=None,
-        begin=begin,
-        taken=min(max(job.since, begin), now) if works else None,
-        end=max(now, begin),
-        spans=tuple(phases.spans_of_live(job, begin, now)),
-        steps=(),
-        cost=None,
-    )
-
-
-def _rest(wildcards: Mapping[str, str]) -> str:
-    return " ".join(value for name, value in wildcards.items() if name != "sample")
+def _as_attempt(job: LiveJob, number: int) -> Attempt:
+    """Return a job that has not ended as an attempt: what it did before its status is not known."""
+    return Attempt(
+        native_id=job.native_id, attempt=number, name="", process=job.process, wildcards=job.wildcards,
+        is_group=job.is_group, hash="", status=job.status, exit=None, reason=job.reason, queue=job.queue, spot=job.spot,
+        definition="", log_stream="", cpus=job.cpus, memory=job.memory, disk=job.disk, submit=job.submit, runnable=None,
+        starting=job.since if job.status == "STARTING" else None,
+        start=job.since if job.status == "RUNNING" else None, complete=None, head="",
+    )  # fmt: skip
 
 
 def labels(found: Sequence[Bar]) -> list[str]:
     """Return what tells a bar from the others of its sample and rule: no two bars have all three alike."""
     seen: set[tuple[str, str, str]] = set()
     given = []
-    for one in found:
-        text = one.rest if one.attempt <= 1 else f"{one.rest} (attempt {one.attempt})".strip()
+    for bar in found:
+        one, rest, sample = bar.one, bar.rest, bar.sample
+        text = rest if one.attempt <= 1 else f"{rest} (attempt {one.attempt})".strip()
         other, number = text, 1
-        while (one.sample, one.process, other) in seen:
+        while (sample, one.process, other) in seen:
             number += 1
             other = f"{text} #{number}".strip()
-        seen.add((one.sample, one.process, other))
+        seen.add((sample, one.process, other))
         given.append(other)
     return given
+
+
+def samples(found: Sequence[Bar]) -> Mapping[str, int]:
+    """Return the samples in order, each with its place; `shared` is the last one."""
+    return {name: place for place, name in enumerate(sorted({bar.sample for bar in found}, key=_last))}
+
+
+def _last(name: str) -> tuple[bool, str]:
+    return name == SHARED, name

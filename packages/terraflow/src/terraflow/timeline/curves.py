@@ -1,11 +1,11 @@
 """Sums up what jobs do at a time, for a number of equal parts of the run's time, however many jobs there are."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from terraflow.timeline.phases import PHASES, Span
+from terraflow.timeline.phases import Span
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,30 @@ def highest(grid: Grid, uses: Iterable[tuple[int, int, float]]) -> list[float]:
     return found
 
 
-def counts(grid: Grid, chains: Iterable[tuple[int, Sequence[Span]]]) -> dict[str, list[int]]:
-    """Return how many chains are in each phase in the middle of each part; a chain is its beginning and its spans."""
-    changes = {phase: [0] * (grid.parts + 1) for phase in PHASES}
-    start, width, last = grid.start, grid.width, grid.parts
-    for begin, spans in chains:
+class Counts:
+    """Counts how many jobs are in each phase in the middle of each part."""
+
+    def __init__(self, grid: Grid, phases: int) -> None:
+        """Begin with no job."""
+        self._start, self._width, self._parts = grid.start, grid.width, grid.parts
+        self._changes = [[0] * (grid.parts + 1) for _ in range(phases)]
+
+    def add(self, begin: int, spans: Iterable[Span]) -> None:
+        """Add a job, which begins then, and goes through these phases."""
+        start, width, last = self._start, self._width, self._parts
         # The first part whose middle lies at or after a time. Most spans of a large run end before the next middle.
-        part = math.ceil((begin - start) / width - 0.5)
+        part = min(math.ceil((begin - start) / width - 0.5), last)
         for phase, end, _ in spans:
-            after = math.ceil((end - start) / width - 0.5)
+            after = min(math.ceil((end - start) / width - 0.5), last)
             if after != part:
-                changed = changes[phase]
-                changed[min(part, last)] += 1
-                changed[min(after, last)] -= 1
+                changes = self._changes[phase]
+                changes[part] += 1
+                changes[after] -= 1
                 part = after
-    return {phase: list(accumulate(changed[:-1])) for phase, changed in changes.items()}
+
+    def totals(self) -> list[list[int]]:
+        """Return the numbers of jobs in each part, for each phase."""
+        return [list(accumulate(changes[:-1])) for changes in self._changes]
 
 
 def spent(grid: Grid, costs: Iterable[tuple[int, int, float]]) -> list[float]:

@@ -6,20 +6,14 @@ Vega-Lite draws them on a canvas, and takes names and reasons as data, never as 
 from collections.abc import Mapping
 from typing import Any
 
-from terraflow.timeline import phases
+from terraflow.timeline.phases import PHASES
 
 Spec = dict[str, Any]
 # Colours that colour-blind people tell apart (Okabe and Ito, https://jfly.uni-koeln.de/color/), lighter for what waits.
-COLOURS = {
-    phases.WAITING: "#cfd4da",
-    phases.STARTING: "#e69f00",
-    phases.FETCHING: "#56b4e9",
-    phases.TOOL: "#0072b2",
-    phases.STORING: "#009e73",
-    phases.OTHER: "#a98bb5",
-}
+COLOURS = dict(zip(PHASES, ("#cfd4da", "#e69f00", "#56b4e9", "#0072b2", "#009e73", "#a98bb5"), strict=True))
 SPOT, ON_DEMAND = "Spot", "on demand"
 QUEUES = {SPOT: "#0072b2", ON_DEMAND: "#e69f00"}
+SPOT_OF = {SPOT: True, ON_DEMAND: False}
 FAILED = "#c1121f"
 LIMIT = "#c1121f"
 SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"

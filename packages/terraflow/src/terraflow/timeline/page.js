@@ -1,6 +1,7 @@
 "use strict";
 // Draws the figures of the page, and of all jobs the bars that are looked at. Everything is data: no name becomes HTML.
 const page = JSON.parse(document.getElementById("record").textContent);
+const UNENDED = ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"];
 const ROWS = 40, ROW = 17, NARROW = 600;
 const element = (id) => document.getElementById(id);
 const utc = (time) => time === null ? "" : new Date(time).toISOString().slice(0, 19).replace("T", " ") + " UTC";
@@ -41,8 +42,7 @@ function tip(job, step) {
   if (job.exit !== null) told["exit code"] = job.exit;
   if (job.reason) told["reason"] = job.reason;
   told[job.attempt > 1 ? "lost before" : "submitted"] = utc(job.begin);
-  const ended = !page.unended.includes(job.status);
-  if (ended) told["ended"] = utc(job.end);
+  if (!UNENDED.includes(job.status)) told["ended"] = utc(job.end);
   for (const phase of page.phases) {
     const spent = phases(job).filter((span) => span.phase === phase).reduce((sum, span) => sum + span.length, 0);
     if (spent) told[phase] = duration(spent);

@@ -22,8 +22,10 @@ from terraflow.costs import compare
 from terraflow.heads.about import About
 from terraflow.heads.submit import RULE
 from terraflow.runs import words
-from terraflow.timeline import bars, curves, figures, phases, sizes
+from terraflow.timeline import bars, curves, figures, sizes
 from terraflow.timeline.bars import Bar
+from terraflow.timeline.drawn import drawn, uses
+from terraflow.timeline.phases import PHASES
 from terraflow.timeline.sizes import Size
 
 SCRIPTS = ("vega/vega.js", "vega-lite/vega-lite.js", "vega-embed/vega-embed.js")
@@ -75,7 +77,7 @@ def make(content: Content, now: int) -> Page:
     found = _bars(content, now)
     start = min((one.begin for one in found), default=None)
     end = max((one.end for one in found), default=None)
-    jobs = [one for one in found if one.process != RULE]
+    jobs = [one for one in found if one.one.process != RULE]
     page = Page(
         html="",
         attempts=len(jobs),
@@ -88,8 +90,7 @@ def make(content: Content, now: int) -> Page:
     record: dict[str, Any] = {}
     if start is not None and end is not None:
         grid = curves.over(start, end, PARTS)
-        uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None]
-        page = replace(page, highest_vcpus=max(curves.highest(grid, uses)))
+        page = replace(page, highest_vcpus=max(curves.highest(grid, uses(jobs))))
         record = _record(content, found, grid)
     measured, money = sizes.sizes(content.attempts), _money(content, page.cost)
     html = _template().render(
@@ -119,18 +120,13 @@ def utc(time: int | None) -> str:
 
 def _bars(content: Content, now: int) -> list[Bar]:
     """Return the bars of jobs and heads; what runs has a cost until it was last seen, a head until now."""
-    prices = content.prices
     heads = [one if one.complete is not None else replace(one, complete=now, status=GOING) for one in content.heads]
-    found = bars.bars(
-        [*content.attempts, *heads],
-        content.live,
-        lambda one: cost_of(one, prices).total if prices else None,
-        content.seen,
-    )
-    if prices is None:
-        return found
-    spent = {one.native_id: cost_of(one, prices, content.seen).total for one in content.going}
-    return [replace(one, cost=spent.get(one.native_id)) if one.attempt == 0 else one for one in found]
+    prices = content.prices
+
+    def cost(one: Attempt) -> float | None:
+        return cost_of(one, prices, content.seen).total if prices else None
+
+    return bars.bars([*content.attempts, *heads], content.live, cost, content.going, content.seen)
 
 
 def _short(milliseconds: float) -> str:
@@ -191,7 +187,7 @@ def _money(content: Content, cost: float | None) -> str:
 
 
 def _record(content: Content, found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
-    """Return what the page's script draws: columns of the jobs, and sums for each part of the run's time."""
+    """Return what the page's script draws, and the figures for it."""
     estimate = content.about.estimate if content.about else None
     amounts = {"budget": _budget(content), "estimate": (estimate or {}).get("spot")}
     marks = {name: float(amount) for name, amount in amounts.items() if isinstance(amount, int | float)}
@@ -201,96 +197,15 @@ def _record(content: Content, found: Sequence[Bar], grid: curves.Grid) -> dict[s
         "vcpus": figures.vcpus(content.limits),
         "money": figures.money(marks),
     }
-    names: dict[str, list[str]] = {}
     return {
         "start": grid.start,
         "end": grid.end,
         "width": grid.width,
-        "phases": phases.PHASES,
-        "queues": [figures.SPOT, figures.ON_DEMAND],
-        "unended": ["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"],
-        "jobs": _columns(found, grid.start, names),
-        "names": names,
-        "curves": _curves(found, grid),
+        "phases": PHASES,
+        "queues": list(figures.SPOT_OF),
         "figures": shown,
+        **drawn(found, grid),
     }
-
-
-def _columns(found: Sequence[Bar], start: int, names: dict[str, list[str]]) -> dict[str, list[Any]]:
-    """Return the bars as columns; texts that many of them share are numbers in `names`, which is filled."""
-    numbers: dict[str, dict[str, int]] = {
-        name: {} for name in ("process", "sample", "status", "reason", "queue", "step")
-    }
-
-    def number(name: str, text: str) -> int:
-        return numbers[name].setdefault(text, len(numbers[name]))
-
-    rest = bars.labels(found)
-    phase = {name: place for place, name in enumerate(phases.PHASES)}
-    columns: dict[str, list[Any]] = {
-        "id": [one.native_id for one in found],
-        "attempt": [one.attempt for one in found],
-        "process": [number("process", one.process) for one in found],
-        "sample": [number("sample", one.sample) for one in found],
-        "rest": rest,
-        "status": [number("status", one.status) for one in found],
-        "reason": [number("reason", one.reason) for one in found],
-        "queue": [number("queue", one.queue) for one in found],
-        "spot": [int(one.spot) for one in found],
-        "failed": [int(one.failed) for one in found],
-        "exit": [one.exit for one in found],
-        "cpus": [one.cpus for one in found],
-        "memory": [one.memory for one in found],
-        "disk": [one.disk for one in found],
-        "peak": [one.peak_rss for one in found],
-        "cost": [None if one.cost is None else round(one.cost, 6) for one in found],
-        "begin": [one.begin - start for one in found],
-        "length": [one.end - one.begin for one in found],
-        "spans": [_lengths(one, phase) for one in found],
-        "steps": [[number("step", step) for step in one.steps] for one in found],
-        # Bars are in the order of their beginnings, which stays within a sample and a rule.
-        "by_sample": _places([(one.sample == bars.SHARED, one.sample) for one in found]),
-        "by_rule": _places(_firsts(found)),
-    }
-    names.update({name: list(texts) for name, texts in numbers.items()})
-    return columns
-
-
-def _lengths(one: Bar, phase: Mapping[str, int]) -> str:
-    """Return, for each phase in turn, its number and step as one number, and how long it was: one text, not a list.
-
-    JSON's encoder keeps every number of a list as a text of its own, which would take 150 MB for 50,000 jobs.
-    """
-    begin, found = one.begin, list[int]()
-    for name, end, step in one.spans:
-        found += (phase[name] + len(phase) * (step + 1), end - begin)
-        begin = end
-    return " ".join(map(str, found))
-
-
-def _firsts(found: Sequence[Bar]) -> list[tuple[int, str]]:
-    """Return for each bar when the first one of its rule began, and the rule."""
-    first: dict[str, int] = {}
-    for one in found:
-        first.setdefault(one.process, one.begin)
-    return [(first[one.process], one.process) for one in found]
-
-
-def _places(keys: Sequence[Any]) -> list[int]:
-    places = [0] * len(keys)
-    for place, number in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
-        places[number] = place
-    return places
-
-
-def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, Sequence[float]]:
-    columns: dict[str, Sequence[float]] = {**curves.counts(grid, ((one.begin, one.spans) for one in found))}
-    for name, spot in ((figures.SPOT, True), (figures.ON_DEMAND, False)):
-        uses = [(one.taken, one.end, one.cpus) for one in found if one.taken is not None and one.spot == spot]
-        columns[name] = curves.highest(grid, uses)
-    costs = [(one.begin if one.taken is None else one.taken, one.end, one.cost) for one in found if one.cost]
-    columns["spent"] = [round(amount, 6) for amount in curves.spent(grid, costs)]
-    return columns
 
 
 def _row(one: Size) -> dict[str, str]:

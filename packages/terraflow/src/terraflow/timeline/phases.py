@@ -7,30 +7,22 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from snakemake_aws_common.record.attempt import Attempt
-from snakemake_aws_common.record.live import LiveJob
 
-WAITING = "waiting"
-STARTING = "starting"
-FETCHING = "fetching"
-TOOL = "tool"
-STORING = "storing"
-# The container runs, and none of the steps that were measured does: Snakemake starts, or the worker measured nothing.
-OTHER = "other"
-PHASES = (WAITING, STARTING, FETCHING, TOOL, STORING, OTHER)
-
-
+# In OTHER the container runs, and none of the steps that were measured does: Snakemake starts, or the worker measured
+# nothing.
+PHASES = ("waiting", "starting", "fetching", "tool", "storing", "other")
+WAITING, STARTING, FETCHING, TOOL, STORING, OTHER = range(len(PHASES))
 # A phase, when it ends, and the index of the attempt's step that it belongs to, -1 for none. It begins where the one
 # before it ends. There are a million of them in a large run: plain tuples.
-Span: TypeAlias = tuple[str, int, int]
+Span: TypeAlias = tuple[int, int, int]
 
 
-def spans_of(attempt: Attempt, begin: int) -> list[Span]:
-    """Return the phases of an attempt, from `begin` to its end: its submission, or the end of the attempt before it.
+def spans_of(attempt: Attempt, begin: int, end: int) -> list[Span]:
+    """Return the phases of an attempt, from `begin` (its submission, or the end of the one before it) to its end.
 
     An attempt that was not seen starting has waited until it ran. Of steps that run at the same time, the one that
     began first is shown.
     """
-    end = max(begin, end_of(attempt))
     start = end if attempt.start is None else min(max(attempt.start, begin), end)
     starting = start if attempt.starting is None else min(max(attempt.starting, begin), start)
     found = [(WAITING, starting, -1), (STARTING, start, -1)]
@@ -52,14 +44,6 @@ def spans_of(attempt: Attempt, begin: int) -> list[Span]:
             )
             at = finish
     found.append((OTHER, end, -1))
-    return _without_empty(begin, found)
-
-
-def spans_of_live(job: LiveJob, begin: int, now: int) -> list[Span]:
-    """Return the phases, until `now`, of a job that has not ended: what it did before its status is not known."""
-    since = min(max(job.since, begin), now)
-    phase = {"STARTING": STARTING, "RUNNING": OTHER}.get(job.status)
-    found = [(WAITING, since, -1), (phase, now, -1)] if phase else [(WAITING, now, -1)]
     return _without_empty(begin, found)
 
 
