@@ -181,6 +181,15 @@ def test_all_that_would_end_the_run_is_named(site: Site) -> None:
     assert "Job queue spot is DISABLED" in text
 
 
+def test_the_default_run_of_another_project_is_refused_before_it_begins(site: Site) -> None:
+    record = {"examples": ["s3://planned/raw/other.fq"], "data": {"split": ["0123456789ab"]}}
+    site.s3.put_object(Bucket=BUCKET, Key="runs/main/.run-data.json", Body=json.dumps(record).encode())
+    (problem,) = site.rehearse()[1].problems
+    assert "holds the run of another project, which read s3://planned/raw/other.fq" in problem
+    kept = site.s3.get_object(Bucket=BUCKET, Key="runs/main/.run-data.json")["Body"].read()
+    assert json.loads(kept) == record
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -41,7 +41,7 @@ def test_a_run_is_checked_estimated_approved_and_submitted(site: Site, tmp_path:
     assert (about.head_job, about.archive, about.budget) == ("head-1", archived, 20)
     assert about.estimate is not None
     assert (about.estimate["spot"], about.estimate["hours"], about.estimate["jobs"]) == (EXPECTED.spot, 1.25, 2)
-    packed, name, _ = site.rehearsed[0]
+    packed, name = site.rehearsed[0]
     assert name == "cohort7"
     assert site.s3.get_object(Bucket=BUCKET, Key=archived)["Body"].read() == packed.body, "what was planned is sent"
     manifest = archive.unpack(packed.body, packed.sha256, tmp_path / "unpacked")

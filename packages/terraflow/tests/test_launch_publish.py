@@ -111,7 +111,7 @@ def test_a_default_configuration_that_can_t_serve_is_left_out_and_said(
 
 def planned(site: Site, tmp_path: Path) -> tuple[archive.Manifest, Path]:
     """Unpack the archive that was planned last."""
-    packed, _, _ = site.rehearsed[-1]
+    packed, _ = site.rehearsed[-1]
     return archive.unpack(packed.body, packed.sha256, tmp_path / "head"), tmp_path / "head" / archive.FILES
 
 

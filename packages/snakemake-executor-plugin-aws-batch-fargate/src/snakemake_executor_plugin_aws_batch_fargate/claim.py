@@ -50,8 +50,11 @@ def is_other(earlier: Data, ours: Data) -> bool:
     return all(set(earlier[rule]).isdisjoint(ours[rule]) for rule in shared if union[rule] == most)
 
 
-def claim(workflow: Workflow, s3: Client, given: settings.ExecutorSettings) -> None:
-    """Record which data the run reads. Raises WorkflowError if a run of the default name has read different data."""
+def claim(workflow: Workflow, s3: Client, given: settings.ExecutorSettings, *, write: bool = True) -> None:
+    """Record which data the run reads, unless `write` is off.
+
+    Raises WorkflowError if a run of the default name has read different data.
+    """
     found = data_of(workflow)
     if not found:
         return
@@ -72,7 +75,7 @@ def claim(workflow: Workflow, s3: Client, given: settings.ExecutorSettings) -> N
     if other:
         known = {}
     merged = {rule: sorted({*known.get(rule, []), *hashes.get(rule, [])}) for rule in sorted({*known, *hashes})}
-    if merged != earlier.get("data"):
+    if write and merged != earlier.get("data"):
         body = {"examples": _examples(found), "data": merged}
         s3.put_object(**place, Body=json.dumps(body).encode(), ContentType="application/json")
 

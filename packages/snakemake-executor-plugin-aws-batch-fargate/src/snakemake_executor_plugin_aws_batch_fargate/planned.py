@@ -11,7 +11,7 @@ from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from snakemake_aws_common.rehearsal import PlannedJob, PlannedTask, Rehearsal
 
-from . import client, names, preflight, resources
+from . import claim, client, names, preflight, resources
 from .request import Target, definition_of, target_of
 from .settings import ExecutorSettings
 from .shapes import Shape
@@ -33,12 +33,17 @@ def rehearse(workflow: Workflow, settings: ExecutorSettings) -> Rehearsal:
     plan = Planned(workflow, target, client_of)
     jobs, tasks = plan.jobs(), plan.tasks()
     problems, unknown = plan.problems, []
+    prefix = str(workflow.storage_settings.default_storage_prefix or "")
     if jobs:
-        prefix = str(workflow.storage_settings.default_storage_prefix or "")
         report = preflight.check(client_of, target, target.region, prefix)
         unknown = report.unknown
         if report.problems:
             problems.append(report.text(settings.stack_hint))
+        elif prefix.startswith("s3://"):
+            try:
+                claim.claim(workflow, client_of("s3"), settings, write=False)
+            except WorkflowError as error:
+                problems.append(str(error))
     return Rehearsal(tuple(jobs), tuple(tasks), dict(workflow.config), problems=tuple(problems), unknown=tuple(unknown))
 
 

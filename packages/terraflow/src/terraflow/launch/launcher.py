@@ -93,7 +93,7 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         request.snakefile,
     )
     try:
-        rehearsal = rehearse(packed, request.name, stack)
+        rehearsal = rehearse(packed, request.name if request.is_named else None)
     except RefusedError as error:
         # Snakemake names the files of the first job; those of a job that is done may be gone.
         if error.is_about_files:

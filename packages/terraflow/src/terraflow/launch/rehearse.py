@@ -11,10 +11,12 @@ from snakemake_aws_common.rehearsal import Rehearsal, from_json
 from terraflow.errors import UserError
 from terraflow.heads import archive
 from terraflow.heads.archive import Packed
-from terraflow.stack import FILE_VARIABLE, Stack
+from terraflow.stack import FILE_VARIABLE
 
 # Named, not imported: terraflow works without it, too.
 PROGRAM = "snakemake_executor_plugin_aws_batch_fargate.rehearsal"
+# By it the profile knows the run's name.
+NAME_VARIABLE = "TERRAFLOW_RUN"
 NOTHING = "Nothing was submitted."
 
 
@@ -28,8 +30,10 @@ class RefusedError(UserError):
         self.is_about_files = any(error.startswith("MissingInputException") for error in errors)
 
 
-def rehearse(packed: Packed, run: str, stack: Stack) -> Rehearsal:
+def rehearse(packed: Packed, run: str | None) -> Rehearsal:
     """Unpack the archive as a head does, plan the run there, and return what it would submit.
+
+    `run` is the name of the run, None for the default one, which may not go on with other data.
 
     Raise RefusedError with all that would end the run before its first job.
     """
@@ -38,10 +42,15 @@ def rehearse(packed: Packed, run: str, stack: Stack) -> Rehearsal:
         manifest = archive.unpack(packed.body, packed.sha256, unpacked)
         files = unpacked / archive.FILES
         result = unpacked / "rehearsal.json"
+        environment = {
+            **os.environ,
+            FILE_VARIABLE: str(unpacked / archive.STACK),
+            **({NAME_VARIABLE: run} if run else {}),
+        }
         done = subprocess.run(
             [sys.executable, "-m", PROGRAM, str(result), *archive.snakemake_arguments(manifest, unpacked)],
             cwd=files / manifest.directory,
-            env={**os.environ, FILE_VARIABLE: str(unpacked / archive.STACK), "TERRAFLOW_RUN": run},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

@@ -4,7 +4,7 @@ import argparse
 import getpass
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,9 @@ REFUSED = {
 class Request:
     """A run that somebody wants to be started.
 
-    `project` is the checkout or a published workflow; `directory` is the run's working directory. `budget` is US
-    dollars. `sheet` is the key of the sheet in the inbox that wants it, `sheet_etag` its ETag.
+    `is_named` says whether the name was chosen: the default one is refused for other data than it had. `project` is
+    the checkout or a published workflow; `directory` is the run's working directory. `budget` is US dollars. `sheet` is
+    the key of the sheet in the inbox that wants it, `sheet_etag` its ETag.
     """
 
     name: str
@@ -46,7 +47,8 @@ class Request:
     who: str = ""
     started_by: str = "terraflow run"
     sheet: str = ""
-    sheet_etag: str = field(default="", compare=False)
+    sheet_etag: str = ""
+    is_named: bool = True
 
 
 def checked_name(name: str) -> str:

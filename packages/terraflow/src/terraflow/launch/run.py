@@ -15,6 +15,7 @@ from terraflow.heads.submit import UnderWayError
 from terraflow.launch import follow, table
 from terraflow.launch.launcher import Prepared, launch
 from terraflow.launch.next_steps import next_commands
+from terraflow.launch.rehearse import NAME_VARIABLE
 from terraflow.launch.request import Request, checked_arguments, checked_name, dollars, who
 from terraflow.runs import words
 from terraflow.stack import Stack
@@ -22,7 +23,6 @@ from terraflow.stage import OUT_CONFIG
 
 # The name that `snakemake --profile aws` gives a run, too.
 DEFAULT_NAME = "main"
-NAME_VARIABLE = "TERRAFLOW_RUN"
 EXIT_CODES = """exit codes:
   0  the head was submitted, or there is nothing to do; with --follow: the run is done
   1  nothing was submitted; the message says why
@@ -71,8 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Check, estimate, ask, submit, and say what to type next."""
     stack = stacks.deployed()
+    name = options.name or os.environ.get(NAME_VARIABLE)
     request = Request(
-        name=checked_name(options.name or os.environ.get(NAME_VARIABLE) or DEFAULT_NAME),
+        name=checked_name(name or DEFAULT_NAME),
+        is_named=bool(name),
         project=checkout.root(),
         directory=options.directory,
         configfiles=_configfiles(options.config, options.directory),
