@@ -281,6 +281,13 @@ resource "aws_iam_role_policy" "head" {
 data "aws_iam_policy_document" "submit" {
   source_policy_documents = [data.aws_iam_policy_document.run.json]
 
+  # The place of a waiting job in its queue.
+  statement {
+    sid       = "SeeQueues"
+    actions   = ["batch:GetJobQueueSnapshot"]
+    resources = [for queue in aws_batch_job_queue.this : queue.arn]
+  }
+
   statement {
     sid       = "BringRawDataIn"
     actions   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging"]

@@ -141,6 +141,7 @@ NO_CONDUCT: list[Call] = [
     ("logs:GetLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
     ("ecr:DescribeImages", f"{REPOSITORY}/another", {}),
 ]
+SEE_QUEUES: list[Call] = [("batch:GetJobQueueSnapshot", f"{BATCH}:job-queue/terraflow-spot", {})]
 # Calls that no caller may make.
 NOBODY: list[Call] = [
     ("s3:DeleteBucket", BUCKET, {}),
@@ -162,12 +163,13 @@ NOBODY: list[Call] = [
     ("ecr:BatchDeleteImage", f"{REPOSITORY}/terraflow", {}),
     ("logs:DeleteLogGroup", LOGS, {}),
     ("ec2:RunInstances", "*", {}),
+    ("batch:GetJobQueueSnapshot", f"{BATCH}:job-queue/another-spot", {}),
 ]
 MAY = {
     "execution": PULL + WRITE_LOG,
     "job": DATA,
     "head": DATA + CONDUCT,
-    "submit": [*DATA, *CONDUCT, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "submit": [*DATA, *CONDUCT, *SEE_QUEUES, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
 }
 MAY_NOT = {
     "execution": [

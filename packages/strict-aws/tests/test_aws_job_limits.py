@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from strict_aws import Aws
-from strict_helpers import TOO_LARGE, Job, Run, wait
+from strict_helpers import TOO_LARGE, Job, Run, code, wait
 
 
 def variables_of(job: Job) -> int:
@@ -94,3 +94,15 @@ def test_jobs_are_found_by_name_and_status(strict_aws: Aws, run: Run) -> None:
     found = batch.list_jobs(jobQueue="spot", filters=[{"name": "JOB_NAME", "values": ["look-*"]}])
     assert [summary["jobId"] for summary in found["jobSummaryList"]] == [job["jobId"]]
     assert batch.list_jobs(jobQueue="spot", jobStatus="RUNNING")["jobSummaryList"] == []
+
+
+def test_a_snapshot_shows_the_front_of_a_queue(strict_aws: Aws, queues: None) -> None:
+    batch = strict_aws.client("batch")
+    strict_aws.set(containers=0)
+    jobs = [batch.submit_job(jobName="one", jobQueue="spot", jobDefinition="sh") for _ in range(2)]
+    batch.submit_job(jobName="one", jobQueue="ondemand", jobDefinition="sh")
+    for job in jobs:
+        wait(strict_aws, job["jobId"], "RUNNABLE")
+    front = batch.get_job_queue_snapshot(jobQueue="spot")["frontOfQueue"]["jobs"]
+    assert [job["jobArn"] for job in front] == [job["jobArn"] for job in jobs]
+    assert code(batch.get_job_queue_snapshot, jobQueue="none") == "ClientException"

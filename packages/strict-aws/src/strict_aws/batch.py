@@ -105,6 +105,21 @@ def list_jobs(self: BatchResponse) -> str:
     return json.dumps({"jobSummaryList": known[start : start + size], **more})
 
 
+def get_job_queue_snapshot(self: BatchResponse) -> str:
+    """GetJobQueueSnapshot: the first hundred jobs that wait in RUNNABLE, by their submission."""
+    name = json.loads(self.body).get("jobQueue", "")
+    queue = self.batch_backend.get_job_queue(name)
+    if queue is None:
+        raise ClientException(f"Error executing request, Exception : Job queue {name} not found")
+    found = self.batch_backend.list_jobs(job_queue_name=name, array_job_id=None, job_status="RUNNABLE", filters=None)
+    waiting = [job for job in found if isinstance(job, jobs.FargateJob) and not job.invisible]
+    front = [
+        {"jobArn": job.arn, "earliestTimeAtPosition": job.milliseconds["createdAt"]}
+        for job in sorted(waiting, key=lambda job: job.milliseconds["createdAt"])[:100]
+    ]
+    return json.dumps({"frontOfQueue": {"jobs": front, "lastUpdatedAt": jobs.now()}})
+
+
 def patch() -> None:
     """Check requests before moto has them, and replace moto's jobs."""
     register, create_environment = BatchResponse.registerjobdefinition, BatchResponse.createcomputeenvironment
@@ -174,6 +189,8 @@ def patch() -> None:
     JobQueue.describe = describe_queue  # type: ignore[method-assign]
     BatchResponse.terminatejobs = terminate_jobs  # type: ignore[attr-defined]
     batch_urls["{0}/v1/terminatejobs$"] = BatchResponse.dispatch
+    BatchResponse.getjobqueuesnapshot = get_job_queue_snapshot  # type: ignore[attr-defined]
+    batch_urls["{0}/v1/getjobqueuesnapshot$"] = BatchResponse.dispatch
     BatchResponse.submitjob = submit  # type: ignore[method-assign]
     BatchResponse.describejobs = describe_jobs  # type: ignore[method-assign]
     BatchResponse.listjobs = list_jobs  # type: ignore[method-assign]
