@@ -4,6 +4,7 @@ import builtins
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from snakemake_aws_common import head
 from terraflow import cli, remove
 from terraflow import stack as stacks
 from terraflow.errors import UserError
+from terraflow.heads import about as abouts
 from terraflow.runs import find
 
 OTHERS = ("runs/cohort77/results/a", "runs/cohort/results/a", "raw/cohort7/a", "reference/a")
@@ -34,7 +36,7 @@ class Batch:
         yield {"jobSummaryList": [{"jobId": f"id-of-{name}", "jobName": f"{name}-rest"} for name in names]}
 
     def describe_jobs(self, *, jobs: list[str]) -> Any:
-        names = [job.removeprefix("id-of-") for job in jobs]
+        names = [name for job in jobs if (name := job.removeprefix("id-of-")) in self.jobs]
         described = [
             {
                 "jobId": f"id-of-{name}",
@@ -138,6 +140,23 @@ def test_not_while_jobs_run(bucket: Any, batch: Batch, capsys: pytest.CaptureFix
     assert cli.main(["remove", "cohort7", "--yes"]) == 1
     said = capsys.readouterr().err
     assert "cohort7 has jobs that have not ended" in said and f"id-of-cohort7 cohort7-rest ({status})" in said
+    assert keys(bucket) == before
+
+
+def test_not_while_its_head_is_being_submitted(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A launcher has claimed the run, and has no job's id from Batch yet."""
+    put(bucket, "cohort7", about=replace(ABOUT, state=abouts.SUBMITTED, head_job=""))
+    before = keys(bucket)
+    assert cli.main(["remove", "cohort7", "--yes"]) == 1
+    assert "its head is not there yet" in capsys.readouterr().err
+    assert keys(bucket) == before
+
+
+def test_not_while_a_head_waits_that_batch_does_not_list_yet(bucket: Any, batch: Batch) -> None:
+    put(bucket, "cohort7", about=replace(ABOUT, state=abouts.SUBMITTED, head_job="id-of-unlisted"))
+    batch.jobs["unlisted"] = "SUBMITTED"
+    before = keys(bucket)
+    assert cli.main(["remove", "cohort7", "--yes"]) == 1
     assert keys(bucket) == before
 
 

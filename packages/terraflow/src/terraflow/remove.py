@@ -12,13 +12,18 @@ from rich.filesize import decimal
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import HeldError, Lease, LostError
+from terraflow import jobs
 from terraflow import stack as stacks
 from terraflow.approval import confirm
 from terraflow.emptying import FRUITLESS, OBJECTS, TRANSIENT
 from terraflow.errors import UserError
 from terraflow.fetching import objects
 from terraflow.fetching.objects import Object
-from terraflow.runs import batch, find
+from terraflow.heads import about as abouts
+from terraflow.heads.objects import AboutObject
+from terraflow.heads.submit import CLAIM
+from terraflow.runs import find
+from terraflow.runs.ending import Ending
 from terraflow.runs.find import Run
 from terraflow.stack import Stack
 
@@ -54,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     s3 = find.client("s3", deployed)
     found = find.find(options.name, deployed, s3)
     _refuse_held(found)
-    refuse_jobs = _Jobs(found, deployed, find.names(s3, deployed.bucket))
+    refuse_jobs = _Jobs(found, deployed, s3, console.print)
     refuse_jobs()
     listed = _of_run(s3, found)
     size = sum(one.size for one in listed)
@@ -126,23 +131,27 @@ def _refuse_held(run: Run) -> None:
 
 
 class _Jobs:
-    """The question whether Batch has jobs of a run that have not ended."""
+    """The question whether Batch has jobs of a run that have not ended, or is just being given its head."""
 
-    def __init__(self, run: Run, stack: Stack, names: Sequence[str]) -> None:
-        self._run, self._stack, self._names = run, stack, names
-        self._client = find.client("batch", stack)
+    def __init__(self, run: Run, stack: Stack, s3: "S3Client", say: Callable[[str], None]) -> None:
+        self._run, self._about = run, AboutObject(s3, run.bucket, run.name)
+        self._ending = Ending(stack, run.name, s3, find.client("batch", stack), say)
 
     def __call__(self) -> None:
-        """Raise UserError if it has."""
-        found = batch.active(self._client, self._stack, self._run.name, self._names)
-        if found:
+        """Raise UserError if there are any."""
+        if found := self._ending.jobs():
             shown = [f"{job.id} {job.name} ({job.status})" for job in found]
-            more = [f"and {len(shown) - objects.SHOWN} more"] if len(shown) > objects.SHOWN else []
             raise UserError(
                 f"{self._run.name} has jobs that have not ended, so nothing was removed. `terraflow stop "
                 f"{self._run.name}` ends them:",
-                *shown[: objects.SHOWN],
-                *more,
+                *jobs.listed(shown),
+            )
+        written = self._about.read()
+        claimed = written is not None and written.about.state == abouts.SUBMITTED and not written.about.head_job
+        if written is not None and claimed and written.age < CLAIM:
+            raise UserError(
+                f"{self._run.name} was submitted {written.age:.0f} s ago by {written.about.who}, and its head is not "
+                "there yet. Nothing was removed: try again in a minute or two."
             )
 
 

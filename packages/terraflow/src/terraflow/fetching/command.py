@@ -79,9 +79,10 @@ def run(options: argparse.Namespace) -> int:
         places.refuse_others(different, folder, found.address)
     kept = sum(part.stat().st_size for copy in fetched for part in copy.parts())
     places.refuse_full_disk(folder, _size(fetched) - kept)
-    with places.claimed(folder, found.address):
-        places.refuse_same_place({copy.object: copy.path for copy in copies}, folder)
-        _fetch(console, downloads, fetched)
+    if copies:
+        with places.claimed(folder, found.address):
+            places.refuse_same_place({copy.object: copy.path for copy in copies}, folder)
+            _fetch(console, downloads, fetched)
     passed = [copy for copy, its in states.items() if its is State.SAME]
     if options.json:
         json.dump(

@@ -25,8 +25,12 @@ READERS = 24
 def in_parallel(items: Iterable[T], function: Callable[[T], R]) -> dict[T, R]:
     """Return the function's results by item, in their order; several items are worked on at a time."""
     listed = list(items)
-    with ThreadPoolExecutor(READERS) as pool:
+    pool = ThreadPoolExecutor(READERS)
+    try:
         return dict(zip(listed, pool.map(function, listed), strict=True))
+    finally:
+        # At an error or Ctrl-C, nothing more is begun.
+        pool.shutdown(cancel_futures=True)
 
 
 def content_of(s3: "S3Client", bucket: str, key: str) -> Content | None:

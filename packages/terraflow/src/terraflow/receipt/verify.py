@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         found = find.find(options.name, deployed, s3)
         address = f"{found.address}/{RECEIPT}"
         receipt = reading.of_run(s3, found)
-    with _bar(receipt, shown=options.deep or options.folder is not None) as progress:
+    with _bar(receipt, options.folder is not None, shown=options.deep or options.folder is not None) as progress:
         task = progress.tasks[0].id
 
         def advance(number: int) -> None:
@@ -108,11 +108,12 @@ def _write(options: argparse.Namespace) -> int:
     return words.FINE
 
 
-def _bar(receipt: Receipt, shown: bool) -> AbstractContextManager[Progress]:
+def _bar(receipt: Receipt, folder: bool, shown: bool) -> AbstractContextManager[Progress]:
     console = Console(stderr=True)
     columns = (TextColumn("compare"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True)
-    progress.add_task("compare", total=sum(content.size for content in receipt.outputs.values()))
+    inputs = () if folder else (content for content in receipt.inputs.values() if content)
+    progress.add_task("compare", total=sum(content.size for content in (*receipt.outputs.values(), *inputs)))
     return progress
 
 
