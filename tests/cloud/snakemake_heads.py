@@ -125,7 +125,9 @@ class Site:
         folder = self.folder / "tasks" / job["jobId"]
         folder.mkdir(parents=True)
         command = job["containerOverrides"]["command"]
-        done = subprocess.run(command, cwd=folder, env=self.env, capture_output=True, text=True)
+        env = self.env | {"AWS_BATCH_JOB_ID": job["jobId"], "AWS_BATCH_JOB_ATTEMPT": "1"}
+        job["startedAt"] = int(time.time() * 1000)
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
         logs, stream = self.client("logs"), job["container"]["logStreamName"]
         logs.create_log_stream(logGroupName="/aws/batch/job", logStreamName=stream)
         now = int(time.time() * 1000)

@@ -16,6 +16,7 @@ import pytest
 from snakemake_heads import BUCKET, Site, new_site
 
 from fake_batch import FakeAws
+from snakemake_aws_common.record.store import read_attempts
 
 
 @pytest.fixture
@@ -102,6 +103,21 @@ def test_a_group_in_which_one_job_feeds_the_other(site: Site) -> None:
     (group,) = site.batch.submitted()
     assert group["jobDefinition"] == "worker-20gib"
     assert site.objects()["runs/main/results/all.txt"] == "hello\nhello\n"
+    check_steps(site, group)
+
+
+def check_steps(site: Site, group: dict[str, Any]) -> None:
+    """The record has what the group's worker measured of each rule, and the measurements are gone."""
+    (attempt,) = read_attempts(site.client("s3"), BUCKET, "runs/main")
+    assert (attempt.native_id, attempt.process, attempt.is_group, attempt.exit) == (group["jobId"], "all", True, 0)
+    steps = {f"{step.process} {step.tag}".rstrip(): step for step in attempt.steps}
+    assert sorted(steps) == ["gather", "make sample=a", "make sample=b"]
+    for step in attempt.steps:
+        assert step.exit == 0 and step.start and step.complete and step.start <= step.complete
+        assert step.realtime and step.cpu_time is not None and 0 <= step.cpu_time <= step.realtime + 100
+        assert attempt.start and attempt.complete and attempt.start <= step.start and step.complete <= attempt.complete
+    assert max(steps["make sample=a"].complete, steps["make sample=b"].complete) <= steps["gather"].start
+    assert not [key for key in site.objects() if "/measured/" in key]
 
 
 def test_without_a_default_storage_nothing_is_submitted(site: Site) -> None:

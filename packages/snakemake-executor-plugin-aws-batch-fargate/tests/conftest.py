@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from hypothesis import HealthCheck, settings
 
 from fake_batch import FakeAws, FakeBatch, serving
 from fake_head import SETTINGS, Log, Make
 from fake_jobs import without_sources, workflow
-from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, logs, preflight
+from record_site import BUCKET
+from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, journal, logs, preflight
 
 # The time of one example depends more on the machine than on the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,6 +34,19 @@ def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     monkeypatch.setattr(logs, "tail", lambda *_: None)
     without_sources(monkeypatch)
     return server
+
+
+@pytest.fixture
+def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An S3 with an empty bucket, and queues whose kinds are known."""
+    kinds = preflight.Report(spot={"spot": True, "ondemand": False})
+    monkeypatch.setattr(preflight, "check", lambda *_: kinds)
+    monkeypatch.setattr(journal, "LIVE_SECONDS", 0.2)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        client.delete_object(Bucket=BUCKET, Key=item["Key"])
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ Fault = tuple[int, str]
 
 def rule_in(tags: dict[str, str]) -> str:
     """The rule that a job's tags name, whatever their prefix."""
-    return next(value for name, value in tags.items() if name.rpartition(":")[2] == "rule")
+    return next((value for name, value in tags.items() if name.rpartition(":")[2] == "rule"), "")
 
 
 @dataclass
@@ -104,6 +104,7 @@ class FakeBatch:
             if said := more.pop("container_reason", None):
                 container["reason"] = said
             job |= {"statusReason": reason, "container": container, **more}
+            job["stoppedAt"] = int(time.time() * 1000)
             job["attempts"] = [{"container": container, "statusReason": reason}] * more.get("tries", 1)
             job["status"] = status
 
@@ -130,7 +131,10 @@ class FakeBatch:
 
     def _describejobs(self, body: dict[str, Any]) -> dict[str, Any]:
         assert len(body["jobs"]) <= 100
-        keep = ("jobId", "jobName", "createdAt", "status", "statusReason", "container", "attempts", "isTerminated")
+        keep = (
+            *("jobId", "jobName", "jobQueue", "jobDefinition", "tags", "createdAt", "startedAt", "stoppedAt"),
+            *("status", "statusReason", "container", "attempts", "isTerminated"),
+        )
         found = [self.jobs[job] for job in body["jobs"] if job in self.jobs]
         return {"jobs": [{name: job[name] for name in keep if name in job} for job in found]}
 
@@ -138,7 +142,9 @@ class FakeBatch:
         here = [job for job in self.jobs.values() if job["jobQueue"] == body["jobQueue"]]
         if filters := body.get("filters"):
             (wanted,) = filters[0]["values"]
-            here = [job for job in here if job["jobName"] == wanted]
+            name, many, _ = wanted.partition("*")
+            here.reverse()
+            here = [job for job in here if job["jobName"] == wanted or (many and job["jobName"].startswith(name))]
         else:
             here = [job for job in here if job["status"] == body.get("jobStatus", "RUNNING")]
         start = int(body.get("nextToken", 0))

@@ -101,7 +101,7 @@ def workflow(settings: Any, prefix: str | None = "s3://data/runs/main", command:
             dependencies=defaultdict(dict),
             depending=defaultdict(dict),
             needrun=lambda job: False,
-            needrun_jobs=list,
+            needrun_jobs=lambda exclude_finished=True: [],
             finished=lambda job: False,
             jobs=[],
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_aws_common.record.attempt import Attempt, Step
 from snakemake_executor_plugin_aws_batch_fargate import request, settings
 
 
@@ -75,6 +76,14 @@ def test_prefixes_that_aws_does_not_take_are_refused(wrong: str) -> None:
     assert settings.checked_tag_prefix("lab:") == "lab:" and settings.checked_tag_prefix("") == ""
     with pytest.raises(WorkflowError, match="--aws-batch-fargate-tag-prefix"):
         settings.checked_tag_prefix(wrong)
+
+
+@pytest.mark.parametrize(("kind", "title"), [(Attempt, "An attempt of a job"), (Step, "A step is the work")])
+def test_the_docs_have_each_field_of_the_record_and_no_other(kind: type, title: str) -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "further.md").read_text()
+    table = docs.partition(f"\n{title}")[2].partition("| --- | --- |\n")[2].partition("\n\n")[0]
+    named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(kind.__dataclass_fields__)
 
 
 def test_the_docs_show_each_option_in_a_command() -> None:

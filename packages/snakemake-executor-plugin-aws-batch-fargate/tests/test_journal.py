@@ -1,36 +1,15 @@
 """What a head writes about its run on S3: each attempt of each job."""
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
-import pytest
-
 from fake_batch import FakeAws
-from fake_head import Make, ended, until
+from fake_head import Make, ended, jobs, until
 from fake_jobs import FakeJob
-from snakemake_aws_common.record.attempt import COMPLETED, FAILED, Attempt
-from snakemake_aws_common.record.store import read_attempts
-from snakemake_executor_plugin_aws_batch_fargate import preflight
+from record_site import record
+from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED
 
 RECLAIMED = "Your Spot Task was interrupted."
-KINDS = preflight.Report(spot={"spot": True, "ondemand": False})
-
-
-@pytest.fixture
-def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A bucket that is empty."""
-    monkeypatch.setattr(preflight, "check", lambda *_: KINDS)
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="data")
-    yield client
-    for item in client.list_objects_v2(Bucket="data").get("Contents", ()):
-        client.delete_object(Bucket="data", Key=item["Key"])
-
-
-def record(s3: Any) -> list[Attempt]:
-    return read_attempts(s3, "data", "runs/main")
 
 
 def test_each_attempt_is_in_the_record_once_a_lost_one_too(make: Make, aws: FakeAws, s3: Any) -> None:
@@ -64,3 +43,10 @@ def test_a_record_that_can_not_be_written_fails_no_run_and_is_said(make: Make, a
     one.shutdown()
     assert [well for _, well in ended(one)] == [True]
     assert "The record of the run lacks 1 attempt that could not be written." in one.logger.text
+
+
+def test_jobs_that_an_interruption_ends_are_in_the_record(make: Make, aws: FakeAws, s3: Any) -> None:
+    one = make()
+    one.run_jobs(jobs(120))
+    one.cancel()
+    assert [attempt.status for attempt in record(s3)] == [ABORTED] * 120

@@ -14,7 +14,7 @@ from snakemake_aws_common.record.measured import measured_name, pack_steps
 from snakemake_aws_common.record.store import PART, part_name, read_attempts
 from snakemake_executor_plugin_aws_batch_fargate import recorder
 from snakemake_executor_plugin_aws_batch_fargate.attempts import Known
-from snakemake_executor_plugin_aws_batch_fargate.recorder import Recorder
+from snakemake_executor_plugin_aws_batch_fargate.recorder import Place, Recorder
 
 HEAD = "20260101T000000Z-0123abcd"
 OF = Known("bwa_mem", {"sample": "A"}, False, "main-bwa_mem-A-0123456789ab-0123ab", "spot", steps=[("bwa_mem", {})])
@@ -62,7 +62,9 @@ def kept(s3: CountedS3) -> list[Attempt]:
 
 def new(s3: CountedS3, head: str = HEAD) -> tuple[Recorder, list[str]]:
     said: list[str] = []
-    return Recorder(s3, "data", "runs/main", head, {"spot": True}, said.append), said
+    made = Recorder(Place(s3, "data", "runs/main"), head, {"spot": True}, said.append)
+    made.start()
+    return made, said
 
 
 def test_all_that_ended_in_one_look_is_one_put_of_one_part(s3: CountedS3) -> None:

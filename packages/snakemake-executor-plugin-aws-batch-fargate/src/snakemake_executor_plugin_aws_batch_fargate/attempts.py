@@ -10,7 +10,7 @@ from typing import Any
 from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED, Attempt, Step
 
 from . import failures, names
-from .preflight import DEFAULT_DISK_GIB
+from .preflight import DEFAULT_DISK_GIB, Platform
 from .request import Submission
 from .untyped import Job
 
@@ -39,8 +39,12 @@ class Known:
     seen: Mapping[tuple[int, str], int] = field(default_factory=dict)
 
 
-def known(job: Job, submission: Submission) -> Known:
-    """Return what is known of a job that this head has submitted, or waits for."""
+def known(job: Job, submission: Submission, platforms: Mapping[str, Platform] | None = None) -> Known:
+    """Return what is known of a job that this head has submitted, or waits for.
+
+    `platforms` are those of job definitions, by their names in the settings.
+    """
+    platform = (platforms or {}).get(submission.request["jobDefinition"], Platform())
     asked, shape = submission.request, submission.shape
     members = sorted(names.members(job), key=lambda one: (one.rule.name, sorted(one.wildcards_dict.items())))
     return Known(
@@ -54,6 +58,8 @@ def known(job: Job, submission: Submission) -> Known:
         memory=shape.memory_mib * MIB,
         disk=shape.disk_gib * GIB,
         submit=submission.submitted,
+        architecture=platform.architecture,
+        public_address=platform.public_address,
         steps=[(one.rule.name, {name: str(value) for name, value in one.wildcards_dict.items()}) for one in members],
         seen=submission.seen,
     )

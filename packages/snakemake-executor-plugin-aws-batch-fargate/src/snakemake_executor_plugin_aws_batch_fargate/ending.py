@@ -1,37 +1,51 @@
 """The end of a run: jobs are ended when it is interrupted, and nothing that nobody needs stays behind."""
 
+import time
+
 from . import cancellation, client
 from .messages import counted
 from .session import Session
+from .status import Watch
+
+# Seconds in which ended jobs are looked at, for the record, and the least that are left for ending them.
+SEEN = 5.0
+LEAST = 5.0
 
 
 def end_jobs(session: Session) -> None:
-    """End all jobs that have not ended. Snakemake's list may lack some; the ledger does not."""
+    """End all jobs that have not ended, within `cancellation.DEADLINE`, and name those that may still run.
+
+    Snakemake's list may lack some; the ledger does not.
+    """
     session.lock.give_up()
     if not session.lock.holds():
         session.logger.error("Batch jobs run on: they are left to whoever has the lock of the run.")
         return
+    until = session.since_closed + cancellation.DEADLINE
     hasty = client.FargateBatchClient(session.region, client.hasty())
     lost = session.submitter.lost(hasty)
+    live = session.ledger.live
     ids = session.ledger.to_end([*(job.job_id for job in session.earlier.rest()), *lost])
     if not ids:
         return
     session.logger.info(f"Ending {counted(len(ids), 'Batch job')}…")
-    left = cancellation.terminate(hasty, ids)
+    left = cancellation.terminate(hasty, ids, max(LEAST, until - time.monotonic()))
     session.ledger.end(ids, left)
     for job_id in set(ids) - set(left):
         session.earlier.forget(job_id)
-    if not left:
-        session.logger.info("All of them are ended.")
-        return
-    session.logger.error(
-        f"{counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not be asked to end "
-        f"them ({next(iter(left.values()))}). End them with:\n"
-        + "\n".join(
-            f"  aws batch terminate-job --region {session.region} --reason interrupted --job-id {job_id}"
-            for job_id in left
+    if left:
+        session.logger.error(
+            f"{counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not be asked to "
+            f"end them ({next(iter(left.values()))}). End them with:\n"
+            + "\n".join(
+                f"  aws batch terminate-job --region {session.region} --reason interrupted --job-id {job_id}"
+                for job_id in left
+            )
         )
-    )
+    else:
+        session.logger.info("All of them are ended.")
+    watch = Watch(hasty, 0, lambda _: None)
+    session.journal.watch_end(watch, live, min(until, time.monotonic() + SEEN))
 
 
 def leave(session: Session) -> None:

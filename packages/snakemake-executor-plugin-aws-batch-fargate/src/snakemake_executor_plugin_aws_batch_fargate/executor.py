@@ -5,6 +5,7 @@ settles those that have ended (outcomes.py); `cancel_jobs` and `shutdown` end th
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
 
 from snakemake_aws_common import patience
+from snakemake_aws_common.record.live import FAILED, STOPPED
 
 from . import ending, journal, lock, remembered, signals, status
 from .outcomes import Outcomes
@@ -38,6 +40,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         self._memory = remembered.bring(self.workflow, self._lock, self._target.region, self.logger.warning)
         # None until there is a job: a run without jobs asks AWS Batch nothing.
         self._session: Session | None = None
+        # How the run was ended, if it was: by a person, or in the same way by an error of Snakemake's.
+        self._ended_as: str | None = None
 
     def _open(self) -> Session:
         if self._session is None:
@@ -109,6 +113,7 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """End all jobs that have not ended."""
         if self._session is not None:
+            self._ended_as = FAILED if isinstance(sys.exception(), Exception) else STOPPED
             self._session.close()
             with signals.undisturbed():
                 ending.end_jobs(self._session)
@@ -125,6 +130,6 @@ class Executor(BatchExecutor):  # type: ignore[misc]
                 ending.end_jobs(session)
         elif session.deployment.is_sent:
             session.markers.clear_all(session.earlier, session.ledger.own)
-        session.journal.finish(journal.IN_HASTE if session.is_closed else journal.AT_THE_END)
+        session.journal.finish(journal.IN_HASTE if session.is_closed else journal.AT_THE_END, self._ended_as)
         self._memory.store_at_end()
         ending.leave(session)

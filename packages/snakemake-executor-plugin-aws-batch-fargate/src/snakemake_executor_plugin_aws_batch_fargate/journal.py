@@ -1,25 +1,40 @@
-"""What this head writes about the run, for whoever follows it: the record of attempts.
+"""What this head writes about the run, for whoever follows it: the record of attempts, and what the run does now.
 
-The one door to it for the rest of the executor. Nothing here waits for S3, but for `finish`.
+The one door to both for the rest of the executor, and to the budget, which both serve. Nothing here waits for S3, but
+`begin` and `finish`.
 """
 
+import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
+from botocore.exceptions import BotoCoreError, ClientError
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from snakemake_aws_common.record.live import OVER_BUDGET, Live, to_json
+from snakemake_aws_common.record.store import LIVE, RecordError, read_attempts, read_live
+
+from . import gaps, settings
 from .attempts import ENDED, known
+from .budget import Budget, Running
 from .messages import counted
-from .recorder import Recorder
-from .request import submission_of
-from .untyped import Client
+from .preflight import Report
+from .progress import Progress
+from .recorder import TROUBLE, Place, Recorder
+from .request import Submission, Target, submission_of
+from .status import Watch, sort
+from .untyped import Client, Job
 
 # Seconds for the last writes, at the end of a run and when it is interrupted.
 AT_THE_END = 60.0
 IN_HASTE = 4.0
+# Seconds between two writes of what the run does now, and between two counts of what its jobs will cost.
+LIVE_SECONDS = 10.0
+COUNTED = 1.0
 
 
 def head_name() -> str:
@@ -28,18 +43,76 @@ def head_name() -> str:
 
 
 class Journal:
-    """The record of the run as this head keeps it; without a prefix on S3 nothing is kept."""
+    """The record of the run as this head keeps it; without a place on S3 nothing is kept."""
 
     def __init__(
-        self, s3_of: Callable[[], Client], prefix: str, is_spot: Mapping[str, bool], warn: Callable[[str], None]
+        self,
+        place: Place | None,
+        report: Report,
+        progress: Progress,
+        budget: Budget,
+        jobs: Callable[[], Iterable[SubmittedJobInfo]],
+        warn: Callable[[str], None],
     ) -> None:
-        """Write below `prefix`; `s3_of` makes the client, which changes nothing without the lock of the run."""
-        self.head = head_name()
-        self._warn = warn
+        """`report` says what queues and job definitions are like; `jobs` gives the jobs in Batch."""
+        self._place, self._report, self._progress, self._budget = place, report, progress, budget
+        # Jobs that are being ended, and whose ends were not seen.
+        self._unseen: list[SubmittedJobInfo] = []
+        self._jobs, self._warn = jobs, warn
+        self._lock = threading.Lock()
+        # Dollars that the run's jobs will have cost, when that was counted, and whether it was too much for one.
+        self._committed, self._counted = 0.0, -COUNTED
+        self._over = ""
+        self._live: Live | None = None
+        self._next_live = 0.0
+        self._final: Mapping[str, Any] | None = None
         self._recorder: Recorder | None = None
-        if prefix.startswith("s3://"):
-            parts = urlsplit(prefix)
-            self._recorder = Recorder(s3_of(), parts.netloc, parts.path, self.head, is_spot, warn)
+        if place is not None:
+            self._recorder = Recorder(place, progress.head, report.spot, warn, self._write_live)
+
+    # The beginning
+
+    def begin(self, batch: Client, target: Target) -> None:
+        """Read what earlier heads have recorded, record jobs that have ended since they looked, and begin to write.
+
+        Raises WorkflowError if that can't be done and a budget depends on it.
+        """
+        if self._recorder is None or self._place is None:
+            return
+        place = self._place
+        try:
+            recorded = read_attempts(place.s3, place.bucket, place.prefix.strip("/"))
+            live = read_live(place.s3, place.bucket, place.prefix.strip("/"))
+            self._recorder.know(recorded)
+            self._budget.add(recorded)
+            if live is not None:
+                self._recorder.sweep()
+            for description, of in gaps.found(batch, target.queues, target.run, target.tags.prefix, recorded, live):
+                self._budget.add(self._recorder.note(description, of))
+        except (ClientError, BotoCoreError, RecordError, ValueError) as error:
+            what = f"The record of earlier starts of the run can't be read, or completed from AWS Batch: {error}"
+            if self._budget.limit is not None:
+                raise WorkflowError(f"{what}. Without it nobody knows how much of the budget is left.") from error
+            self._warn(f"{what}. This start keeps its own.")
+        self._recorder.start()
+
+    # While jobs run
+
+    def watch_end(self, watch: Watch, jobs: Iterable[SubmittedJobInfo], until: float) -> None:
+        """Record jobs that are being ended, as far as they are before `until` (by time.monotonic).
+
+        Those that are not are left to the next start of the run, for which they stay in the list of its jobs.
+        """
+        due = {str(info.external_jobid): info for info in jobs}
+        while due:
+            found, not_asked = watch.look(list(due))
+            sort(list(due.values()), found, not_asked)
+            self.looked(due.values(), found)
+            due = {job: info for job, info in due.items() if found.get(job, {}).get("status") not in ENDED}
+            if not due or time.monotonic() >= until:
+                break
+            time.sleep(max(0.0, min(1.0, until - time.monotonic())))
+        self._unseen = list(due.values())
 
     def looked(self, jobs: Iterable[SubmittedJobInfo], found: Mapping[str, Mapping[str, Any]]) -> None:
         """Take what a look at jobs has found, by their ids, before anything is done about it."""
@@ -48,13 +121,95 @@ class Journal:
         for info in jobs:
             description = found.get(str(info.external_jobid))
             if description is not None and (description["status"] in ENDED or description.get("attempts")):
-                self._recorder.note(description, known(info.job, submission_of(info)))
+                added = self._recorder.note(description, known(info.job, submission_of(info), self._report.platforms))
+                with self._lock:
+                    self._budget.add(added)
         self._recorder.write_soon()
 
-    def finish(self, within: float) -> None:
-        """Write what is left, within so many seconds, and say what could not be written."""
+    def succeeded(self, job: Job) -> None:
+        """Note that a job has ended well."""
+        self._progress.succeed(job)
+
+    def failed(self, job: Job, native_id: str, text: str) -> None:
+        """Note that a job has failed, and why; `text` has no secrets in it."""
+        self._progress.fail(job, native_id, text)
+
+    # The budget
+
+    def refusal(self, job: Job, submission: Submission) -> str:
+        """Return why a job may not be submitted: it would cost more than there is. Empty if it may.
+
+        After the first that is refused, all are.
+        """
+        if self._budget.limit is None:
+            return ""
+        now = int(time.time() * 1000)
+        one = self._running(job, submission)
+        with self._lock:
+            if self._over:
+                return "not submitted, for the same reason as others: the budget of the run."
+            if time.monotonic() - self._counted >= COUNTED:
+                self._committed = self._budget.committed(map(self._running_in_batch, self._jobs()), now)
+                self._counted = time.monotonic()
+            price = self._budget.expected(one, now)
+            if self._committed + price <= self._budget.limit:
+                self._committed += price
+                return ""
+            spent = self._budget.spent(map(self._running_in_batch, self._jobs()), now) or 0.0
+            self._over = (
+                f"The run's budget is ${self._budget.limit:,.2f}. ${spent:,.4f} of it is spent, jobs that run will "
+                f"bring that to about ${self._committed:,.4f}, and {submission.title} would take about ${price:,.4f} "
+                "more."
+            )
+            return f"{self._over} No further job is submitted, and those that run are waited for. {self._advice()}"
+
+    def _advice(self) -> str:
+        return f"To go on, give the same command with a larger budget: {settings.PREFIX}budget DOLLARS."
+
+    def _running(self, job: Job, submission: Submission) -> Running:
+        of = known(job, submission, self._report.platforms)
+        return Running(of, self._report.spot.get(of.queue, False), submission.started)
+
+    def _running_in_batch(self, info: SubmittedJobInfo) -> Running:
+        return self._running(info.job, submission_of(info))
+
+    # What the run does now
+
+    def _write_live(self) -> None:
+        """Write it if it has changed, and not too often; at the end in any case. Runs in the recorder's thread."""
+        assert self._place is not None
+        final = self._final
+        if final is None and time.monotonic() < self._next_live:
+            return
+        self._next_live = time.monotonic() + LIVE_SECONDS
+        try:
+            now = self._progress.now([*self._jobs(), *self._unseen], **self._money(), **(final or {}))
+            if self._live is not None and final is None and _is_same(now, self._live):
+                return
+            self._place.put(LIVE, to_json(now), "application/json")
+            self._live = now
+        except (*TROUBLE, RuntimeError):
+            # The DAG may grow while it is looked at; S3's troubles are told with those of the record.
+            return
+
+    def _money(self) -> dict[str, float | None]:
+        jobs: Sequence[Running] = [self._running_in_batch(info) for info in self._jobs()]
+        with self._lock:
+            return {"budget": self._budget.limit, "spent": self._budget.spent(jobs, int(time.time() * 1000))}
+
+    # The end
+
+    def finish(self, within: float, state: str | None = None) -> None:
+        """Write what is left, within so many seconds, and say what could not be written.
+
+        `state` says how the run has ended if that is not seen from its jobs.
+        """
+        if self._over:
+            self._warn(f"The run has ended before its end. {self._over} {self._advice()}")
         if self._recorder is None:
             return
+        state = state or (OVER_BUDGET if self._over else self._progress.state_at_the_end())
+        self._final = {"state": state, "ended": int(time.time() * 1000), "message": self._over}
         lacking = self._recorder.finish(within)
         if lacking:
             self._warn(
@@ -62,3 +217,12 @@ class Journal:
                 "of the run adds them, as long as AWS Batch remembers them (a week at least)."
             )
         self._recorder = None
+
+
+def _is_same(one: Live, other: Live) -> bool:
+    """Return whether nothing has changed but the time; money counts in cents."""
+
+    def plain(live: Live) -> Live:
+        return replace(live, updated=0, spent=None if live.spent is None else round(live.spent, 2))
+
+    return plain(one) == plain(other)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -44,6 +44,7 @@ class Outcomes:
         self._session.has_ended(job_id)
         if submission.earlier:
             await self._session.markers.clear(info.job, job_id, submission.earlier)
+        self._session.journal.succeeded(info.job)
         self._reports.report_job_success(info)
 
     def fail(self, failed: Sequence[Failed]) -> list[SubmittedJobInfo]:
@@ -77,6 +78,7 @@ class Outcomes:
         message = messages.failure_message(
             job, job_id, submission, failure, evidence.log, evidence.files, self._session.secrets.known()
         )
+        self._session.journal.failed(job, job_id, message)
         if failure.cause.again is failures.Again.NO:
             # Snakemake runs a failed job again as long as its attempt is not above `retries`.
             job.attempt = job.restart_times + 1
@@ -94,6 +96,9 @@ class Outcomes:
         if queue is None or submission.on_demand or queue == submission.request["jobQueue"]:
             return False
         moved = submission.request | {"jobQueue": queue}
+        if reason := session.journal.refusal(info.job, replace(submission, request=moved, started=None)):
+            session.logger.warning(f"{submission.title} is not given to queue {queue}: {reason}")
+            return False
         try:
             job_id = session.submitter.submit(moved)
         except (ClientError, BotoCoreError) as error:

@@ -25,6 +25,14 @@ T = TypeVar("T")
 ClientOf = Callable[[str], Client]
 
 
+@dataclass(frozen=True)
+class Platform:
+    """What of a job definition the price of its jobs depends on, besides their size."""
+
+    architecture: str = "X86_64"
+    public_address: bool = False
+
+
 @dataclass
 class Report:
     """The findings."""
@@ -41,6 +49,8 @@ class Report:
     fair_share: dict[str, bool] = field(default_factory=dict)
     # Whether all compute environments of a queue are Spot, by its name.
     spot: dict[str, bool] = field(default_factory=dict)
+    # By the names of job definitions.
+    platforms: dict[str, Platform] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
@@ -93,6 +103,7 @@ def check(
             report.of_stack.append(f"Job definition {name} has no active revision in {region}.")
             continue
         definitions[name] = found
+        report.platforms[name] = platform_of(found)
         report.of_stack += definition_problems(name, found, disk)
     images = {_container(definition).get("image", "") for definition in definitions.values()}
     for image in sorted(images):
@@ -127,6 +138,14 @@ def disk_of(definition: Mapping[str, Any]) -> int:
     """Return the GiB of disk that a job definition gives."""
     storage = _container(definition).get("ephemeralStorage") or {}
     return int(storage.get("sizeInGiB", DEFAULT_DISK_GIB))
+
+
+def platform_of(definition: Mapping[str, Any]) -> Platform:
+    """Return the architecture of a job definition, and whether its jobs get a public address."""
+    container = _container(definition)
+    architecture = (container.get("runtimePlatform") or {}).get("cpuArchitecture") or "X86_64"
+    public = (container.get("networkConfiguration") or {}).get("assignPublicIp") == "ENABLED"
+    return Platform(str(architecture), public)
 
 
 def definition_problems(name: str, definition: Mapping[str, Any], disk: int) -> list[str]:

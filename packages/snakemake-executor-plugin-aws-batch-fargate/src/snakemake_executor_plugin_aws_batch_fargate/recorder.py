@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common.record.attempt import Attempt, Step
-from snakemake_aws_common.record.measured import measured_name, unpack_steps
+from snakemake_aws_common.record.measured import MEASURED, measured_name, unpack_steps
 from snakemake_aws_common.record.store import MISSING, PART, pack, part_name
 
 from .attempts import Known, ended_attempts
@@ -33,24 +33,39 @@ LONGEST_PAUSE = 60.0
 TROUBLE = (ClientError, BotoCoreError, WorkflowError)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a run lies on S3, and the client that changes nothing there without the lock of the run."""
+
+    s3: Client
+    bucket: str
+    prefix: str
+
+    def at(self, name: str) -> str:
+        """Return the key of a name below the run's prefix."""
+        return "/".join(filter(None, [self.prefix.strip("/"), name]))
+
+    def put(self, name: str, body: bytes, kind: str) -> None:
+        """Write an object; `kind` is its content type."""
+        self.s3.put_object(Bucket=self.bucket, Key=self.at(name), Body=body, ContentType=kind)
+
+
 class Recorder:
     """Writes attempts that have ended. Safe to use from several threads."""
 
     def __init__(
         self,
-        s3: Client,
-        bucket: str,
-        prefix: str,
+        place: Place,
         head: str,
         is_spot: Mapping[str, bool],
         warn: Callable[[str], None],
         ticked: Callable[[], None] = lambda: None,
     ) -> None:
-        """Write nothing yet; `prefix` is the run's in the bucket, `head` begins with the time when this head began.
+        """Write nothing yet; `head` begins with the time when this head began.
 
         `ticked` is called in the thread, after each round.
         """
-        self._s3, self._bucket, self._prefix = s3, bucket, prefix.strip("/")
+        self._place = place
         self.head, self._is_spot = head, is_spot
         self._warn, self._ticked = warn, ticked
         self._lock = threading.Lock()
@@ -65,6 +80,9 @@ class Recorder:
         self._warned = False
         self._pause, self._next = TICK, 0.0
         self._thread = threading.Thread(target=self._work, name="record of the run", daemon=True)
+
+    def start(self) -> None:
+        """Write from here on."""
         self._thread.start()
 
     def is_known(self, native_id: str, attempt: int) -> bool:
@@ -152,19 +170,13 @@ class Recorder:
                 ready -= taken
                 self._unwritten = self._unwritten or taken > 0
             if self._unwritten:
-                self._put(part_name(self.head, self._number), pack(self._part))
+                self._place.put(part_name(self.head, self._number), pack(self._part), "application/gzip")
                 self._unwritten = False
             if len(self._part) >= PART:
                 self._part, self._number = [], self._number + 1
             if not ready:
                 break
-        self._remove([measured_name(*key) for key in measured])
-
-    def _put(self, name: str, body: bytes) -> None:
-        self._s3.put_object(Bucket=self._bucket, Key=self._at(name), Body=body, ContentType="application/gzip")
-
-    def _at(self, name: str) -> str:
-        return "/".join(filter(None, [self._prefix, name]))
+        self.remove_measured(measured)
 
     def _measured(self, attempts: Sequence[Attempt]) -> dict[tuple[str, int], tuple[Step, ...]]:
         """Return what workers have measured, by job and attempt, as far as they have."""
@@ -177,7 +189,8 @@ class Recorder:
 
     def _read(self, key: tuple[str, int]) -> tuple[Step, ...] | None:
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=self._at(measured_name(*key)))
+            place = self._place
+            answer = place.s3.get_object(Bucket=place.bucket, Key=place.at(measured_name(*key)))
             return unpack_steps(answer["Body"].read())
         except ClientError as error:
             # Without the permission to list the bucket, S3 says so of objects that are not there.
@@ -188,12 +201,23 @@ class Recorder:
             # Not what a worker writes.
             return ()
 
-    def _remove(self, names: Sequence[str]) -> None:
-        """Remove measurements that are in the record; the lifecycle of the bucket may take what stays."""
-        for start in range(0, len(names), REMOVED_AT_ONCE):
-            keys = [{"Key": self._at(name)} for name in names[start : start + REMOVED_AT_ONCE]]
+    def sweep(self) -> None:
+        """Remove measurements of attempts that are in the record: an earlier head was ended before it could."""
+        place, found = self._place, set()
+        for page in place.s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.at(MEASURED)):
+            for item in page.get("Contents", ()):
+                native_id, _, number = item["Key"].rpartition("/")[2].removesuffix(".json").rpartition("-")
+                if number.isdigit() and self.is_known(native_id, int(number)):
+                    found.add((native_id, int(number)))
+        self.remove_measured(found)
+
+    def remove_measured(self, attempts: Iterable[tuple[str, int]]) -> None:
+        """Remove measurements that are in the record, as far as S3 lets it."""
+        keys = [{"Key": self._place.at(measured_name(*one))} for one in attempts]
+        for start in range(0, len(keys), REMOVED_AT_ONCE):
+            some = keys[start : start + REMOVED_AT_ONCE]
             with contextlib.suppress(*TROUBLE):
-                self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True})
+                self._place.s3.delete_objects(Bucket=self._place.bucket, Delete={"Objects": some, "Quiet": True})
 
 
 def _key(attempt: Attempt) -> tuple[str, int]:

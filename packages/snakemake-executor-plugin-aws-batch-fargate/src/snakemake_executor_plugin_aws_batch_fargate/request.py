@@ -77,6 +77,8 @@ class Submission:
     # since 1970.
     seen: dict[tuple[int, str], int] = field(default_factory=dict)
     submitted: int = 0
+    # When it began to run, while it does.
+    started: int | None = None
 
 
 def build(job: Job, target: Target, identity: names.Identity, shape: Shape, container: Mapping[str, Any]) -> Submission:

@@ -1,20 +1,26 @@
 """A head's session on AWS: it begins with the first job, so that a run without jobs asks AWS nothing."""
 
+import math
+import time
 from functools import cached_property, partial
+from urllib.parse import urlsplit
 
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
 
 from . import client, command, preflight, settings, source_cache
+from .budget import Budget
 from .deployment import Deployment
 from .earlier import Earlier
-from .journal import Journal
+from .journal import Journal, head_name
 from .known_secrets import KnownSecrets
 from .ledger import Ledger
 from .lock import Lock
 from .markers import Markers
 from .plan import Plan
+from .progress import Progress
+from .recorder import Place
 from .request import Target, definition_of
 from .status import Waiting, Watch
 from .submitter import Submitter
@@ -44,7 +50,7 @@ class Session:
         self.markers = Markers(workflow, self.plan, target.run)
         repeated = partial(client.FargateBatchClient, self.region, client.repeated())
         self.submitter = Submitter(lock.gated(repeated()), report.fair_share, target.run, logger.warning)
-        self.journal = Journal(lambda: self.s3, self._prefix, report.spot, logger.warning)
+        self.journal = self._begin_journal(report, given)
         self.watch = Watch(repeated(), given.poll_seconds, logger.warning)
         self.waiting = Waiting()
         self.environment = self._environment()
@@ -52,6 +58,8 @@ class Session:
         self.secrets = KnownSecrets(
             value for name, value in self.environment.items() if not name.startswith("SNAKEMAKE_")
         )
+        # When the session was closed, by time.monotonic.
+        self.since_closed = math.inf
         self.sender: command.Sender | None = None
         if self._prefix.startswith("s3://"):
             patiently = partial(self.submitter.patiently, patience.Outage())
@@ -83,13 +91,18 @@ class Session:
 
     def stop_submitting(self) -> None:
         """Submit nothing more, and let nothing wait for AWS in order to submit."""
+        self._note_time()
         self.lock.give_up()
         self.submitter.close()
 
     def close(self) -> None:
         """Submit nothing more, and end the looks at jobs that are under way."""
+        self._note_time()
         self.submitter.close()
         self.watch.close()
+
+    def _note_time(self) -> None:
+        self.since_closed = min(self.since_closed, time.monotonic())
 
     def has_ended(self, job_id: str, failed: bool = False) -> None:
         """Note that a job has ended."""
@@ -131,6 +144,18 @@ class Session:
         if report.problems:
             raise WorkflowError(report.text(hint))
         return report
+
+    def _begin_journal(self, report: preflight.Report, given: settings.ExecutorSettings) -> Journal:
+        """Return the journal, once it knows what earlier heads have written."""
+        place = None
+        if self._prefix.startswith("s3://"):
+            parts = urlsplit(self._prefix)
+            place = Place(self.s3, parts.netloc, parts.path)
+        progress = Progress(self.workflow, self.target.run, head_name(), report.spot, int(time.time() * 1000))
+        budget = Budget(given.budget, settings.prices_of(given, self.region))
+        made = Journal(place, report, progress, budget, lambda: self.ledger.live, self.logger.warning)
+        made.begin(self.batch, self.target)
+        return made
 
     def _environment(self) -> dict[str, str]:
         """Return the environment variables that jobs are given."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
 
-from snakemake_aws_common import lease, tags
+from snakemake_aws_common import lease, prices, tags
 
 PREFIX = "--aws-batch-fargate-"
 DEFAULT_RUN = "main"
@@ -116,6 +116,22 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "wrong with them before the first job.",
         },
     )
+    budget: float | None = field(
+        default=None,
+        metadata={
+            "type": float,
+            "help": "US dollars that the jobs of the run may cost, in all of its starts together: when what is spent "
+            "and what runs would pass it, no further job is submitted, what runs is finished, and the run ends. "
+            "Default: no limit.",
+        },
+    )
+    prices: str | None = field(
+        default=None,
+        metadata={
+            "type": str,
+            "help": "File with the prices of your own contract (JSON), for what jobs cost. Default: AWS's list prices.",
+        },
+    )
     log_group: str | None = field(
         default=None,
         metadata={"type": str, "help": "CloudWatch log group of the jobs. Default: what the job definition says."},
@@ -127,6 +143,21 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
             "help": "Seconds between two looks at the jobs. While nothing changes they grow to three, if it is less.",
         },
     )
+
+
+def prices_of(given: ExecutorSettings, region: str) -> prices.Prices | None:
+    """Return the prices of the region; None if there are none, and nobody has to know them.
+
+    Raises WorkflowError if the settings ask for them: by a file of prices, or by a budget, which has to be positive.
+    """
+    if given.budget is not None and not given.budget > 0:
+        raise WorkflowError(f"{PREFIX}budget is {given.budget:g}: it has to be more than 0 US dollars.")
+    try:
+        return prices.load(region, given.prices)
+    except prices.PricesError as error:
+        if given.budget is None and given.prices is None:
+            return None
+        raise WorkflowError(f"{PREFIX}prices: {error}") from error
 
 
 def parse_definitions(text: str | None) -> dict[int, str]:

@@ -188,6 +188,7 @@ def sort(jobs: Sequence[SubmittedJobInfo], found: Mapping[str, Mapping[str, Any]
         if status != submission.status:
             seen.changed = True
             submission.status, submission.since = status, time.monotonic()
+        submission.started = description.get("startedAt") if status == "RUNNING" else None
         submission.seen.setdefault((len(description.get("attempts", ())) + 1, status), int(time.time() * 1000))
         if status == "SUCCEEDED":
             seen.succeeded.append(info)

@@ -80,6 +80,9 @@ class Submissions:
                 submission = self._prepare(job)
                 if submission is None or self._adopt(job, submission, work_of_job()):
                     continue
+                if reason := session.journal.refusal(job, submission):
+                    self._refuse(job, f"{submission.title}: {reason}")
+                    continue
                 future = pool.submit(session.submitter.submit, submission.request)
                 future.add_done_callback(partial(_answer, answers, job, submission))
                 under_way += 1
@@ -163,4 +166,6 @@ class Submissions:
     def _refuse(self, job: Job, reason: str) -> None:
         """Report a job that can't be submitted as failed; trying again would not change it."""
         job.attempt = job.restart_times + 1
-        self._reports.report_job_error(SubmittedJobInfo(job), msg=redact(reason, self._session.secrets.known()))
+        text = redact(reason, self._session.secrets.known())
+        self._session.journal.failed(job, "", text)
+        self._reports.report_job_error(SubmittedJobInfo(job), msg=text)

@@ -1,4 +1,4 @@
-"""The program of a container: it fetches the sources of the workflow and does its job, in one Python.
+"""The program of a container: it fetches the sources of the workflow, does its job and measures it, in one Python.
 
     python -m snakemake_executor_plugin_aws_batch_fargate.worker s3://BUCKET/SOURCES SHA256 PLACE -m snakemake …
 
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import source_cache
+from . import measuring, source_cache
 from .plan import FILE, VARIABLE
 
 
@@ -43,7 +43,12 @@ def main(arguments: Sequence[str]) -> int:
         # Neither the head's --directory nor the Snakefile's `workdir` leads anywhere else from here.
         options.directory = Path.cwd()
         options.snakefile = Path(options.snakefile).resolve()
-        done = done and cli.args_to_api(options, parser)
+        measured = measuring.Measuring()
+        measured.begin()
+        try:
+            done = done and cli.args_to_api(options, parser)
+        finally:
+            measured.store()
     except Exception as error:  # as in cli.main
         cli.print_exception(error)
         done = False

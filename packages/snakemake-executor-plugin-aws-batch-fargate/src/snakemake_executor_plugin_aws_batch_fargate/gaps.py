@@ -1,0 +1,79 @@
+"""Jobs of this run that ended while no head looked: AWS Batch remembers them for days, the record forever.
+
+The head before left the list of its jobs (`live.json`); those that it submitted after it wrote that, and those of heads
+that kept none, are found by name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, Attempt
+from snakemake_aws_common.record.live import Live, LiveJob
+
+from .attempts import ENDED, Known, short
+from .batches import IDS_TO_DESCRIBE, batches
+from .untyped import Client
+
+# Milliseconds before the last list of jobs in which one may have been submitted that is not in it.
+BEFORE = 600_000
+# Pages of 100 jobs that are read of each queue.
+PAGES = 100
+
+
+def found(
+    batch: Client,
+    queues: Iterable[str],
+    run: str,
+    tag_prefix: str,
+    recorded: Sequence[Attempt],
+    live: Live | None,
+) -> Iterator[tuple[Mapping[str, Any], Known]]:
+    """Yield the descriptions of ended jobs that the record may lack, and what is known of each.
+
+    Raises what AWS Batch says if it does not answer.
+    """
+    left = {job.native_id: job for job in live.jobs} if live else {}
+    whole = {one.native_id for one in recorded if one.status in (COMPLETED, ABORTED)}
+    since = live.updated - BEFORE if live else 0
+    ids = dict.fromkeys([*left, *(job for queue in queues for job in _listed(batch, queue, run, since))])
+    for asked in batches([job for job in ids if job not in whole], IDS_TO_DESCRIBE):
+        for description in batch.describe_jobs(jobs=asked)["jobs"]:
+            tags = description.get("tags") or {}
+            job = left.get(description["jobId"])
+            is_ours = job is not None or tags.get(f"{tag_prefix}run") == run
+            if is_ours and description["status"] in ENDED:
+                yield description, _of_live(job) if job else of_tags(tags, tag_prefix)
+
+
+def _listed(batch: Client, queue: str, run: str, since: int) -> Iterator[str]:
+    """Yield ids of ended jobs whose names begin with the run's, made since then (milliseconds since 1970).
+
+    Answers to a filter begin with the latest job. Names of another run may begin with this one's.
+    """
+    asked = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [f"{run}-*"]}]}
+    pages = batch.get_paginator("list_jobs").paginate(**asked)
+    for _, page in zip(range(PAGES), pages, strict=False):
+        jobs = page["jobSummaryList"]
+        yield from (job["jobId"] for job in jobs if job.get("status") in ENDED and job.get("createdAt", 0) >= since)
+        if jobs and all(job.get("createdAt", 0) < since for job in jobs):
+            return
+
+
+def of_tags(tags: Mapping[str, str], prefix: str) -> Known:
+    """Return what a job's tags say about it: the rule, and the wildcards that the settings made tags."""
+    named = {name.removeprefix(prefix): value for name, value in tags.items() if name.startswith(prefix)}
+    return Known(named.pop("rule", ""), {name: value for name, value in named.items() if name != "run"}, is_group=False)
+
+
+def _of_live(job: LiveJob) -> Known:
+    return Known(
+        process=job.process,
+        wildcards=job.wildcards,
+        is_group=job.is_group,
+        queue=short(job.queue),
+        cpus=job.cpus,
+        memory=job.memory,
+        disk=job.disk,
+        submit=job.submit,
+        steps=job.steps,
+    )

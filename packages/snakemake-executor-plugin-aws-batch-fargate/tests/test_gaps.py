@@ -1,0 +1,105 @@
+"""A head that is started again: what ended while no head looked gets into the record."""
+
+from typing import Any
+
+import pytest
+from snakemake_interface_common.exceptions import WorkflowError
+
+from fake_batch import FakeAws
+from fake_head import Make, ended, jobs, session_of, until
+from fake_jobs import FakeJob
+from record_site import listed, planned, record
+from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED, Step
+from snakemake_aws_common.record.measured import measured_name, pack_steps
+from snakemake_executor_plugin_aws_batch_fargate import client, gaps
+
+
+def kill(one: Any) -> None:
+    """The head looks at nothing any more, writes nothing more, and says nothing."""
+    one.wait = False
+    one.wait_thread.join()
+    recorder = session_of(one).journal._recorder
+    recorder._ticked = recorder.write = lambda: None
+
+
+def measured(s3: Any, native_id: str, *steps: Step) -> None:
+    key = f"runs/main/{measured_name(native_id, 1)}"
+    s3.put_object(Bucket="data", Key=key, Body=pack_steps(steps))
+
+
+def test_jobs_that_ended_while_no_head_looked(make: Make, aws: FakeAws, s3: Any) -> None:
+    """The list of jobs that the killed head has left has all wildcards of three jobs; the fourth has a tag."""
+    one = make()
+    one.run_jobs(jobs(3))
+    until(lambda: listed(s3) == 3)
+    kill(one)
+    one.run_jobs([FakeJob(wildcards_dict={"sample": "late", "unit": "7"}, output=["late.bam"])])
+    first, second, third, late = aws.batch.submitted()
+    first["startedAt"] = 1
+    aws.batch.end(first, "SUCCEEDED", 0)
+    aws.batch.end(second, "FAILED", 3, "Essential container in task exited")
+    aws.batch.end(late, "FAILED", 143, "ended", isTerminated=True)
+    # Another run, whose name begins as this one's.
+    aws.batch.answer("submitjob", {**first, "jobName": "main-2-bwa_mem", "tags": {"snakemake:run": "main-2"}})
+    aws.batch.end(aws.batch.submitted()[4], "SUCCEEDED", 0)
+    measured(s3, first["jobId"], Step("bwa_mem", {"sample": "s0"}, exit=0, cpu_time=70))
+    two = make()
+    two.run_jobs([FakeJob("gather", {}, output=["all"])])
+    two.shutdown()
+    found = {one.native_id: one for one in record(s3)}
+    assert {job: (one.process, one.tag, one.status) for job, one in found.items()} == {
+        first["jobId"]: ("bwa_mem", "sample=s0", COMPLETED),
+        second["jobId"]: ("bwa_mem", "sample=s1", FAILED),
+        late["jobId"]: ("bwa_mem", "sample=late", ABORTED),
+    }
+    assert third["status"] not in ("SUCCEEDED", "FAILED")
+    assert found[first["jobId"]].steps == (Step("bwa_mem", {"sample": "s0"}, exit=0, cpu_time=70),)
+    assert not s3.list_objects_v2(Bucket="data", Prefix="runs/main/head/measured/")["KeyCount"]
+
+
+def test_what_a_killed_head_recorded_is_not_recorded_again(make: Make, aws: FakeAws, s3: Any) -> None:
+    """Its measurements, which that one did not come to remove, are removed."""
+    one = make()
+    one.run_jobs(jobs(2))
+    until(lambda: listed(s3) == 2)
+    first, second = aws.batch.submitted()
+    aws.batch.end(first, "SUCCEEDED", 0)
+    until(lambda: len(record(s3)) == 1)
+    kill(one)
+    measured(s3, first["jobId"], Step("bwa_mem"))
+    two, same = make(), jobs(2)
+    planned(two, *same)
+    two.run_jobs([same[1]])
+    assert same[1].registered == [second["jobId"]], "it waits for the other"
+    aws.batch.end(second, "SUCCEEDED", 0)
+    until(lambda: len(ended(two)) == 1)
+    two.shutdown()
+    assert [(one.native_id, one.head) for one in record(s3)] == [
+        (first["jobId"], session_of(one).journal._progress.head),
+        (second["jobId"], session_of(two).journal._progress.head),
+    ]
+    assert not s3.list_objects_v2(Bucket="data", Prefix="runs/main/head/measured/")["KeyCount"]
+
+
+@pytest.mark.parametrize("budget", [None, 5.0])
+def test_a_record_that_can_not_be_read(make: Make, aws: FakeAws, s3: Any, budget: float | None) -> None:
+    """Without a budget the run goes on; with one nobody knows what is left of it."""
+    s3.put_object(Bucket="data", Key="runs/main/head/record/20260101T000000Z-1/00001.jsonl.gz", Body=b"not gzip")
+    one = make(budget=budget)
+    if budget is None:
+        one.run_jobs(jobs(1))
+        assert "The record of earlier starts of the run can't be read" in one.logger.text
+        return
+    with pytest.raises(WorkflowError, match="Without it nobody knows how much of the budget is left"):
+        one.run_jobs(jobs(1))
+    assert aws.batch.count("submitjob") == 0
+
+
+def test_jobs_of_long_ago_are_not_asked_for(aws: FakeAws) -> None:
+    """Answers begin with the latest job: the third page is not needed."""
+    for number in range(250):
+        aws.batch.answer("submitjob", {"jobName": f"main-{number}", "jobQueue": "spot", "tags": {}})
+        aws.batch.end(aws.batch.submitted()[number], "SUCCEEDED", 0)
+        aws.batch.submitted()[number]["createdAt"] = number
+    found = list(gaps._listed(client.FargateBatchClient("us-east-1"), "spot", "main", 160))
+    assert len(found) == 90 and aws.batch.count("listjobs") == 2
