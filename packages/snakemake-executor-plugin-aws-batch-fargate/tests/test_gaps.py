@@ -34,7 +34,8 @@ def test_jobs_that_ended_while_no_head_looked(make: Make, aws: FakeAws, s3: Any)
     until(lambda: listed(s3) == 3)
     kill(one)
     one.run_jobs([FakeJob(wildcards_dict={"sample": "late", "unit": "7"}, output=["late.bam"])])
-    first, second, third, late = aws.batch.submitted()
+    by_sample = {job["tags"]["snakemake:sample"]: job for job in aws.batch.submitted()}
+    first, second, third, late = (by_sample[sample] for sample in ("s0", "s1", "s2", "late"))
     first["startedAt"] = 1
     aws.batch.end(first, "SUCCEEDED", 0)
     aws.batch.end(second, "FAILED", 3, "Essential container in task exited")
@@ -62,7 +63,7 @@ def test_what_a_killed_head_recorded_is_not_recorded_again(make: Make, aws: Fake
     one = make()
     one.run_jobs(jobs(2))
     until(lambda: listed(s3) == 2)
-    first, second = aws.batch.submitted()
+    first, second = sorted(aws.batch.submitted(), key=lambda job: job["tags"]["snakemake:sample"])
     aws.batch.end(first, "SUCCEEDED", 0)
     until(lambda: len(record(s3)) == 1)
     kill(one)

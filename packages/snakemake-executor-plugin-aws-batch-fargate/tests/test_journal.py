@@ -15,7 +15,7 @@ RECLAIMED = "Your Spot Task was interrupted."
 def test_each_attempt_is_in_the_record_once_a_lost_one_too(make: Make, aws: FakeAws, s3: Any) -> None:
     one = make()
     one.run_jobs([FakeJob(restart_times=2), FakeJob("sort", output=["results/B.bam"])])
-    lost, sort = aws.batch.submitted()
+    lost, sort = sorted(aws.batch.submitted(), key=lambda job: job["tags"]["snakemake:rule"])
     aws.batch.end(lost, "FAILED", None, RECLAIMED, tries=2)
     aws.batch.end(sort, "FAILED", 3, "Essential container in task exited")
     until(lambda: len(aws.batch.submitted()) == 3)

@@ -24,7 +24,7 @@ def test_members_of_a_group_count_as_their_rules(make: Make, aws: FakeAws, s3: A
     lone, late = FakeJob("sort", {"sample": "B"}, output=["B.sort"]), FakeJob("gather", {}, output=["all"])
     planned(one, *members, lone, late)
     one.run_jobs([group, lone])
-    first, second = aws.batch.submitted()
+    first, second = sorted(aws.batch.submitted(), key=lambda job: job["tags"]["snakemake:rule"])
     first["status"], second["status"], second["statusReason"] = "RUNNING", "RUNNABLE", "no capacity"
     until(lambda: looked(one) == {"RUNNING", "RUNNABLE"})
     one.shutdown()
@@ -34,7 +34,8 @@ def test_members_of_a_group_count_as_their_rules(make: Make, aws: FakeAws, s3: A
         "sort": RuleCount(total=2, waiting=1, running=1),
         "trim": RuleCount(total=1, running=1),
     }
-    assert [(job.process, job.status, job.reason, job.spot, job.cpus, len(job.steps)) for job in found.jobs] == [
+    in_batch = sorted(found.jobs, key=lambda job: job.process)
+    assert [(job.process, job.status, job.reason, job.spot, job.cpus, len(job.steps)) for job in in_batch] == [
         ("mapping", "RUNNING", "", True, 1, 2),
         ("sort", "RUNNABLE", "no capacity", True, 1, 1),
     ]
