@@ -103,11 +103,11 @@ def test_the_head(commands: Any, batch: PretendBatch, cloudwatch: Any, show: Sho
 
 def test_a_head_that_batch_has_forgotten(commands: Any, show: Show) -> None:
     put(commands, "cohort7", about=ABOUT, live=LIVE)
-    commands.put_object(Bucket=BUCKET, Key="runs/cohort7/head/snakemake.log", Body=b"one\ntwo\n")
+    commands.put_object(Bucket=BUCKET, Key="runs/cohort7/head/logs/20260301T120000Z-head-1-1.log", Body=b"one\ntwo\n")
     assert show("--lines", "1") == (
         0,
         "AWS Batch does not know job head-1 any more, and so not its log stream.\n"
-        "== head of cohort7: s3://data/runs/cohort7/head/snakemake.log\ntwo\n",
+        "== head of cohort7: s3://data/runs/cohort7/head/logs/20260301T120000Z-head-1-1.log\ntwo\n",
     )
 
 

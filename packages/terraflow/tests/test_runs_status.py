@@ -238,6 +238,16 @@ def test_a_name_that_does_not_exist(commands: Any, show: Callable[..., tuple[int
     )
 
 
+def test_what_was_estimated_stands_beside_the_cost(commands: Any, show: Callable[..., tuple[int, str]]) -> None:
+    estimate = {"hours": 2.5, "spot": 3.1, "on_demand": 9.0}
+    put(commands, "cohort7", about=replace(BEGUN, estimate=estimate), live=replace(WORKS, jobs=()))
+    put_lock(commands, "cohort7")
+    _, text = show()
+    assert "Cost so far: $1.50 of at most $20.00; $3.10 were expected in all\n" in text
+    # Until something is done, the estimate says how long it takes.
+    assert "Expected end: about 2026-03-01 14:30 UTC, in 1 h 30 min\n" in text
+
+
 def test_the_cost_is_counted_where_the_head_did_not(commands: Any, show: Callable[..., tuple[int, str]]) -> None:
     put(commands, "cohort7", about=ABOUT, live=replace(LIVE, spent=None), attempts=[ATTEMPT])
     _, text = show("--json")

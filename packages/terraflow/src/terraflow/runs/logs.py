@@ -144,8 +144,8 @@ def _lines_of_job(stack: Stack, job: str, number: int | None) -> tuple[list[str]
 
 def _stored_head_log(s3: "S3Client", found: Run) -> rule_logs.RuleLog | None:
     """Return the newest log file that a head has stored."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=found.bucket, Prefix=f"{found.prefix}/head/")
-    stored = [item for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(rule_logs.SUFFIX)]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=found.bucket, Prefix=f"{found.prefix}/{abouts.LOGS}")
+    stored = [item for page in pages for item in page.get("Contents", ())]
     if not stored:
         return None
     newest = max(stored, key=lambda item: item["LastModified"])

@@ -71,6 +71,8 @@ class Overview:
     failures: Sequence[Failure] = ()
     spent: float | None = None
     budget: float | None = None
+    # What the run was expected to cost, on Spot, before it began.
+    estimate: float | None = None
     expected_end: int | None = None
     # What could not be found out, and why.
     unknown: Sequence[str] = ()
@@ -97,7 +99,12 @@ def of(run: Run, stack: Stack, batch: Any, late: Record, attempts: Record, now: 
         updated=run.live.updated if run.live else None,
         head=head,
         has_record=run.has_record,
+        estimate=_estimated(run, "spot"),
     )
+    hours = _estimated(run, "hours")
+    if known == state.RUNNING and hours is not None and seen.started is not None:
+        # Until something is done, which tells more.
+        seen = replace(seen, expected_end=seen.started + round(hours * 3_600_000))
     if run.live is None:
         jobs = _ask(lambda: batches.active(batch, stack, run.name), unknown, "its jobs")
         return _from_batch(seen, jobs or [], unknown)
@@ -163,7 +170,7 @@ def _from_record(
         ],
         failures=live.failures if begun else (),
         budget=budget,
-        expected_end=None if left is None else seen.now + left,
+        expected_end=seen.expected_end if left is None else seen.now + left,
         unknown=unknown,
     )
 
@@ -206,6 +213,12 @@ def _as_live(job: BatchJob) -> LiveJob:
         disk=0,
         submit=job.created or 0,
     )
+
+
+def _estimated(run: Run, what: str) -> float | None:
+    """Return a number of the estimate in run.json (`terraflow.costs.expected`); None without one."""
+    value = ((run.about.estimate if run.about else None) or {}).get(what)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _place(jobs: Sequence[LiveJob], front: Sequence[str]) -> int | None:
