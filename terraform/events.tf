@@ -56,7 +56,10 @@ resource "aws_s3_bucket_notification" "data" {
 # ---- launcher ------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "launcher" {
-  source_policy_documents = [data.aws_iam_policy_document.read.json, data.aws_iam_policy_document.see.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.read.json, data.aws_iam_policy_document.see.json,
+    data.aws_iam_policy_document.estimate.json,
+  ]
 
   statement {
     sid       = "ReadWorkflow"

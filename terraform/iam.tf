@@ -212,6 +212,15 @@ data "aws_iam_policy_document" "see" {
   }
 }
 
+# What a run is estimated with before it is submitted. AWS offers no resources for these actions.
+data "aws_iam_policy_document" "estimate" {
+  statement {
+    sid       = "SeeQuotas"
+    actions   = ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"]
+    resources = ["*"]
+  }
+}
+
 data "aws_iam_policy_document" "run" {
   source_policy_documents = [data.aws_iam_policy_document.data.json, data.aws_iam_policy_document.see.json]
 
@@ -279,7 +288,7 @@ resource "aws_iam_role_policy" "head" {
 # ---- people --------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "submit" {
-  source_policy_documents = [data.aws_iam_policy_document.run.json]
+  source_policy_documents = [data.aws_iam_policy_document.run.json, data.aws_iam_policy_document.estimate.json]
 
   # The place of a waiting job in its queue.
   statement {

@@ -18,7 +18,7 @@ run "policies" {
     condition = alltrue(flatten([
       for document in [
         data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
-        data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+        data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
         data.aws_iam_policy_document.news,
         ] : [
         for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
@@ -32,7 +32,7 @@ run "policies" {
       flatten([
         for document in [
           data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
-          data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+          data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
           data.aws_iam_policy_document.news,
         ] :
         document.statement[*].actions
@@ -58,12 +58,13 @@ run "policies" {
     condition = alltrue(flatten([
       for document in [
         data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
-        data.aws_iam_policy_document.run, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
+        data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
         data.aws_iam_policy_document.news,
         ] : [
         for statement in document.statement : length(setsubtract(statement.actions, [
           # AWS has no resources for these actions.
           "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs", "batch:ListJobs", "ecr:GetAuthorizationToken",
+          "servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota",
         ])) == 0 if contains(statement.resources, "*")
       ]
     ]))

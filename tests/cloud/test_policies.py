@@ -116,6 +116,22 @@ CONDUCT: list[Call] = [
     ("logs:GetLogEvents", STREAM, {}),
     ("ecr:DescribeImages", f"{REPOSITORY}/terraflow", {}),
 ]
+# Before a head is submitted, and the head.
+START: list[Call] = [
+    ("servicequotas:GetServiceQuota", "*", {}),
+    ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
+    ("s3:PutObject", f"{BUCKET}/runs/main/head/0a1b.tar.xz", {}),
+    ("s3:PutObject", f"{BUCKET}/runs/main/head/run.json", {}),
+    ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-head", TAGGED),
+    ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-head", TAGGED),
+    ("batch:TagResource", f"{BATCH}:job-definition/terraflow-head:7", TAGGED),
+]
+# The published workflow is whoever deploys' to write, and launchers' alone to read.
+WORKFLOW: list[Call] = [
+    ("s3:GetObject", f"{BUCKET}/workflow/current.json", {}),
+    ("s3:PutObject", f"{BUCKET}/workflow/current.json", {}),
+    ("s3:DeleteObject", f"{BUCKET}/workflow/current.json", {}),
+]
 NO_CONDUCT: list[Call] = [
     ("batch:SubmitJob", f"{BATCH}:job-queue/another-spot", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/another-worker-20gib", TAGGED),
@@ -169,7 +185,7 @@ MAY = {
     "execution": PULL + WRITE_LOG,
     "job": DATA,
     "head": DATA + CONDUCT,
-    "submit": [*DATA, *CONDUCT, *SEE_QUEUES, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "submit": [*DATA, *CONDUCT, *SEE_QUEUES, *START, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
 }
 MAY_NOT = {
     "execution": [
@@ -179,9 +195,9 @@ MAY_NOT = {
         ("ecr:BatchGetImage", f"{REPOSITORY}/another", {}),
         ("logs:PutLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
     ],
-    "job": [*NOBODY, *NO_DATA, *CONDUCT, *PULL, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
-    "head": [*NOBODY, *NO_DATA, *NO_CONDUCT, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
-    "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT],
+    "job": [*NOBODY, *NO_DATA, *CONDUCT, *WORKFLOW, *PULL, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "head": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW, ("servicequotas:RequestServiceQuotaIncrease", "*", {})],
 }
 
 

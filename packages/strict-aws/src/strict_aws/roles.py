@@ -28,6 +28,8 @@ Environ = dict[str, Any]
 # Action, resource and condition keys of one permission that a call needs.
 Need = tuple[str, str, policies.Context]
 
+# Services that IAM calls by another name than their SDKs.
+SERVICES = {"service-quotas": "servicequotas"}
 # S3's operations whose permission has another name.
 S3_ACTIONS = {
     "HeadObject": "s3:GetObject",
@@ -87,7 +89,7 @@ def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Nee
         name = parse_qs(body.decode()).get("RoleName", ["*"])[0]
         yield f"iam:{operation}", f"arn:aws:iam::{ACCOUNT}:role/{name}", {}
     elif service != "sts":
-        yield f"{service}:{operation}", "*", {}
+        yield f"{SERVICES.get(service, service)}:{operation}", "*", {}
 
 
 def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Need]:
