@@ -9,6 +9,8 @@ RUN := tools/run.sh
 PYTHON ?=
 export PYTHON
 SNAKEMAKE_ARGS ?=
+# SIZE=large chooses the large genome of the benchmark.
+SIZE ?=
 PYTEST_ARGS ?=
 ARGS ?=
 # Tests run in one process for each core; PYTEST_PROCESSES=0 runs them one after the other.
@@ -65,8 +67,8 @@ accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
 	@test -n "$(TRUTH)" || { echo 'Name the folder of the truth set: make accuracy TRUTH=<dir>' >&2; exit 2; }
 	@$(RUN) python benchmarks/accuracy.py "$(TRUTH)" $(ARGS)
 
-bench: setup ## measure the speed
-	@$(RUN) python benchmarks/speed.py $(ARGS)
+bench: setup ## measure the speed; SIZE=large: what each rule costs with a genome of 250 Mb
+	@$(RUN) python benchmarks/$(if $(filter large,$(SIZE)),large,speed).py $(ARGS)
 
 image: setup ## build the two Docker images
 	@$(RUN) terraflow image $(ARGS)

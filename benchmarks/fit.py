@@ -5,7 +5,8 @@
 
 For each rule: CPU seconds, and bytes that a job on AWS fetches and stores, as a fixed part, a part by reads and a part
 by bases of the reference, none below 0, so that the relative errors of all runs are least. BWA-MEM's part by reads
-differs between the small and the large reference: it misses the processor's cache more often in a large index.
+differs between the small and the large reference, and so does that by bases of building its index: a large index misses
+the processor's cache more often.
 """
 
 import argparse
@@ -20,13 +21,21 @@ from numpy.typing import NDArray
 
 from large import RESULT
 from speed import ROOT
+from terraflow.costs.model import covered
 
 MODEL = ROOT / "packages/terraflow/src/terraflow/costs/model.json"
 PAGE = ROOT / "benchmarks/large.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 WHERE = "benchmarks/large.md"
-# Rules whose need for a read depends on the size of the reference.
-BY_REFERENCE = ("bwa_mem",)
+# Rules whose CPU time for a read, or for a base, depends on the size of the reference.
+BY_REFERENCE = {"bwa_mem": "reads", "bwa_index": "bases"}
+# Rules that read no reference, and rules that read no reads: the other part is none.
+NO_BASES = ("decompress", "fastqc")
+NO_READS = ("reference", "bwa_index", "windows", "filters")
+# Rules whose CPU time for a base is spent where reads lie.
+COVERED = ("bcftools_call",)
+# From this size on, a reference tells something about another's.
+LEAST_REFERENCE = 1e6
 # In the groups of profiles/aws, what one rule writes for another does not travel: the reader, and the writer.
 WITHIN = {"bwa_mem": "decompress", "samtools_stats": "sort_index", "slices": "sort_index"}
 # Nothing outside the group reads it.
@@ -68,21 +77,29 @@ def least_squares(features: NDArray[np.float64], found: NDArray[np.float64], lea
 def parts(rule: str, need: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a rule's parts of a need, `cpu` or `bytes`, from all runs that had jobs of it."""
     measured = [(run, one) for run in runs for one in run["rules"] if one["rule"] == rule]
-    sizes = sorted({run["bases"] for run, _ in measured if run["bases"] >= 1e6}) if rule in BY_REFERENCE else [0]
+    by_size = BY_REFERENCE.get(rule) if need == "cpu" else None
+    sizes = sorted({run["bases"] for run, _ in measured if run["bases"] >= LEAST_REFERENCE})
     rows, found = [], []
     for run, one in measured:
         at = sizes.index(run["bases"]) if run["bases"] in sizes else 0
-        reads = [run["reads"] / 1e6 if number == at else 0.0 for number in range(len(sizes))]
         # Each job fetches the whole reference.
         bases = run["bases"] / 1e9 * (one["jobs"] if need == "bytes" else 1)
-        rows.append([one["jobs"], *reads, bases])
+        if need == "cpu" and rule in COVERED:
+            bases = covered(run["reads"], run["bases"]) / 1e9
+        row = [float(one["jobs"])]
+        reads = 0 if rule in NO_READS else run["reads"] / 1e6
+        for part, amount in (("reads", reads), ("bases", 0 if rule in NO_BASES else bases)):
+            row += [amount if n == at else 0.0 for n in range(len(sizes))] if part == by_size else [amount]
+        rows.append(row)
         found.append(one["cpu"] if need == "cpu" else moved(one, run))
-    fixed, *reads, bases = least_squares(np.array(rows), np.array(found, dtype=np.float64), LEAST[need])
-    return {
-        "fixed": _rounded(fixed),
-        "reads": [[size, _rounded(more)] for size, more in zip(sizes, reads, strict=True)],
-        "bases": _rounded(bases),
-    }
+    # A column of zeros gets the factor 0.
+    factors = iter(map(_rounded, least_squares(np.array(rows), np.array(found, dtype=np.float64), LEAST[need])))
+    fixed = next(factors)
+    return (
+        {"fixed": fixed}
+        | {part: [[size, next(factors)] for size in (sizes if part == by_size else [0])] for part in ("reads", "bases")}
+        | ({"covered": True} if need == "cpu" and rule in COVERED else {})
+    )
 
 
 def moved(one: dict[str, Any], run: dict[str, Any]) -> int:
@@ -102,7 +119,7 @@ def fitted(measured: dict[str, Any]) -> dict[str, Any]:
     rules = sorted({one["rule"] for run in runs for one in run["rules"]})
     found = {rule: {need: parts(rule, need, runs) for need in ("cpu", "bytes")} for rule in rules}
     found |= {twin: found[rule] for twin, rule in TWINS.items()}
-    nothing = {"reads": [[0, 0.0]], "bases": 0.0}
+    nothing = {"reads": [[0, 0.0]], "bases": [[0, 0.0]]}
     return {
         "measured": f"{measured['measured']} ({WHERE})",
         **ASSUMED,
@@ -115,7 +132,7 @@ def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
     """Return the tables of large.md: what was measured, and the model."""
     by_run = [{one["rule"]: one for one in run["rules"]} for run in measured["runs"]]
     names = [run["name"] for run in measured["runs"]]
-    rules = sorted(set(model["rules"]) - set(TWINS), key=lambda rule: -by_run[-1].get(rule, {"cpu": 0})["cpu"])
+    rules = sorted(set(model["rules"]) - set(TWINS), key=lambda rule: (-by_run[-1].get(rule, {"cpu": 0})["cpu"], rule))
 
     def table(title: str, show: Callable[[dict[str, Any]], str], *more: list[str]) -> list[str]:
         rows = [[rule, *(show(run[rule]) if rule in run else "" for run in by_run)] for rule in rules]
@@ -136,8 +153,12 @@ def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
     ]
     for rule in rules:
         cpu = model["rules"][rule]["cpu"]
-        reads = [f"{more:.3g}" + (f" at {size / 1e6:g} Mb" if size else "") for size, more in cpu["reads"]]
-        lines.append(f"| {rule} | {cpu['fixed']:.3g} | {'; '.join(reads)} | {cpu['bases']:.3g} |")
+        cells = [
+            "; ".join(f"{need:.3g}" + (f" at {size / 1e6:g} Mb" if size else "") for size, need in cpu[part])
+            for part in ("reads", "bases")
+        ]
+        where = " that reads cover" if rule in COVERED else ""
+        lines.append(f"| {rule} | {cpu['fixed']:.3g} | {' | '.join(cells)}{where} |")
     return "\n".join(lines) + "\n"
 
 

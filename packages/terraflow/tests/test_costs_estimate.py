@@ -17,11 +17,12 @@ from terraflow.costs.schedule import Timed, seconds_until_done
 from terraflow.costs.sizes import HUMAN, sizes_of
 
 EXPECTED = {"spot": 2.0, "low": 1.0, "high": 4.0}
-NOTHING = Parts(0, [(0, 0)], 0)
+NOTHING = Parts(0, [(0, 0)], [(0, 0)])
 STACK_X86 = dataclasses.replace(STACK, architecture="X86_64")
 # A million reads take 100 s, a billion bases 10 s; nothing else takes any time.
 PLAIN = Model(
-    measured="here", rules={"align": RuleModel(Parts(0, [(0, 100)], 10), NOTHING), "wait": RuleModel(NOTHING, NOTHING)},
+    measured="here",
+    rules={"align": RuleModel(Parts(0, [(0, 100)], [(0, 10)]), NOTHING), "wait": RuleModel(NOTHING, NOTHING)},
     other=RuleModel(NOTHING, NOTHING), uncertainty=2, busy=1, start_seconds=0, place_seconds=0, bytes_per_second=1e6,
     bytes_per_read={"": 350, ".gz": 100}, bytes_per_base={"": 1, ".gz": 0.25},
 )  # fmt: skip
@@ -154,9 +155,16 @@ def test_more_reads_and_more_bases_never_cost_less(reads: float, more: float, ba
 
 
 def test_a_read_takes_longer_with_a_larger_reference() -> None:
-    parts = Parts(0, [(1e6, 10), (1e8, 30)], 0)
-    found = [parts.for_a_million(bases) for bases in (1e3, 1e6, 1e7, 1e8, 1e10)]
+    found = [models.at([(1e6, 10), (1e8, 30)], bases) for bases in (1e3, 1e6, 1e7, 1e8, 1e10)]
     assert found == pytest.approx([10, 10, 20, 30, 50])
+
+
+@pytest.mark.parametrize(
+    ("reads", "bases", "counted"), [(0, 1e6, 0), (1e6, 1.5e9, 142.7e6), (1e6, 1e6, 1e6), (100, 0, 0)]
+)
+def test_bases_that_reads_cover(reads: float, bases: float, counted: float) -> None:
+    assert models.covered(reads, bases) == pytest.approx(counted, rel=1e-3)
+    assert Parts(0, [(0, 0)], [(0, 1)], covered=True).of(reads, bases, bases) == pytest.approx(counted / 1e9, rel=1e-3)
 
 
 def timed(seconds: float, vcpus: float = 1, *needs: int) -> Timed:

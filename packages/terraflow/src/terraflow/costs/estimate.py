@@ -104,7 +104,7 @@ def task_seconds(
 ) -> tuple[float, tuple[tuple[str, float], ...]]:
     """Return how long a task runs, and for each of its jobs the rule and its weight.
 
-    Its jobs share its vCPUs; none is done sooner than its own threads allow.
+    Its jobs share its vCPUs, some of which idle at times; none is done sooner than its own threads allow.
     """
     cpus, whole, longest, weights = max(task.vcpus, 0.25), 0.0, 0.0, []
     busy = model.busy if cpus > 1 else 1.0
@@ -117,7 +117,7 @@ def task_seconds(
         moved += size
         longest = max(longest, seconds / max(1.0, min(job.threads, cpus)))
         weights.append((job.rule, seconds + size))
-    return model.start_seconds + moved + max(whole / cpus, longest) / busy, tuple(weights)
+    return model.start_seconds + moved + max(whole / cpus / busy, longest), tuple(weights)
 
 
 def _task(

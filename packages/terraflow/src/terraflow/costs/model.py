@@ -9,36 +9,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from math import log
+from math import expm1, log
 from typing import Any
 
 MILLION, BILLION = 1e6, 1e9
+# Bases of a read.
+READ = 150
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A job's need: `fixed`, for a million reads, and for a billion bases of the reference.
+    """A job's need: `fixed`, `reads` for a million reads, and `bases` for a billion bases of the reference.
 
-    `reads` are pairs of a reference's bases and the need for a million reads with it: a read takes longer where the
-    reference, and with it the index, is larger. Between two of them, and beyond the last, the need follows the
-    logarithm of the bases.
+    The latter two are pairs of a reference's bases and the need with it: a read takes longer where the reference, and
+    with it the index, is larger. With `covered`, only bases count that a read covers.
     """
 
     fixed: float
     reads: Sequence[tuple[float, float]]
-    bases: float
+    bases: Sequence[tuple[float, float]]
+    covered: bool = False
 
     def of(self, reads: float, bases: float, reference: float) -> float:
         """Return the need of a job with so many reads and bases of a reference that has `reference` bases."""
-        return self.fixed + reads / MILLION * self.for_a_million(reference) + bases / BILLION * self.bases
+        if self.covered:
+            bases = covered(reads, bases)
+        return self.fixed + reads / MILLION * at(self.reads, reference) + bases / BILLION * at(self.bases, reference)
 
-    def for_a_million(self, reference: float) -> float:
-        """Return the need for a million reads, with a reference of so many bases."""
-        if len(self.reads) == 1 or reference <= self.reads[0][0]:
-            return self.reads[0][1]
-        at = min(bisect_left([size for size, _ in self.reads], reference), len(self.reads) - 1)
-        (low, less), (high, more) = self.reads[at - 1], self.reads[at]
-        return less + (more - less) * log(reference / low) / log(high / low)
+
+def covered(reads: float, bases: float) -> float:
+    """Return how many of the bases reads at random places cover (Lander and Waterman 1988)."""
+    return bases * -expm1(-reads * READ / bases) if bases else 0.0
+
+
+def at(needs: Sequence[tuple[float, float]], reference: float) -> float:
+    """Return the need with a reference of so many bases.
+
+    Between two sizes, and beyond the last, it follows the logarithm of the bases; below the first it is the first's.
+    """
+    if len(needs) == 1 or reference <= needs[0][0]:
+        return needs[0][1]
+    last = min(bisect_left([size for size, _ in needs], reference), len(needs) - 1)
+    (low, less), (high, more) = needs[last - 1], needs[last]
+    return less + (more - less) * log(reference / low) / log(high / low)
 
 
 @dataclass(frozen=True)
@@ -82,9 +95,9 @@ def load() -> Model:
 
 
 def _rule(given: Mapping[str, Any]) -> RuleModel:
-    return RuleModel(
-        *(
-            Parts(given[need]["fixed"], [(size, more) for size, more in given[need]["reads"]], given[need]["bases"])
-            for need in ("cpu", "bytes")
-        )
-    )
+    return RuleModel(*(_parts(given[need]) for need in ("cpu", "bytes")))
+
+
+def _parts(given: Mapping[str, Any]) -> Parts:
+    reads, bases = ([(size, need) for size, need in given[part]] for part in ("reads", "bases"))
+    return Parts(given["fixed"], reads, bases, given.get("covered", False))
