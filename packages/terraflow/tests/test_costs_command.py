@@ -61,7 +61,7 @@ def head_job(job_id: str, *attempts: tuple[int, int], **keys: Any) -> dict[str, 
 
 
 @pytest.fixture
-def batch(commands: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def a_run(commands: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The run `cohort7` in the bucket, and a head of half an hour that Batch knows."""
     put(commands, "cohort7", ABOUT, LIVE, RECORD)
     real = find.client
@@ -84,7 +84,7 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
         ("queue", {"spot": TEN_MINUTES, "ondemand": DEMAND, "terraflow-head": HEAD}),
     ],
 )
-def test_a_runs_cost(by: str, rows: dict[str, float], batch: Batch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_runs_cost(by: str, rows: dict[str, float], a_run: Batch, capsys: pytest.CaptureFixture[str]) -> None:
     found = shown(capsys, "--by", by)
     expected = {key: value * TEN_MINUTES if value in (0.6, 0.28, 0.12) else value for key, value in rows.items()}
     assert {row[by]: row["total"] for row in found["rows"]} == pytest.approx(expected, abs=1e-8)
@@ -93,7 +93,7 @@ def test_a_runs_cost(by: str, rows: dict[str, float], batch: Batch, capsys: pyte
     assert any("requests" in note and "logs" in note for note in found["notes"])
 
 
-def test_a_table_for_people(batch: Batch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_people(a_run: Batch, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["cost", "cohort7"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["RULE", "ATTEMPTS", "VCPU", "MEMORY", "DISK", "ADDRESS", "TOTAL"]
@@ -106,7 +106,7 @@ def test_a_table_for_people(batch: Batch, capsys: pytest.CaptureFixture[str]) ->
     assert "pulls its image for 30 s" in said
 
 
-def test_a_table_for_spreadsheets_adds_up_exactly(batch: Batch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_spreadsheets_adds_up_exactly(a_run: Batch, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["cost", "cohort7", "--csv", "--by", "sample"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["sample"] for row in rows] == ["shared", "a"]
@@ -114,7 +114,7 @@ def test_a_table_for_spreadsheets_adds_up_exactly(batch: Batch, capsys: pytest.C
     assert sum(nano) == round(1e9 * shown(capsys)["total"])
 
 
-def test_prices_of_ones_own(batch: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prices_of_ones_own(a_run: Batch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "prices.json"
     price = {"vcpu_hour": 1, "memory_gb_hour": 0}
     free = {"disk_gb_hour": 0, "address_hour": 0, "endpoint_gb": 0}
@@ -129,7 +129,7 @@ def test_prices_of_ones_own(batch: Batch, tmp_path: Path, capsys: pytest.Capture
     assert f"{file}: 'regions' has to name at least one region" in capsys.readouterr().err
 
 
-def test_what_runs_now_counts_up_to_now(batch: Batch, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_runs_now_counts_up_to_now(a_run: Batch, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:
     job = LiveJob(
         "3", "bwa_mem", {"sample": "b"}, False, "RUNNING", START, "", "spot", True, 4, 8 * GIB, 20 * GIB, START
     )
@@ -190,7 +190,7 @@ def test_earlier_heads_that_batch_has_forgotten_are_named(commands: Any) -> None
     assert "Not counted: 1 earlier" in found.note
 
 
-def test_the_estimate_stands_beside_the_cost(batch: Batch, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_estimate_stands_beside_the_cost(a_run: Batch, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:
     estimate = {"spot": 0.05, "on_demand": 0.12, "low": 0.03, "high": 0.07}
     put(commands, "cohort7", dataclasses.replace(ABOUT, estimate=estimate))
     assert cli.main(["cost", "cohort7"]) == 0
@@ -214,7 +214,7 @@ def test_what_is_not_there(
 
 
 def test_a_region_without_prices_asks_for_a_file(
-    batch: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    a_run: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     elsewhere = dataclasses.replace(STACK, region="mars-north-1")
     monkeypatch.setattr("terraflow.stack.deployed", lambda: elsewhere)
