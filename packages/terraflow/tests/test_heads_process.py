@@ -20,7 +20,7 @@ from snakemake_aws_common.packing import pack
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import Failure, Live
 from terraflow.heads import about as abouts
-from terraflow.heads import archive, conduct, process
+from terraflow.heads import archive, conduct, leaving, process
 from terraflow.heads.about import About
 from terraflow.heads.log import LogCopy
 from terraflow.heads.objects import AboutObject
@@ -339,13 +339,21 @@ BEGIN = "import sys, time, os, signal, pathlib; pathlib.Path(sys.argv[1]).touch(
     ],
 )
 def test_run_json_and_exit_code_are_those_of_the_child(
-    s3: Any, contained: Callable[[str], int], program: str, code: int, state: str
+    s3: Any,
+    contained: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    program: str,
+    code: int,
+    state: str,
 ) -> None:
     put(s3, RUN, SUBMITTED)
+    left = list[str]()
+    monkeypatch.setattr(leaving, "leave", lambda _, run: left.append(run))
     assert contained(program) == code
     found = about_of(s3)
     assert found is not None and found.state == state
     assert (found.exit_code is None) == (state in (abouts.RUNNING, abouts.SUBMITTED))
+    assert left == ([RUN] if code in (0, 60) else [])
 
 
 def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(

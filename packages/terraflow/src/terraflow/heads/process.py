@@ -32,7 +32,7 @@ from snakemake_aws_common.lock_object import MISSING, error_code
 from snakemake_aws_common.packing import ArchiveError
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
-from terraflow.heads import archive
+from terraflow.heads import archive, leaving
 from terraflow.heads.archive import Manifest
 from terraflow.heads.log import LogCopy
 from terraflow.heads.outcome import Outcome, outcome_of
@@ -45,6 +45,9 @@ TICK = 0.2
 GRACE, LAST = 21.0, 27.0
 # The variables by which Batch tells a container which job it is.
 JOB, ATTEMPT = "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"
+
+# Exit codes after which the run has ended, and its timeline and receipt are written.
+LEAVING = [abouts.EXIT_CODES[state] for state in (abouts.DONE, abouts.FAILED, abouts.OVER_BUDGET)]
 
 
 class Signals:
@@ -139,6 +142,9 @@ class Head:
         if ended.exit_code in abouts.EXIT_CODES.values() or ended.exit_code == abouts.EXIT_HELD:
             self._told.ended(ended)
         _say(ended)
+        # One that was told to end has no time for it.
+        if had_lock and self._signals.since is None and ended.exit_code in LEAVING:
+            leaving.leave(self._stack, self._manifest.run)
         return ended.exit_code
 
 

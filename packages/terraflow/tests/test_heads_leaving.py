@@ -1,0 +1,43 @@
+"""What a head leaves when its run has ended: a timeline, and a receipt that has it."""
+
+from typing import Any
+
+import pytest
+
+import receipt_run
+from run_objects import BUCKET, STACK
+from terraflow import receipt
+from terraflow.heads import leaving
+from terraflow.receipt import reading
+from terraflow.runs import find
+from terraflow.timeline import write
+
+
+@pytest.fixture(autouse=True)
+def _no_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the question that moto can't answer."""
+    monkeypatch.setattr(write, "limits_of", lambda _: {})
+
+
+def test_timeline_and_receipt_are_left(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    receipt_run.make(s3)
+    leaving.leave(STACK, "cohort7")
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert f"The receipt of the run: s3://{BUCKET}/runs/cohort7/ro-crate-metadata.json" in said.out
+    outputs = reading.of_run(s3, find.find("cohort7", STACK, s3)).outputs
+    assert set(outputs) == {*receipt_run.RESULTS, "results/timeline.html"}
+
+
+def test_what_fails_ends_nothing(s3: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    receipt_run.make(s3)
+
+    def fail(*_: object) -> str:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(receipt, "write", fail)
+    leaving.leave(STACK, "cohort7")
+    said = capsys.readouterr()
+    assert "The timeline of the run: s3://" in said.out
+    assert "The receipt of the run could not be written (MemoryError: too large)" in said.err
+    assert "`terraflow verify cohort7 --write` makes it" in said.err
