@@ -220,7 +220,7 @@ def as_seen(made: Made, at: int | None = None, who: str = "ada") -> tuple[About,
         if one.submit <= now < (one.complete or 0) and (one.attempt == 1 or (one.native_id, one.attempt - 1) in ended)
     ]
     done = {made.job_of[one.native_id].number for one in past if one.status == attempts.COMPLETED}
-    runs = {made.job_of[one.native_id].number for one in going if (one.start or 0) <= now}
+    runs = {made.job_of[one.native_id].number for one in going if (one.starting or 0) <= now}
     waits = {made.job_of[one.native_id].number for one in going} - runs
     lost = [one for one in past if made.job_of[one.native_id].fails]
     failed = {made.job_of[one.native_id].number for one in lost} - done - runs - waits

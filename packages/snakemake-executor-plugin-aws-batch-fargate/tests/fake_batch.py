@@ -171,6 +171,11 @@ class FakeBatch:
         refused = {error["job"] for error in errors}
         return {"successful": [job for job in body["jobs"] if job not in refused], "errors": errors}
 
+    def _getjobqueuesnapshot(self, body: dict[str, Any]) -> dict[str, Any]:
+        here = [job for job in self.jobs.values() if (job["jobQueue"], job["status"]) == (body["jobQueue"], "RUNNABLE")]
+        front = [{"jobArn": f"arn:aws:batch:::job/{job['jobId']}", "earliestTimeAtPosition": 1} for job in here[:100]]
+        return {"frontOfQueue": {"jobs": front}}
+
     def _describejobqueues(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"jobQueues": [self.queues[name] for name in body["jobQueues"] if name in self.queues]}
 

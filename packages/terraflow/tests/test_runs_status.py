@@ -89,17 +89,17 @@ def test_a_run_at_work(commands: Any, batch: PretendBatch, show: Callable[..., t
         "RULE        WAITING  RUNNING  DONE  FAILED  ALL\n"
         "decompress        0        0     2       0    2\n"
         "bwa_mem           3        1     1       0    5\n"
-        "all               3        1     3       0    7\n"
+        "sum               3        1     3       0    7\n"
         "\n"
-        "Running: 1 job\n"
-        "JOB                            FOR  QUEUE           BATCH JOB\n"
-        "bwa_mem (sample=b, unit=1)  12 min  terraflow-spot  id-2\n"
+        "Running: 2 jobs\n"
+        "JOB                         STATUS       FOR  QUEUE           BATCH JOB\n"
+        "bwa_mem (sample=b, unit=1)  RUNNING   12 min  terraflow-spot  id-2\n"
+        "bwa_mem (sample=b, unit=1)  STARTING    20 s  terraflow-spot  id-5\n"
         "\n"
-        "Waiting in AWS Batch: 3 jobs\n"
+        "Waiting in AWS Batch: 2 jobs\n"
         "STATUS    JOBS     LONGEST  QUEUE           PLACE  WHY\n"
         "RUNNABLE     1       3 min  terraflow-spot      4  AWS Batch gives no reason\n"
-        "RUNNABLE     1  1 h 30 min  terraflow-spot      -  MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT\n"
-        "STARTING     1        20 s  terraflow-spot      -  -",
+        "RUNNABLE     1  1 h 30 min  terraflow-spot      -  MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
     )
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_has_failed(commands: Any, show: Callable[..., tuple[int, str
         "\n"
         "RULE     WAITING  RUNNING  DONE  FAILED  ALL\n"
         "bwa_mem        0        0     1       1    2\n"
-        "all            0        0     1       1    2\n"
+        "sum            0        0     1       1    2\n"
         "\n"
         "Failed: 1 job\n"
         "  Rule bwa_mem (sample=b) failed on AWS Batch. It ran out.\n"
@@ -191,11 +191,11 @@ def test_a_run_of_the_version_before(commands: Any, batch: PretendBatch, show: C
         "\n"
         "RULE     WAITING  RUNNING\n"
         "bwa_mem        1        1\n"
-        "all            1        1\n"
+        "sum            1        1\n"
         "\n"
         "Running: 1 job\n"
-        "JOB        FOR  QUEUE           BATCH JOB\n"
-        "bwa_mem  1 min  terraflow-spot  id-1\n"
+        "JOB      STATUS     FOR  QUEUE           BATCH JOB\n"
+        "bwa_mem  RUNNING  1 min  terraflow-spot  id-1\n"
         "\n"
         "Waiting in AWS Batch: 1 job\n"
         "STATUS    JOBS  LONGEST  QUEUE           PLACE  WHY\n"
@@ -226,7 +226,7 @@ def test_for_programs(commands: Any, show: Callable[..., tuple[int, str]]) -> No
     assert code == 0
     assert (found["state"], found["spent"], found["budget"]) == ("running", 1.5, 20)
     assert found["rules"]["bwa_mem"] == {"total": 5, "waiting": 3, "running": 1, "done": 1, "failed": 0}
-    assert [job["native_id"] for job in found["running"]] == ["id-2"]
+    assert [job["native_id"] for job in found["running"]] == ["id-2", "id-5"]
     assert found["head"]["works"] is True
 
 

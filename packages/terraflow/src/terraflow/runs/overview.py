@@ -18,7 +18,9 @@ from terraflow.stack import Stack
 
 # Reads attempts from the record.
 Record: TypeAlias = Callable[[], Sequence[Attempt]]
-RUNNING, RUNNABLE = "RUNNING", "RUNNABLE"
+RUNNABLE = "RUNNABLE"
+# Statuses in which a job has a machine.
+ON_A_MACHINE = ("STARTING", "RUNNING")
 ENDED = ("SUCCEEDED", "FAILED")
 
 
@@ -152,7 +154,7 @@ def _from_record(
     going = live.jobs if begun and seen.state in (state.SUBMITTED, state.RUNNING, state.LOST) else ()
     waiting: dict[tuple[str, str, str], list[LiveJob]] = defaultdict(list)
     for job in going:
-        if job.status != RUNNING:
+        if job.status not in ON_A_MACHINE:
             waiting[job.status, job.queue, job.reason].append(job)
     queues = sorted({job.queue for job in going if job.status == RUNNABLE})
     fronts = _ask(lambda: batches.fronts(batch, queues), unknown, "places in queues") or {} if queues else {}
@@ -161,7 +163,7 @@ def _from_record(
     return replace(
         seen,
         rules=live.rules if begun else {},
-        running=sorted((job for job in going if job.status == RUNNING), key=lambda job: job.since),
+        running=sorted((job for job in going if job.status in ON_A_MACHINE), key=lambda job: job.since),
         waiting=[
             Waiting(
                 status, queue, reason, len(jobs), min(job.since for job in jobs), _place(jobs, fronts.get(queue, ()))
@@ -181,14 +183,14 @@ def _from_batch(seen: Overview, jobs: Sequence[BatchJob], unknown: Sequence[str]
     rules: dict[str, RuleCount] = {}
     waiting: dict[tuple[str, str, str], list[BatchJob]] = defaultdict(list)
     for job in tasks:
-        count, runs = rules.get(job.process, RuleCount()), job.status == RUNNING
+        count, runs = rules.get(job.process, RuleCount()), job.status in ON_A_MACHINE
         rules[job.process] = replace(count, waiting=count.waiting + (not runs), running=count.running + runs)
         if not runs:
             waiting[job.status, job.queue, job.reason].append(job)
     return replace(
         seen,
         rules=rules,
-        running=[_as_live(job) for job in tasks if job.status == RUNNING],
+        running=[_as_live(job) for job in tasks if job.status in ON_A_MACHINE],
         waiting=[
             Waiting(status, queue, reason, len(some), min((job.created or seen.now) for job in some))
             for (status, queue, reason), some in sorted(waiting.items())

@@ -91,7 +91,7 @@ def _rules(seen: Overview) -> RenderableType:
     ]
     counts = seen.rules.values()
     sums = (sum(getattr(one, name) for one in counts) for name in ("waiting", "running", "done", "failed", "total"))
-    rows.append(("all", *(f"{one:,}" for one in sums)))
+    rows.append(("sum", *(f"{one:,}" for one in sums)))
     if not seen.has_record:
         # Nothing is known of those that have ended.
         heads, rows = heads[:3], [row[:3] for row in rows]  # type: ignore[assignment]
@@ -100,9 +100,10 @@ def _rules(seen: Overview) -> RenderableType:
 
 def _running(seen: Overview, room: int) -> Iterator[RenderableType]:
     rows = [
-        (_title(job), words.duration(seen.now - job.since), job.queue, job.native_id) for job in seen.running[:room]
+        (_title(job), job.status, words.duration(seen.now - job.since), job.queue, job.native_id)
+        for job in seen.running[:room]
     ]
-    yield words.table(("JOB", "FOR", "QUEUE", "BATCH JOB"), rows, right=("FOR",))
+    yield words.table(("JOB", "STATUS", "FOR", "QUEUE", "BATCH JOB"), rows, right=("FOR",))
     yield from _more(len(seen.running) - room)
 
 
@@ -114,7 +115,7 @@ def _waiting(seen: Overview) -> RenderableType:
             words.duration(None if one.since is None else seen.now - one.since),
             one.queue,
             f"{one.position}" if one.position else words.UNKNOWN,
-            one.reason or (words.UNKNOWN if one.status == "STARTING" else "AWS Batch gives no reason"),
+            one.reason or "AWS Batch gives no reason",
         )
         for one in seen.waiting
     ]
