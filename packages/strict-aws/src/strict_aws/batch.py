@@ -37,8 +37,13 @@ def active_definition(backend: BatchBackend, identifier: str) -> JobDefinition:
 
 
 def submit(self: BatchResponse) -> str:
-    """SubmitJob: check the request, then start a job that heeds all of it."""
-    backend, request = self.batch_backend, json.loads(self.body)
+    """SubmitJob: start a job that heeds all of its request."""
+    job = start(self.batch_backend, json.loads(self.body))
+    return json.dumps({"jobId": job.job_id, "jobName": job.job_name, "jobArn": job.arn})
+
+
+def start(backend: BatchBackend, request: dict[str, Any]) -> jobs.FargateJob:
+    """Check a request of SubmitJob, and start its job. Raises ClientException for one that AWS refuses."""
     queue = backend.get_job_queue(request.get("jobQueue", ""))
     if queue is None:
         raise ClientException(f"Error executing request, Exception : Job queue {request.get('jobQueue')} not found")
@@ -49,7 +54,7 @@ def submit(self: BatchResponse) -> str:
     job = jobs.FargateJob(request, definition, queue, backend)
     backend._jobs[job.job_id] = job
     job.start()
-    return json.dumps({"jobId": job.job_id, "jobName": job.job_name, "jobArn": job.arn})
+    return job
 
 
 def describe_jobs(self: BatchResponse) -> str:

@@ -130,6 +130,22 @@ class Aws:
         seen: list[dict[str, Any]] = self.ask("requests", forget=forget)
         return seen
 
+    def deliveries(self, *, forget: bool = False) -> list[dict[str, Any]]:
+        """Return a record of each event that a rule has delivered, since the start or since they were last forgotten.
+
+        docs/events.md describes the fields.
+        """
+        seen: list[dict[str, Any]] = self.ask("deliveries", forget=forget)
+        return seen
+
+    def fire(self, name: str) -> dict[str, Any]:
+        """Let a schedule, or a rule with a rate or cron expression, fire once; return its `job` or its `event`.
+
+        Raises ValueError if there is none that is on, or if its target refuses.
+        """
+        fired: dict[str, Any] = self.ask("fire", name=name)
+        return fired
+
     def reset(self) -> None:
         """Stop all jobs and forget everything: the resources of all services, settings, faults and the log."""
         self.ask("reset")

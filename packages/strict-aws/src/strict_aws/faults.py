@@ -75,10 +75,10 @@ def _fits_call(fault: dict[str, Any], record: dict[str, Any]) -> bool:
 
 def error(service: str, status: int, code: str, message: str) -> tuple[list[tuple[str, str]], bytes]:
     """Return headers and body of an error in the service's own format."""
-    if service in ("s3", "iam", "sts", "ec2"):
+    if service in ("s3", "iam", "sns", "sts", "ec2"):
         inner = f"<Code>{code}</Code><Message>{message}</Message>"
         wrapped = f"<Error>{inner}</Error>"
-        if service in ("iam", "sts"):
+        if service in ("iam", "sns", "sts"):
             wrapped = f"<ErrorResponse>{wrapped}</ErrorResponse>"
         elif service == "ec2":
             wrapped = f"<Response><Errors>{wrapped}</Errors></Response>"

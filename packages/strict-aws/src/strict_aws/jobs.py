@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from moto.batch.models import BatchBackend, Job, JobDefinition, JobQueue
@@ -38,6 +39,10 @@ UNSTARTED = {"pull": NO_IMAGE, "network": NO_NETWORK, "interface": NO_INTERFACE,
 def now() -> int:
     """Return the time as AWS writes it: milliseconds since 1970."""
     return int(time.time() * 1000)
+
+
+# Each is called with a job that has another status.
+changed: list[Callable[["FargateJob"], object]] = []
 
 
 class FargateJob(Job):
@@ -85,6 +90,19 @@ class FargateJob(Job):
         if "command" in overrides:
             merged["command"] = overrides["command"]
         return merged
+
+    # moto's threads and its waits read and write the status under this name.
+    @property
+    def _status(self) -> Any:
+        return self.__dict__.get("status_now")
+
+    @_status.setter
+    def _status(self, status: Any) -> None:
+        before, self.__dict__["status_now"] = self._status, status
+        # The last thing that is set while a job is made.
+        if "milliseconds" in self.__dict__ and (status != before or status == JobStatus.SUBMITTED):
+            for tell in changed:
+                tell(self)
 
     # The job in AWS's answers.
 

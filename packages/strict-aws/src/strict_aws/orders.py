@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from strict_aws import credentials, faults, jobs, roles
+from strict_aws import credentials, events, faults, jobs, roles
 from strict_aws.constants import ADMIN
 from strict_aws.state import DEFAULTS, STATE
 
@@ -54,6 +54,20 @@ def requests(options: dict[str, Any]) -> Any:
         return seen
 
 
+def deliveries(options: dict[str, Any]) -> Any:
+    """Return the records of delivered events, and forget them if `forget` is true."""
+    with STATE.lock:
+        seen = list(STATE.deliveries)
+        if options.get("forget"):
+            STATE.deliveries.clear()
+        return seen
+
+
+def fire(values: dict[str, Any]) -> Any:
+    """Let the schedule or rule `name` fire once."""
+    return events.fire(values["name"])
+
+
 def keys(values: dict[str, Any]) -> Any:
     """Return credentials of the role or managed policy whose ARN is `arn`."""
     return roles.keys_of(values["arn"])
@@ -70,6 +84,8 @@ ORDERS: dict[str, Callable[..., Any]] = {
     "faults": add_fault,
     "forget_faults": forget_faults,
     "requests": requests,
+    "deliveries": deliveries,
+    "fire": fire,
     "keys": keys,
     "credentials": container_credentials,
 }

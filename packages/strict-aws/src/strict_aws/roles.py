@@ -1,8 +1,8 @@
 """Permissions: a call with the credentials of a role needs the permissions of the role (setting `enforce_roles`).
 
 The access key alone identifies the caller; signatures are not checked. S3, Batch, CloudWatch Logs,
-ECR and IAM's calls about one role have AWS's resources and condition keys; a call to another service needs its action
-on `*`, and one to STS nothing. Any other access key is the account's owner, who may do everything.
+ECR, SNS and IAM's calls about one role have AWS's resources and condition keys; a call to another service needs its
+action on `*`, and one to STS nothing. Any other access key is the account's owner, who may do everything.
 Source: Service Authorization Reference, "Actions, resources, and condition keys" of these services.
 """
 
@@ -50,6 +50,9 @@ S3_ACTIONS = {
     "UploadPartCopy": "s3:PutObject",
 }
 
+# Codes of a refusal, by service.
+CODES = {"s3": "AccessDenied", "iam": "AccessDenied", "sns": "AuthorizationError"}
+
 
 def documents(arn: str) -> list[policies.Policy]:
     """Return all policies of a role, or the one managed policy that the ARN names."""
@@ -88,6 +91,8 @@ def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Nee
     elif service == "iam":
         name = parse_qs(body.decode()).get("RoleName", ["*"])[0]
         yield f"iam:{operation}", f"arn:aws:iam::{ACCOUNT}:role/{name}", {}
+    elif service == "sns":
+        yield f"sns:{operation}", parse_qs(body.decode()).get("TopicArn", ["*"])[0], {}
     elif service != "sts":
         yield f"{SERVICES.get(service, service)}:{operation}", "*", {}
 
@@ -119,12 +124,7 @@ def _needs_of_s3(record: dict[str, Any], environ: Environ, body: bytes) -> Itera
 def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[Need]:
     action = f"batch:{operation}"
     if operation == "SubmitJob":
-        context = _tags_of_request(request)
-        for resource in _submitted_with(request):
-            yield action, resource, context
-            # AWS demands it on the queue and the definition of a tagged job, not on the job.
-            if context:
-                yield "batch:TagResource", resource, context
+        yield from needs_of_submission(request)
     elif operation in ("TerminateJob", "CancelJob"):
         yield action, f"{BATCH}:job/{request['jobId']}", _tags_of_job(request["jobId"])
     elif operation == "TerminateJobs":
@@ -132,6 +132,16 @@ def _needs_of_batch(operation: str, request: dict[str, Any]) -> Iterator[Need]:
             yield "batch:TerminateJob", f"{BATCH}:job/{job_id}", _tags_of_job(job_id)
     else:
         yield action, "*", {}
+
+
+def needs_of_submission(request: dict[str, Any]) -> Iterator[Need]:
+    """Yield the permissions that a request of SubmitJob needs."""
+    context = _tags_of_request(request)
+    for resource in _submitted_with(request):
+        yield "batch:SubmitJob", resource, context
+        # AWS demands it on the queue and the definition of a tagged job, not on the job.
+        if context:
+            yield "batch:TagResource", resource, context
 
 
 def _submitted_with(request: dict[str, Any]) -> Iterator[str]:
@@ -200,7 +210,7 @@ class Roles:
 
     @staticmethod
     def _refuse(record: dict[str, Any], arn: str, need: Need, start_response: Any) -> Iterable[bytes]:
-        code = "AccessDenied" if record["service"] in ("s3", "iam") else "AccessDeniedException"
+        code = CODES.get(record["service"], "AccessDeniedException")
         message = f"User: {arn} is not authorized to perform: {need[0]} on resource: {need[1]}"
         headers, answer = error(record["service"], 403, code, message)
         start_response("403 Forbidden", [*headers, ("Content-Length", str(len(answer)))])

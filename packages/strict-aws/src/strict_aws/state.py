@@ -27,16 +27,19 @@ DEFAULTS: dict[str, Any] = {
     "service_roles_at_once": True,
     # True if calls with the credentials of a role or policy need its permissions.
     "enforce_roles": True,
+    # How often each event is delivered: EventBridge promises once at least.
+    "event_copies": 1,
 }
 
 
 @dataclass
 class State:
-    """Settings that differ from `DEFAULTS`, faults that wait, and records of requests; hold `lock` to use them."""
+    """Settings that differ from `DEFAULTS`, faults that wait, and what is recorded; hold `lock` to use them."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     faults: list[dict[str, Any]] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def clear(self) -> None:
@@ -45,6 +48,7 @@ class State:
             self.settings.clear()
             self.faults.clear()
             self.requests.clear()
+            self.deliveries.clear()
 
     def setting(self, name: str) -> Any:
         """Return the value of a setting."""
