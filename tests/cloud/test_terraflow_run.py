@@ -59,7 +59,9 @@ def test_the_example_is_planned_estimated_and_submitted(site: Site, tmp_path_fac
     assert staged.returncode == 0, staged.stdout + staged.stderr
     assert "  terraflow run config/aws.yaml\n" in staged.stdout
 
-    done = terraflow(site, "run", "config/aws.yaml", "--name", "example", "--yes", "--", "--until", "variants")
+    done = terraflow(
+        site, "run", "config/aws.yaml", "--name", "example", "--yes", "--budget", "5", "--", "--until", "variants"
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {words[0]: words[1:] for line in done.stdout.splitlines() if (words := line.split())}
@@ -85,7 +87,7 @@ def test_the_example_is_planned_estimated_and_submitted(site: Site, tmp_path_fac
     unpacked = tmp_path_factory.mktemp("head")
     sha256 = Path(about.archive).name.removesuffix(SUFFIX)
     manifest = archive.unpack(body, sha256, unpacked)
-    assert list(manifest.arguments) == ["--until", "variants"]
+    assert list(manifest.arguments) == ["--until", "variants", "--aws-batch-fargate-budget", "5"]
     assert f"s3://{BUCKET}/reference/" in (unpacked / archive.FILES / manifest.configfiles[0]).read_text()
 
 

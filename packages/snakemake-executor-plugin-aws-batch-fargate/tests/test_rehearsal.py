@@ -172,13 +172,14 @@ def test_all_that_would_end_the_run_is_named(site: Site) -> None:
     site.aws.batch.queues["spot"]["state"] = "DISABLED"
     del site.aws.batch.definitions["special"]
 
-    code, planned = site.rehearse("--config", "memory=900000")
+    code, planned = site.rehearse("--config", "memory=900000", "--aws-batch-fargate-budget=-1")
 
     assert code == 0
     text = "\n".join(planned.problems)
     assert "names special, which has no active revision" in text
     assert "Rule gather is larger than Fargate allows: 900000 MiB" in text
     assert "Job queue spot is DISABLED" in text
+    assert "budget is -1: it has to be more than 0" in text
 
 
 def test_the_default_run_of_another_project_is_refused_before_it_begins(site: Site) -> None:

@@ -13,7 +13,7 @@ from snakemake_aws_common.rehearsal import PlannedJob, PlannedTask, Rehearsal
 
 from . import claim, client, names, preflight, resources
 from .request import Target, definition_of, target_of
-from .settings import ExecutorSettings
+from .settings import ExecutorSettings, prices_of
 from .shapes import Shape
 from .untyped import Client, Dag, Job, JobFile, Workflow
 
@@ -35,6 +35,10 @@ def rehearse(workflow: Workflow, settings: ExecutorSettings) -> Rehearsal:
     problems, unknown = plan.problems, []
     prefix = str(workflow.storage_settings.default_storage_prefix or "")
     if jobs:
+        try:
+            prices_of(settings, target.region or "")
+        except WorkflowError as error:
+            problems.append(str(error))
         report = preflight.check(client_of, target, target.region, prefix)
         unknown = report.unknown
         if report.problems:
