@@ -113,6 +113,15 @@ def test_a_sample_named_shared_is_not_what_all_samples_share() -> None:
     assert dollars("sample", run) == pytest.approx({"shared (a sample)": TEN_MINUTES, SHARED: TEN_MINUTES}, abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("key", "attempts"),
+    [("queue", {"spot": 3}), ("sample", {"a": 3}), ("rule", {"bwa_mem": 3, "fastqc": 1, "decompress": 1})],
+)
+def test_a_group_is_one_attempt_of_each_key(key: str, attempts: dict[str, int]) -> None:
+    rows = rows_by(key, lines_of([LANE, attempt(native_id="b"), attempt(native_id="b", attempt=2)], PRICES))
+    assert {row.key: row.attempts for row in rows} == attempts
+
+
 def test_days_are_those_of_starts_in_utc_and_in_order() -> None:
     late = attempt(start=START + 12 * 3_600_000 - 1, complete=START + 13 * 3_600_000)
     assert list(dollars("day", [attempt(start=START + 12 * 3_600_000), late])) == ["2026-03-01", "2026-03-02"]

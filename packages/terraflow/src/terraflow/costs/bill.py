@@ -27,6 +27,8 @@ class Line:
     day: str
     queue: str
     parts: tuple[int, ...]
+    # The Batch job and the number of its attempt.
+    attempt: tuple[str, int]
     # Whether the rule's share of its group is a guess: its seconds were not measured.
     guessed: bool = False
 
@@ -38,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """All that is counted under one key: dollars by what is paid for, and attempts (a group counts for each rule)."""
+    """All that is counted under one key: attempts that have a part in it, and what is paid for."""
 
     key: str
     attempts: int
@@ -60,11 +62,14 @@ def lines_of(attempts: Iterable[Attempt], prices: Prices, now_ms: int | None = N
 def rows_by(key: str, lines: Iterable[Line]) -> list[Row]:
     """Return the sums of lines by `rule`, `sample`, `day` or `queue`: days in order, else the most expensive first."""
     sums: dict[str, list[int]] = {}
+    attempts: dict[str, set[tuple[str, int]]] = {}
     for line in lines:
-        found = sums.setdefault(getattr(line, key), [0] * (len(PARTS) + 1))
-        for number, part in enumerate((1, *line.parts)):
+        name = getattr(line, key)
+        found = sums.setdefault(name, [0] * len(PARTS))
+        for number, part in enumerate(line.parts):
             found[number] += part
-    rows = [Row(name, found[0], tuple(found[1:])) for name, found in sums.items()]
+        attempts.setdefault(name, set()).add(line.attempt)
+    rows = [Row(name, len(attempts[name]), tuple(found)) for name, found in sums.items()]
     return sorted(rows, key=lambda row: row.key if key == "day" else (-row.nano, row.key))
 
 
@@ -89,6 +94,7 @@ def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) 
             day=day,
             queue=attempt.queue,
             parts=tuple(part[number] for part in parts),
+            attempt=(attempt.native_id, attempt.attempt),
             guessed=len(steps) > 1 and guessed[number],
         )
         for number, step in enumerate(steps)
