@@ -12,7 +12,15 @@ from terraflow_workflow.inputs.samples import Unit
 from terraflow_workflow.running.about import without_secrets, write_about
 
 UNIT = Unit("A", "1", "https://ada:pw@lab.org/A_R1.fastq.gz?X-Amz-Signature=1", "reads/A_R2.fastq.gz", "", "", "", 7)
-CONFIG = {"samples": "samples.tsv", "calling": {"ploidy": 2, "windows": 4}, "reference": {"fasta": "s3://data/g.fa"}}
+CONFIG = {
+    "samples": "samples.tsv",
+    "calling": {"ploidy": 2, "windows": 4},
+    "reference": {"fasta": "s3://data/g.fa", "bwa_index": "prebuilt"},
+}
+    "samples": "samples.tsv",
+    "calling": {"ploidy": 2, "windows": 4},
+    "reference": {"fasta": "s3://data/g.fa", "bwa_index": "prebuilt"},
+}
 
 
 class Storage:
@@ -46,6 +54,7 @@ def test_configuration_and_sheet_are_written_and_stored(
     written = json.loads(path.read_text())
     assert written["workflow"] == {"name": "TerraFlow Genomics", "version": __version__}
     assert written["config"] == CONFIG
+    assert written["reference"] == [f"s3://data/g.fa{end}" for end in ("", ".amb", ".ann", ".bwt", ".pac", ".sa")]
     assert written["units"] == [
         {
             "sample": "A",

@@ -31,7 +31,12 @@ RESULTS = {
     "results/report.html": b"<html>",
     "results/qc/versions.tsv": b"software\tversion\nbwa\t0.7.18\nsnakemake\t9.1.0\n",
     "results/run.json": json.dumps(
-        {"workflow": {"name": "TerraFlow Genomics", "version": "0.3.0"}, "config": CONFIG, "units": UNITS}
+        {
+            "workflow": {"name": "TerraFlow Genomics", "version": "0.3.0"},
+            "config": CONFIG,
+            "reference": [FASTA],
+            "units": UNITS,
+        }
     ).encode(),
     "results/reads/A/1.counts.json": json.dumps({"files": {"x_R1": {"reads": 100}, "x_R2": {"reads": 100}}}).encode(),
     "results/reads/B/L1.counts.json": json.dumps({"files": {"x": {"reads": 40}}}).encode(),

@@ -1,5 +1,7 @@
 """What a head leaves when its run has ended: a timeline, and a receipt that has it."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -41,3 +43,12 @@ def test_what_fails_ends_nothing(s3: Any, capsys: pytest.CaptureFixture[str], mo
     assert "The timeline of the run: s3://" in said.out
     assert "The receipt of the run could not be written (MemoryError: too large)" in said.err
     assert "`terraflow verify cohort7 --write` makes it" in said.err
+
+
+def test_the_image_of_the_worker_suffices() -> None:
+    """The workflow's own package is not in the image: each run brings its own copy, for Snakemake alone."""
+    modules = ("receipt.gather", "receipt.crate", "receipt.writing", "timeline.write", "heads.leaving", "heads.process")
+    imports = "".join(f"; import terraflow.{module}" for module in modules)
+    code = f"import sys; sys.modules['terraflow_workflow'] = None{imports}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ from s3transfer.subscribers import BaseSubscriber
 
 from snakemake_aws_common.checksums import is_same
 from terraflow.errors import UserError
+from terraflow.fetching.objects import DIGEST
 from terraflow.staging import Item
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ PART = 16 * MIB
 REQUESTS = 10
 # Files that are read at a time.
 READERS = 4
-# Metadata of an object: the SHA-256 of the file that it was uploaded from.
-DIGEST = "sha256"
 # Errors of S3 when the bytes that arrived do not have the checksum that was sent along.
 REFUSED = ("BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch")
 

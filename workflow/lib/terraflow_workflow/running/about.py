@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from terraflow_workflow import __version__
 from terraflow_workflow.inputs.samples import Unit
-from terraflow_workflow.inputs.settings import is_remote
+from terraflow_workflow.inputs.settings import BWA_INDEX_SUFFIXES, is_remote
 from terraflow_workflow.running.storing import store_result
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def write_about(workflow: "Workflow", path: Path, config: Mapping[str, Any], uni
         "workflow": {"name": WORKFLOW, "version": __version__},
         "snakemake": snakemake,
         "config": _shown(config),
+        "reference": _shown(_reference(config)),
         "units": [_shown({name: value for name, value in asdict(unit).items() if name != "line"}) for unit in units],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +38,13 @@ def write_about(workflow: "Workflow", path: Path, config: Mapping[str, Any], uni
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _reference(config: Mapping[str, Any]) -> list[str]:
+    """Return the files of the reference that the run reads."""
+    fasta = config["reference"]["fasta"]
+    suffixes = BWA_INDEX_SUFFIXES if config["reference"]["bwa_index"] == "prebuilt" else ()
+    return [f"{fasta}{suffix}" for suffix in ("", *suffixes)]
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401

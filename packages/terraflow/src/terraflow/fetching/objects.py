@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 RESULTS = "results/"
+# Metadata of an object that `terraflow stage` has uploaded: the SHA-256 of its file.
+DIGEST = "sha256"
 RECEIPT = "ro-crate-metadata.json"
 # Files that one job leaves for the next; a run deletes them itself. The profile `aws` tags the same.
 INTERMEDIATES = ("results/reads/*.fastq*", "results/bwa_mem/*", "results/slices/*")

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 from snakemake_aws_common.checksums import ALGORITHMS, CHUNK, expected
 from snakemake_aws_common.lock_object import error_code
 from terraflow.fetching.download import GONE
+from terraflow.fetching.objects import DIGEST
 from terraflow.receipt.facts import ETAG, PLAIN, STORED, Content
-from terraflow.upload import DIGEST
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

@@ -16,7 +16,6 @@ from terraflow.receipt.facts import Content, Facts, Image, Input
 from terraflow.runs import find, state, words
 from terraflow.runs.find import Run
 from terraflow.stack import Stack
-from terraflow_workflow.inputs.settings import BWA_INDEX_SUFFIXES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -74,9 +73,11 @@ def _about(s3: "S3Client", run: Run, listed: Mapping[str, Object], missing: list
         )
         return {}
     try:
-        found = json.loads(_read(s3, run, ABOUT))
-        return found if isinstance(found, dict) and "config" in found and "units" in found else {}
-    except ValueError as error:
+        found: dict[str, Any] = json.loads(_read(s3, run, ABOUT))
+        if lacking := [name for name in ("config", "reference", "units", "workflow") if name not in found]:
+            raise ValueError(f"it lacks {', '.join(lacking)}")
+        return found
+    except (ValueError, TypeError) as error:
         raise UserError(f"{run.address}/{ABOUT} is not what the workflow writes there: {error}") from None
 
 
@@ -120,12 +121,9 @@ def _named(about: Mapping[str, Any]) -> Iterator[Input]:
     for unit in about["units"]:
         for fastq in filter(None, (unit.get("fq1"), unit.get("fq2"))):
             yield Input(fastq, "reads", None, unit["sample"], unit["unit"])
-    reference = about["config"].get("reference") or {}
-    fasta, gff = reference.get("fasta"), (about["config"].get("annotation") or {}).get("gff")
-    suffixes = BWA_INDEX_SUFFIXES if reference.get("bwa_index") == "prebuilt" else ()
-    for suffix in ("", *suffixes) if fasta else ():
-        yield Input(f"{fasta}{suffix}", "reference", None)
-    if gff:
+    for path in about["reference"]:
+        yield Input(path, "reference", None)
+    if gff := (about["config"].get("annotation") or {}).get("gff"):
         yield Input(gff, "annotation", None)
 
 
