@@ -79,6 +79,9 @@ def test_a_run_that_has_failed_is_explained(commands: Any, show: Show) -> None:
         f"2 of 4 jobs failed.\n\n{text}\n\ntoken=[hidden] failed\n\n"
         "`terraflow logs cohort7 --head` shows the head's log, --rule and --sample those of jobs.\n",
     )
+    # The message of a head repeats what failed.
+    put(commands, "cohort7", about=replace(about, message=f"{text}\nAnd 1 more jobs."))
+    assert show()[1].startswith(f"\n{text}\n\ntoken=")
     code, out = show("--json")
     assert (code, [one["native_id"] for one in json.loads(out)["failures"]]) == (3, ["id-2", "id-3"])
 

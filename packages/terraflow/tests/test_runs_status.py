@@ -107,11 +107,10 @@ def test_a_run_that_has_failed(commands: Any, show: Callable[..., tuple[int, str
     failure = Failure("id-2", "bwa_mem", {"sample": "b"}, "Rule bwa_mem (sample=b) failed on AWS Batch. It ran out.\nX")
     rules = {"bwa_mem": RuleCount(total=2, done=1, failed=1)}
     live = replace(LIVE, state=lives.FAILED, rules=rules, failures=(failure,))
-    put(commands, "cohort7", about=replace(ABOUT, state=abouts.FAILED, message="1 of 2 jobs failed."), live=live)
+    put(commands, "cohort7", about=replace(ABOUT, state=abouts.FAILED, message=failure.text), live=live)
     assert show() == (
         3,
         "Run cohort7: failed, started 2026-03-01 12:00 UTC, 30 min long, by ada (terraflow run)\n"
-        "1 of 2 jobs failed.\n"
         "Cost so far: $1.50\n"
         "\n"
         "RULE     WAITING  RUNNING  DONE  FAILED  ALL\n"
@@ -122,6 +121,12 @@ def test_a_run_that_has_failed(commands: Any, show: Callable[..., tuple[int, str
         "  Rule bwa_mem (sample=b) failed on AWS Batch. It ran out.\n"
         "`terraflow logs cohort7` says why.",
     )
+
+
+def test_why_a_run_has_ended_is_said(commands: Any, show: Callable[..., tuple[int, str]]) -> None:
+    put(commands, "cohort7", about=replace(ABOUT, state=abouts.OVER_BUDGET, message="$20 are spent."), live=LIVE)
+    code, text = show()
+    assert (code, text.splitlines()[1]) == (3, "$20 are spent.")
 
 
 SUBMITTED = replace(ABOUT, state=abouts.SUBMITTED, started=None, ended=None, exit_code=None)

@@ -87,7 +87,8 @@ def _explain(options: argparse.Namespace, found: Run) -> int:
     if options.json:
         print(json.dumps({"run": found.name, "state": state.FAILED, "failures": [asdict(one) for one in failures]}))
         return words.RUN_FAILED
-    if message := state.message(found):
+    # A head's message may repeat the first failures.
+    if (message := state.message(found)) and not any(one.text in message for one in failures):
         print(redact(message))
     for failure in failures:
         print(f"\n{redact(failure.text)}")

@@ -52,7 +52,8 @@ def _lines(seen: Overview) -> Iterator[RenderableType]:
     yield Text.assemble(
         f"Run {seen.run}: ", (seen.state, COLOURS.get(seen.state, "red") + " bold"), f"{ran}{by}"
     )  # fmt: skip
-    if seen.message:
+    # A head's message may repeat the failures, which are shown below.
+    if seen.message and not any(one.text in seen.message for one in seen.failures):
         yield Text(seen.message)
     if seen.state in (state.SUBMITTED, state.RUNNING, state.LOST, state.UNKNOWN):
         yield Text(f"Head: {_head(seen.head, seen.run)}")
