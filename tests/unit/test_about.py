@@ -17,10 +17,6 @@ CONFIG = {
     "calling": {"ploidy": 2, "windows": 4},
     "reference": {"fasta": "s3://data/g.fa", "bwa_index": "prebuilt"},
 }
-    "samples": "samples.tsv",
-    "calling": {"ploidy": 2, "windows": 4},
-    "reference": {"fasta": "s3://data/g.fa", "bwa_index": "prebuilt"},
-}
 
 
 class Storage:
