@@ -17,6 +17,9 @@ import pytest
 from snakemake_interface_common.exceptions import WorkflowError
 
 from fake_jobs import FakeJob, without_sources, workflow
+from snakemake_aws_common.prices import cost_of, load
+from snakemake_aws_common.record.attempt import ABORTED, FAILED
+from snakemake_aws_common.record.store import read_attempts
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings
 from strict_aws import REGION, Aws, running
 
@@ -246,6 +249,24 @@ def test_a_job_that_loses_its_spot_capacity_ends_on_demand(site: Aws, head: Call
     assert described(site, moved)["jobQueue"].endswith("ondemand")
     assert "lost its Spot capacity" in one.log.text and one.ended() == [] and moved.attempt == 1
     one.executor.cancel()
+    recorded = read_attempts(site.client("s3"), "data", "runs/main")
+    found = {(each.native_id, each.attempt): each for each in recorded if each.native_id in moved.registered}
+    lost, again, last = (
+        found[key] for key in ((moved.registered[0], 1), (moved.registered[0], 2), (moved.registered[1], 1))
+    )
+    assert [(each.status, each.queue, each.spot) for each in (lost, again, last)] == [
+        (FAILED, "spot", True),
+        (FAILED, "spot", True),
+        (ABORTED, "ondemand", False),
+    ]
+    prices = load(REGION)
+    for each in (lost, again):
+        assert each.reason == "Your Spot Task was interrupted." and each.log_stream.startswith("worker-20gib/")
+        assert each.starting and each.start and each.complete and each.start < each.complete
+        assert (each.cpus, each.memory, each.disk) == (0.25, 512 * 2**20, 20 * 2**30)
+        # A minute is billed at least, at the price of Spot.
+        assert 0 < cost_of(each, prices).vcpu < 0.25 * 0.05 * (1 - prices.spot_discount) / 60 * 3
+    assert len(found) == 3 and lost.complete <= again.start
 
 
 def test_ctrl_c_leaves_no_container(site: Aws, head: Callable[..., Head]) -> None:

@@ -8,7 +8,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from fake_batch import FakeAws
 from fake_head import Make, ended, jobs, session_of, until
 from fake_jobs import FakeJob
-from record_site import listed, planned, record
+from record_site import listed, live, planned, record
 from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED, Step
 from snakemake_aws_common.record.measured import measured_name, pack_steps
 from snakemake_executor_plugin_aws_batch_fargate import client, gaps
@@ -79,7 +79,32 @@ def test_what_a_killed_head_recorded_is_not_recorded_again(make: Make, aws: Fake
         (first["jobId"], session_of(one).journal._progress.head),
         (second["jobId"], session_of(two).journal._progress.head),
     ]
+    assert live(s3).jobs == ()
     assert not s3.list_objects_v2(Bucket="data", Prefix="runs/main/head/measured/")["KeyCount"]
+
+
+def test_jobs_that_nobody_waits_for(make: Make, aws: FakeAws, s3: Any) -> None:
+    """One makes the same by another command, and is ended; one ends by itself; one runs on, and is left to the next."""
+    one = make()
+    one.run_jobs(jobs(3))
+    until(lambda: listed(s3) == 3)
+    kill(one)
+    old = {job["tags"]["snakemake:sample"]: job for job in aws.batch.submitted()}
+    two = make()
+    changed = jobs(1)[0]
+    changed.shellcmd = "bwa mem -K 1000"
+    two.run_jobs([changed])
+    assert old["s0"]["status"] == "FAILED"
+    aws.batch.end(old["s1"], "SUCCEEDED", 0)
+    aws.batch.end(aws.batch.submitted()[3], "SUCCEEDED", 0)
+    until(lambda: len(ended(two)) == 1)
+    two.shutdown()
+    assert {one.native_id: (one.status, one.tag) for one in record(s3)} == {
+        old["s0"]["jobId"]: (ABORTED, "sample=s0"),
+        old["s1"]["jobId"]: (COMPLETED, "sample=s1"),
+        aws.batch.submitted()[3]["jobId"]: (COMPLETED, "sample=s0"),
+    }
+    assert [job.native_id for job in live(s3).jobs] == [old["s2"]["jobId"]]
 
 
 @pytest.mark.parametrize("budget", [None, 5.0])

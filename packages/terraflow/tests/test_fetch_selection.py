@@ -85,4 +85,4 @@ def test_copies_of_the_profile_are_intermediates() -> None:
     setting = "storage-s3-inventory-intermediates: "
     [line] = [line for line in profile.read_text().splitlines() if line.startswith(setting)]
     named = {pattern.removeprefix("runs/*/") for pattern in line.removeprefix(setting).split(",")}
-    assert named == {*objects.INTERMEDIATES, "snakemake-workflow-sources.*"}
+    assert named == {*objects.INTERMEDIATES, "snakemake-workflow-sources.*", "head/measured/*"}

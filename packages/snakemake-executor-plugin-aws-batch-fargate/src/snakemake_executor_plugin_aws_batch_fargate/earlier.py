@@ -73,6 +73,8 @@ class Earlier:
         # Ids of jobs that do this head's work, and of jobs that have ended.
         self._taken: set[str] = set()
         self._over: set[str] = set()
+        # Ids of jobs that were ended since they make the same outputs in another way.
+        self.ended: list[str] = []
 
     @property
     def active(self) -> dict[str, list[Found]]:
@@ -145,6 +147,7 @@ class Earlier:
             "parameters or code; it is ended."
         )
         self._client.terminate_job(jobId=job.job_id, reason=ENDED_BY_US)
+        self.ended.append(job.job_id)
         self.forget(job.job_id)
 
 

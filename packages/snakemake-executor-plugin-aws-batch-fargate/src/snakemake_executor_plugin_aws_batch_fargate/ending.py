@@ -46,6 +46,15 @@ def end_jobs(session: Session) -> None:
         session.logger.info("All of them are ended.")
     watch = Watch(hasty, 0, lambda _: None)
     session.journal.watch_end(watch, live, min(until, time.monotonic() + SEEN))
+    session.journal.look_back(lambda: hasty, ids, session.target.tags.prefix)
+
+
+def look_back(session: Session) -> None:
+    """Record jobs that this head has ended, and those that earlier heads have left to nobody, at the end of a run."""
+    ids = [*session.earlier.ended, *session.submitter.twins, *(job.job_id for job in session.earlier.rest())]
+    session.journal.look_back(
+        lambda: client.FargateBatchClient(session.region, client.brief()), ids, session.target.tags.prefix
+    )
 
 
 def leave(session: Session) -> None:

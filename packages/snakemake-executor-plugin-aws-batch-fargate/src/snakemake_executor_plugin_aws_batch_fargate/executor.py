@@ -128,8 +128,10 @@ class Executor(BatchExecutor):  # type: ignore[misc]
             # The thread that looks after jobs may have been giving one to the on-demand queue.
             with signals.undisturbed():
                 ending.end_jobs(session)
-        elif session.deployment.is_sent:
-            session.markers.clear_all(session.earlier, session.ledger.own)
+        else:
+            if session.deployment.is_sent:
+                session.markers.clear_all(session.earlier, session.ledger.own)
+            ending.look_back(session)
         session.journal.finish(journal.IN_HASTE if session.is_closed else journal.AT_THE_END, self._ended_as)
         self._memory.store_at_end()
         ending.leave(session)

@@ -32,17 +32,21 @@ def found(
 
     Raises what AWS Batch says if it does not answer.
     """
-    left = {job.native_id: job for job in live.jobs} if live else {}
+    left = {job.native_id: of_live(job) for job in live.jobs} if live else {}
     whole = {one.native_id for one in recorded if one.status in (COMPLETED, ABORTED)}
     since = live.updated - BEFORE if live else 0
     ids = dict.fromkeys([*left, *(job for queue in queues for job in _listed(batch, queue, run, since))])
-    for asked in batches([job for job in ids if job not in whole], IDS_TO_DESCRIBE):
-        for description in batch.describe_jobs(jobs=asked)["jobs"]:
-            tags = description.get("tags") or {}
-            job = left.get(description["jobId"])
-            is_ours = job is not None or tags.get(f"{tag_prefix}run") == run
-            if is_ours and description["status"] in ENDED:
-                yield description, _of_live(job) if job else of_tags(tags, tag_prefix)
+    for description in ended(batch, [job for job in ids if job not in whole]):
+        tags = description.get("tags") or {}
+        of = left.get(description["jobId"])
+        if of is not None or tags.get(f"{tag_prefix}run") == run:
+            yield description, of or of_tags(tags, tag_prefix)
+
+
+def ended(batch: Client, ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield the descriptions of those jobs that have ended."""
+    for asked in batches(ids, IDS_TO_DESCRIBE):
+        yield from (one for one in batch.describe_jobs(jobs=asked)["jobs"] if one["status"] in ENDED)
 
 
 def _listed(batch: Client, queue: str, run: str, since: int) -> Iterator[str]:
@@ -65,7 +69,8 @@ def of_tags(tags: Mapping[str, str], prefix: str) -> Known:
     return Known(named.pop("rule", ""), {name: value for name, value in named.items() if name != "run"}, is_group=False)
 
 
-def _of_live(job: LiveJob) -> Known:
+def of_live(job: LiveJob) -> Known:
+    """Return what the list of a head's jobs says about one."""
     return Known(
         process=job.process,
         wildcards=job.wildcards,

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from snakemake_aws_common.record.live import OVER_BUDGET, Live, to_json
+from snakemake_aws_common.record.live import OVER_BUDGET, Live, LiveJob, to_json
 from snakemake_aws_common.record.store import LIVE, RecordError, read_attempts, read_live
 
 from . import gaps, settings
@@ -56,6 +56,8 @@ class Journal:
     ) -> None:
         """`report` says what queues and job definitions are like; `jobs` gives the jobs in Batch."""
         self._place, self._report, self._progress, self._budget = place, report, progress, budget
+        # Jobs of earlier heads that had not ended when this one began.
+        self._left: dict[str, LiveJob] = {}
         # Jobs that are being ended, and whose ends were not seen.
         self._unseen: list[SubmittedJobInfo] = []
         self._jobs, self._warn = jobs, warn
@@ -87,8 +89,10 @@ class Journal:
             self._budget.add(recorded)
             if live is not None:
                 self._recorder.sweep()
+                self._left = {job.native_id: job for job in live.jobs}
             for description, of in gaps.found(batch, target.queues, target.run, target.tags.prefix, recorded, live):
                 self._budget.add(self._recorder.note(description, of))
+                self._left.pop(description["jobId"], None)
         except (ClientError, BotoCoreError, RecordError, ValueError) as error:
             what = f"The record of earlier starts of the run can't be read, or completed from AWS Batch: {error}"
             if self._budget.limit is not None:
@@ -124,7 +128,30 @@ class Journal:
                 added = self._recorder.note(description, known(info.job, submission_of(info), self._report.platforms))
                 with self._lock:
                     self._budget.add(added)
+                if description["status"] in ENDED:
+                    self._left.pop(str(info.external_jobid), None)
         self._recorder.write_soon()
+
+    def look_back(self, batch: Callable[[], Client], ids: Iterable[str], tag_prefix: str) -> None:
+        """Record jobs that this head has not waited for, if they have ended: `ids`, and what earlier heads have left.
+
+        Those that have not stay in the list of the run's jobs, in which the next head finds them.
+        """
+        if self._recorder is None:
+            return
+        waited_for = {str(info.external_jobid) for info in self._jobs()}
+        due = [job for job in dict.fromkeys([*self._left, *ids]) if job not in waited_for]
+        if not due:
+            return
+        try:
+            for description in gaps.ended(batch(), due):
+                left = self._left.pop(description["jobId"], None)
+                of = gaps.of_live(left) if left else gaps.of_tags(description.get("tags") or {}, tag_prefix)
+                self._recorder.note(description, of)
+        except (ClientError, BotoCoreError) as error:
+            self._warn(
+                f"The record of the run may lack jobs of earlier starts: AWS Batch could not be asked ({error})."
+            )
 
     def succeeded(self, job: Job) -> None:
         """Note that a job has ended well."""
@@ -183,7 +210,8 @@ class Journal:
             return
         self._next_live = time.monotonic() + LIVE_SECONDS
         try:
-            now = self._progress.now([*self._jobs(), *self._unseen], **self._money(), **(final or {}))
+            in_batch = [*self._jobs(), *self._unseen]
+            now = self._progress.now(in_batch, list(self._left.values()), **self._money(), **(final or {}))
             if self._live is not None and final is None and _is_same(now, self._live):
                 return
             self._place.put(LIVE, to_json(now), "application/json")

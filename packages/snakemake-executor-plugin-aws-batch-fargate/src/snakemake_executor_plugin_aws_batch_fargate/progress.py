@@ -55,14 +55,23 @@ class Progress:
         is_done = all(map(dag.finished, list(dag.needrun_jobs(exclude_finished=False))))
         return DONE if is_done and not getattr(self._workflow.scheduler, "failed", None) else FAILED
 
-    def now(self, in_batch: Iterable[SubmittedJobInfo], **more: Any) -> Live:  # noqa: ANN401
-        """Return what the run does now, with these jobs in Batch; `more` are the fields that are not seen here."""
+    def now(
+        self,
+        in_batch: Iterable[SubmittedJobInfo],
+        left: Iterable[LiveJob] = (),
+        **more: Any,  # noqa: ANN401
+    ) -> Live:
+        """Return what the run does now, with these jobs in Batch; `more` are the fields that are not seen here.
+
+        `left` are jobs of earlier heads: those that this one waits for are among `in_batch`, too.
+        """
         jobs = [_live(info, self._is_spot) for info in in_batch]
+        known = {job.native_id for job in jobs}
         running = {step for job in jobs if job.status in ON_A_MACHINE for step in map(_key, job.steps)}
         given = {
             "updated": int(time.time() * 1000),
             "rules": self._rules(running),
-            "jobs": tuple(jobs),
+            "jobs": (*jobs, *(job for job in left if job.native_id not in known)),
             "failures": tuple(self._failures.values()),
         }
         fields = {name: getattr(self._begin, name) for name in Live.__dataclass_fields__}

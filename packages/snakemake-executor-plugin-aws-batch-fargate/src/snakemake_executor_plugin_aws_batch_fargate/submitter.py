@@ -47,6 +47,8 @@ class Submitter:
         self._trouble = Outage()
         # Names of jobs, and their queues, that may have been made though no answer came.
         self._doubtful: set[tuple[str, str]] = set()
+        # Ids of jobs that were made twice, and ended.
+        self.twins: list[str] = []
 
     @property
     def closed(self) -> bool:
@@ -133,6 +135,7 @@ class Submitter:
             for twin in _active(self.client, name, queue):
                 if twin != job_id:
                     self.client.terminate_job(jobId=twin, reason=f"submitted twice; {job_id} takes its place")
+                    self.twins.append(twin)
         except (ClientError, BotoCoreError) as error:
             self._warn(
                 f"AWS Batch may have made a second job {name} besides {job_id}, and it could not be looked for: {error}"

@@ -94,7 +94,10 @@ def terminate_jobs(self: BatchResponse) -> str:
 
 
 def list_jobs(self: BatchResponse) -> str:
-    """ListJobs: running jobs unless a status or a filter is given; 1,000 to a page, or 100 with a filter."""
+    """ListJobs: running jobs unless a status or a filter is given; 1,000 to a page, or 100 with a filter.
+
+    With a filter the latest come first.
+    """
     body = json.loads(self.body)
     status, filters = body.get("jobStatus"), body.get("filters")
     found = self.batch_backend.list_jobs(
@@ -104,6 +107,8 @@ def list_jobs(self: BatchResponse) -> str:
         filters=filters,
     )
     known = [job.describe_short() for job in found if isinstance(job, jobs.FargateJob) and not job.invisible]
+    if filters:
+        known.sort(key=lambda job: job["createdAt"], reverse=True)
     most = 100 if filters else 1000
     start, size = int(body.get("nextToken") or 0), min(int(body.get("maxResults") or most), most)
     more = {"nextToken": str(start + size)} if start + size < len(known) else {}
