@@ -59,7 +59,7 @@ def pointed(page: browser.Page, part: str, at: int, place: str | float) -> str:
 def test_a_job_under_the_pointer_is_shown(page: browser.Page, tmp_path: Path, width: int) -> None:
     opened(page, tmp_path, RECORD, width)
     shown = pointed(page, "jobs", T0 + 160_000, "a lane L1 (attempt 2)")
-    for text in ("lane a L1 (attempt 2)", "COMPLETED", "rule: bwa_mem a", "tool: 55 s", "4 vCPU, 8.0 GiB", "job-lane"):
+    for text in ("lane a L1 (attempt 2)", "COMPLETED", "rule: bwa_mem", "tool: 55 s", "4 vCPU, 8.0 GiB", "job-lane"):
         assert text in shown, shown
     # Beside its bar, a job is shown as well: the bar may be thinner than a pointer.
     assert "OutOfMemoryError" in pointed(page, "jobs", T0 + 10_000, "b bcftools_call 1")

@@ -48,7 +48,7 @@ def test_the_page_has_the_runs_numbers() -> None:
     cost = sum(prices.cost_of(one, PRICES).total for one in RECORD)
     assert page.cost == pytest.approx(cost)
     assert (page.attempts, page.failed, page.start, page.end) == (4, 2, T0, T0 + 300_000)
-    assert page.highest_vcpus == 4
+    assert page.highest_vcpus == {"Spot": 4, "on demand": 3}
     assert f"<title>Run cohort7: done, ${cost:,.2f}</title>" in page.html
     assert "2026-03-01 12:00:00 UTC" in page.html
     curves = record(page)["curves"]
@@ -148,7 +148,7 @@ def test_the_command_speaks_json_and_has_the_cost_of_terraflow_cost(
     assert cli.main(["timeline", "cohort7", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["run"], told["file"], told["attempts"], told["failed"]) == ("cohort7", "timeline-cohort7.html", 4, 2)
-    assert (told["start"], told["highest_vcpus"]) == (ABOUT.submitted, 4)
+    assert (told["start"], told["highest_vcpus"]) == (ABOUT.submitted, {"Spot": 4, "on demand": 4})
     bill = costs.bill_of(find.find("cohort7", STACK, s3), STACK, s3=s3)
     assert told["cost"] == pytest.approx(bill.total, abs=1e-7) != made().cost
     assert (folder / told["file"]).exists()

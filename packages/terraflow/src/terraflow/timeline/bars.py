@@ -23,26 +23,16 @@ class Bar:
     # Of an attempt that has not ended, when it was last seen.
     end: int
     cost: float | None
-
-    @property
-    def sample(self) -> str:
-        """The sample that it works for, or `shared`."""
-        return self.one.wildcards.get("sample", SHARED)
-
-    @property
-    def rest(self) -> str:
-        """The wildcards but the sample; several bars of a sample and a rule may have the same."""
-        return " ".join([value for name, value in self.one.wildcards.items() if name != "sample"])
+    # The sample that it works for, or `shared`; and its other wildcards, which several bars may have alike.
+    sample: str
+    rest: str
+    # When it began to use vCPUs of the account; None if it never did.
+    taken: int | None
 
     @property
     def failed(self) -> bool:
         """Whether it ended without success."""
         return self.one.status in (states.FAILED, states.ABORTED)
-
-    @property
-    def taken(self) -> int | None:
-        """When it began to use vCPUs of the account; None if it never did."""
-        return self.one.start if self.one.starting is None else self.one.starting
 
     @property
     def peak_rss(self) -> int | None:
@@ -67,7 +57,7 @@ def bars(
     for one in sorted(attempts, key=attrgetter("attempt")):
         before = last.get(one.native_id)
         begin = one.submit if before is None else max(one.submit, before.end)
-        last[one.native_id] = bar = Bar(one, begin, max(begin, phases.end_of(one)), cost(one))
+        last[one.native_id] = bar = _bar(one, begin, max(begin, phases.end_of(one)), cost(one))
         found.append(bar)
     if live is not None and live.ended is None:
         now = live.updated if seen is None else seen
@@ -79,8 +69,21 @@ def bars(
                 continue
             begin = max(job.submit, before.end if before else 0)
             one = running.get(job.native_id) or _as_attempt(job, before.one.attempt + 1 if before else 1)
-            found.append(Bar(one, begin, max(now, begin), cost(one) if one.start is not None else None))
+            found.append(_bar(one, begin, max(now, begin), cost(one) if one.start is not None else None))
     return sorted(found, key=attrgetter("begin", "one.process", "rest", "one.native_id"))
+
+
+def _bar(one: Attempt, begin: int, end: int, cost: float | None) -> Bar:
+    wildcards = one.wildcards
+    return Bar(
+        one,
+        begin,
+        end,
+        cost,
+        sample=wildcards.get("sample", SHARED),
+        rest=" ".join([value for name, value in wildcards.items() if name != "sample"]),
+        taken=one.start if one.starting is None else one.starting,
+    )
 
 
 def _as_attempt(job: LiveJob, number: int) -> Attempt:

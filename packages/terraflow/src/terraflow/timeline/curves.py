@@ -21,10 +21,6 @@ class Grid:
         """Milliseconds of a part."""
         return (self.end - self.start) / self.parts
 
-    def part(self, time: float) -> int:
-        """Return the part that a time lies in."""
-        return min(max(int((time - self.start) / self.width), 0), self.parts - 1)
-
 
 def over(start: int, end: int, parts: int) -> Grid:
     """Return a grid over a time; at least a millisecond for each part."""
@@ -38,17 +34,19 @@ def highest(grid: Grid, uses: Iterable[tuple[int, int, float]]) -> list[float]:
         (time, amount) for start, end, used in uses if end > start for time, amount in ((start, used), (end, -used))
     )
     found = [0.0] * grid.parts
+    start, width = grid.start, grid.width
     level, last = 0.0, 0
     for time, amount in changes:
-        part = grid.part(time)
+        part = min(int((time - start) / width), grid.parts - 1)
         if part != last:
             # Up to here the level was that of the change before.
-            reached = part + (time > grid.start + part * grid.width)
+            reached = part + (time > start + part * width)
             for one in range(last + 1, reached):
                 found[one] = max(found[one], level)
             last = part
         level += amount
-        found[part] = max(found[part], level)
+        if level > found[part]:
+            found[part] = level
     return found
 
 
@@ -82,15 +80,16 @@ def spent(grid: Grid, costs: Iterable[tuple[int, int, float]]) -> list[float]:
     """Return what was spent until the end of each part, of costs (start, end, amount) that accrue evenly."""
     # For the parts that a cost accrues in: what it adds in each whole one, and in those where it begins and ends.
     rates, edges = [0.0] * (grid.parts + 1), [0.0] * grid.parts
+    width, most = grid.width, grid.parts - 1
     for start, end, amount in costs:
-        first, last = grid.part(start), grid.part(end)
+        first = min(int((start - grid.start) / width), most)
+        last = min(int((end - grid.start) / width), most)
         if first == last:
             edges[first] += amount
             continue
         rate = amount / (end - start)
-        before, after = grid.start + (first + 1) * grid.width - start, end - grid.start - last * grid.width
-        edges[first] += rate * before
-        edges[last] += rate * after
-        rates[first + 1] += rate * grid.width
-        rates[last] -= rate * grid.width
+        edges[first] += rate * (grid.start + (first + 1) * width - start)
+        edges[last] += rate * (end - grid.start - last * width)
+        rates[first + 1] += rate * width
+        rates[last] -= rate * width
     return list(accumulate(map(sum, zip(accumulate(rates[:-1]), edges, strict=True))))

@@ -6,6 +6,7 @@ One pass over the bars makes both: the phases of 50,000 attempts would take 100 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from snakemake_aws_common.record.attempt import Attempt, Step
 from terraflow.timeline import bars, curves, figures, phases
 from terraflow.timeline.bars import Bar
 
@@ -29,14 +30,21 @@ def drawn(found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
         whole = phases.spans_of(bar.one, bar.begin, bar.end)
         counts.add(bar.begin, whole)
         spans.append(_written(bar.begin, whole))
-        names = [" ".join([step.process, *step.wildcards.values()]) for step in bar.one.steps]
-        used.append([steps.setdefault(name, len(steps)) for name in names])
+        used.append([steps.setdefault(_named(step, bar.one), len(steps)) for step in bar.one.steps])
     columns = {name: numbers for name, (numbers, _) in numbered.items()}
     return {
         "names": {name: texts for name, (_, texts) in numbered.items()} | {"step": list(steps)},
         "jobs": columns | _plain(found, grid.start) | _places(found) | {"spans": spans, "steps": used},
         "curves": dict(zip(phases.PHASES, counts.totals(), strict=True)) | _curves(found, grid),
     }
+
+
+def _named(step: Step, one: Attempt) -> str:
+    """Return the rule, and those of its wildcards that the job as a whole has not."""
+    if step.wildcards == one.wildcards:
+        return step.process
+    own = [value for name, value in step.wildcards.items() if one.wildcards.get(name) != value]
+    return " ".join([step.process, *own])
 
 
 def _plain(found: Sequence[Bar], start: int) -> dict[str, list[Any]]:
@@ -70,19 +78,13 @@ def _places(found: Sequence[Bar]) -> dict[str, list[int]]:
 
 
 def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
-    columns = {name: curves.highest(grid, uses(found, spot)) for name, spot in figures.SPOT_OF.items()}
+    columns = {}
+    for name, spot in figures.SPOT_OF.items():
+        uses = [(bar.taken, bar.end, bar.one.cpus) for bar in found if bar.taken is not None and bar.one.spot == spot]
+        columns[name] = curves.highest(grid, uses)
     costs = [(bar.begin if bar.taken is None else bar.taken, bar.end, bar.cost) for bar in found if bar.cost]
     columns["spent"] = [round(amount, 6) for amount in curves.spent(grid, costs)]
     return columns
-
-
-def uses(found: Iterable[Bar], spot: bool | None = None) -> list[tuple[int, int, float]]:
-    """Return when the bars used how many vCPUs; only those on Spot or on demand, if that is given."""
-    return [
-        (bar.taken, bar.end, bar.one.cpus)
-        for bar in found
-        if bar.taken is not None and (spot is None or bar.one.spot == spot)
-    ]
 
 
 def _numbered(texts: Iterable[str]) -> tuple[list[int], list[str]]:

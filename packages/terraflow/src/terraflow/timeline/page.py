@@ -24,7 +24,7 @@ from terraflow.heads.submit import RULE
 from terraflow.runs import words
 from terraflow.timeline import bars, curves, figures, sizes
 from terraflow.timeline.bars import Bar
-from terraflow.timeline.drawn import drawn, uses
+from terraflow.timeline.drawn import drawn
 from terraflow.timeline.phases import PHASES
 from terraflow.timeline.sizes import Size
 
@@ -67,7 +67,8 @@ class Page:
     cost: float | None
     start: int | None
     end: int | None
-    highest_vcpus: float
+    # On Spot and on demand, with the heads': each has a quota of its own.
+    highest_vcpus: Mapping[str, float]
     # What the costs have to be read with, or why there are none.
     money: str = ""
 
@@ -85,13 +86,13 @@ def make(content: Content, now: int) -> Page:
         cost=math.fsum(one.cost for one in found if one.cost is not None) if content.prices else None,
         start=start,
         end=end,
-        highest_vcpus=0,
+        highest_vcpus={},
     )
     record: dict[str, Any] = {}
     if start is not None and end is not None:
         grid = curves.over(start, end, PARTS)
-        page = replace(page, highest_vcpus=max(curves.highest(grid, uses(jobs))))
         record = _record(content, found, grid)
+        page = replace(page, highest_vcpus={name: max(record["curves"][name]) for name in figures.SPOT_OF})
     measured, money = sizes.sizes(content.attempts), _money(content, page.cost)
     html = _template().render(
         title=_title(content, page.cost),

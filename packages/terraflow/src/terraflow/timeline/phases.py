@@ -3,10 +3,9 @@
 Times are milliseconds since 1970.
 """
 
-from collections.abc import Iterable
 from typing import TypeAlias
 
-from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.attempt import Attempt, Step
 
 # In OTHER the container runs, and none of the steps that were measured does: Snakemake starts, or the worker measured
 # nothing.
@@ -25,26 +24,37 @@ def spans_of(attempt: Attempt, begin: int, end: int) -> list[Span]:
     """
     start = end if attempt.start is None else min(max(attempt.start, begin), end)
     starting = start if attempt.starting is None else min(max(attempt.starting, begin), start)
-    found = [(WAITING, starting, -1), (STARTING, start, -1)]
+    found = [(WAITING, starting, -1)] if starting > begin else []
+    if start > starting:
+        found.append((STARTING, start, -1))
     at = start
     steps = [(step.start, number) for number, step in enumerate(attempt.steps) if step.start is not None]
-    for first, number in sorted(steps):
+    for first, number in sorted(steps) if len(steps) > 1 else steps:
         step = attempt.steps[number]
         first, finish = max(first, at), end if step.complete is None else min(step.complete, end)
         if finish > first:
-            fetched = min(first + (step.fetch_time or 0), finish)
-            store = max(finish - (step.store_time or 0), fetched)
-            ran = min(fetched + (step.realtime or 0), store)
-            found += (
-                (OTHER, first, -1),
-                (FETCHING, fetched, number),
-                (TOOL, ran, number),
-                (OTHER, store, number),
-                (STORING, finish, number),
-            )
+            if first > at:
+                found.append((OTHER, first, -1))
+            _add_step(found, step, number, first, finish)
             at = finish
-    found.append((OTHER, end, -1))
-    return _without_empty(begin, found)
+    if end > at:
+        found.append((OTHER, end, -1))
+    return found
+
+
+def _add_step(found: list[Span], step: Step, number: int, first: int, finish: int) -> None:
+    """Add the phases of a step from its beginning to its end; what none of them took is OTHER, before it stores."""
+    fetched = min(first + (step.fetch_time or 0), finish)
+    store = max(finish - (step.store_time or 0), fetched)
+    ran = min(fetched + (step.realtime or 0), store)
+    if fetched > first:
+        found.append((FETCHING, fetched, number))
+    if ran > fetched:
+        found.append((TOOL, ran, number))
+    if store > ran:
+        found.append((OTHER, store, number))
+    if finish > store:
+        found.append((STORING, finish, number))
 
 
 def end_of(attempt: Attempt) -> int:
@@ -53,13 +63,3 @@ def end_of(attempt: Attempt) -> int:
         return attempt.complete
     known = [attempt.submit, attempt.starting, attempt.start, *(step.complete for step in attempt.steps)]
     return max(time for time in known if time is not None)
-
-
-def _without_empty(begin: int, spans: Iterable[Span]) -> list[Span]:
-    """Return the spans that take time."""
-    kept = []
-    for span in spans:
-        if span[1] > begin:
-            kept.append(span)
-            begin = span[1]
-    return kept

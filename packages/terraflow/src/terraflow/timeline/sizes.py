@@ -104,14 +104,18 @@ def snippet(found: Iterable[Size]) -> str:
 
 def _size(rule: str, pairs: Sequence[tuple[Attempt, Step | None]]) -> Size:
     attempts = [attempt for attempt, _ in pairs]
-    steps = [step for _, step in pairs if step is not None]
-    busy = [step.cpu_time / step.realtime for step in steps if step.cpu_time is not None and step.realtime]
-    memory = [step.peak_rss for step in steps if step.peak_rss is not None]
-    disk = [
-        (step.fetch_bytes or 0) + (step.store_bytes or 0)
-        for step in steps
-        if step.fetch_bytes is not None or step.store_bytes is not None
-    ]
+    busy: list[float] = []
+    memory: list[int] = []
+    disk: list[int] = []
+    for _, step in pairs:
+        if step is None:
+            continue
+        if step.cpu_time is not None and step.realtime:
+            busy.append(step.cpu_time / step.realtime)
+        if step.peak_rss is not None:
+            memory.append(step.peak_rss)
+        if step.fetch_bytes is not None or step.store_bytes is not None:
+            disk.append((step.fetch_bytes or 0) + (step.store_bytes or 0))
     killed = [attempt.memory for attempt in attempts if any(word in attempt.reason for word in OUT_OF_MEMORY)]
     return Size(
         rule=rule,
