@@ -3,6 +3,7 @@
 The tests tell one story, in this order: they share the copy and its account.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -220,6 +221,11 @@ def test_it_goes_on_and_everything_is_there(site: Site) -> None:
     assert site.link.resolve() == site.root / "profiles" / "aws"
     for words in ("terraflow stage", "snakemake --profile aws", kept["log_group"], "Idle it costs nothing but"):
         assert words in printed
+    s3 = site.aws.client("s3")
+    workflow = json.loads(s3.get_object(Bucket=kept["bucket"], Key="workflow/current.json")["Body"].read())
+    assert f"Published the workflow: {workflow['archive']}" in printed
+    archive = s3.get_object(Bucket=kept["bucket"], Key=workflow["archive"])["Body"].read()
+    assert hashlib.sha256(archive).hexdigest() == workflow["sha256"]
     assert "Note: spot_max_vcpus is 256, but the account's quota" in printed
     assert PASSWORD not in printed
 
@@ -232,7 +238,7 @@ def test_deployed_again_nothing_changes_and_quickly(site: Site) -> None:
     code, printed = site.run("deploy")
     took = time.monotonic() - begun
     assert code == 0, printed
-    assert "No changes" in printed and "are there already" in printed
+    assert "No changes" in printed and "are there already" in printed and "The workflow is unchanged" in printed
     assert site.writes() == set()
     assert len(site.registry.uploads()) == uploads
     assert site.stack_json.read_text() == kept
@@ -273,7 +279,9 @@ def test_definitions_change_only_when_their_images_are_there(site: Site) -> None
     code, printed = site.run("deploy", "--auto-approve")
     assert code == 0, printed
     assert site.images_in_use() == {f"{site.registry.host}/lab:{target}-{tag}" for target in TARGETS}
-    assert site.writes() == {("batch", "RegisterJobDefinition"), ("batch", "DeregisterJobDefinition")}
+    # The stack's outputs are published with the workflow.
+    definitions = {("batch", "RegisterJobDefinition"), ("batch", "DeregisterJobDefinition")}
+    assert site.writes() == {*definitions, ("s3", "PutObject")}
     assert json.loads(site.stack_json.read_text())["image_tag"] == tag
 
 
@@ -309,7 +317,7 @@ def test_data_and_jobs_are_not_destroyed_by_accident(site: Site) -> None:
     code, printed = site.run("destroy", "--delete-data", kept["bucket"])
     assert code == 1 and "no terminal to ask on" in printed
     assert site.writes() == set()
-    assert len(s3.list_object_versions(Bucket=kept["bucket"])["Versions"]) == 2
+    assert len(s3.list_object_versions(Bucket=kept["bucket"], Prefix="raw/")["Versions"]) == 2
 
 
 def test_destroyed_by_name_nothing_is_left(site: Site) -> None:

@@ -46,6 +46,16 @@ def test_thousands_of_versions_and_what_comes_meanwhile_are_deleted(s3: Any) -> 
     assert emptying.empty_bucket(s3, BUCKET) == 0
 
 
+def test_with_a_prefix_all_else_stays(s3: Any) -> None:
+    for key in ("workflow/current.json", "workflow/0a1b.tar.xz", "workflows", "runs/main/a"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        s3.create_multipart_upload(Bucket=BUCKET, Key=key)
+    assert emptying.empty_bucket(s3, BUCKET, "workflow/") == 4
+    kept = ["runs/main/a", "workflows"]
+    assert [one["Key"] for one in s3.list_object_versions(Bucket=BUCKET)["Versions"]] == kept
+    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket=BUCKET)["Uploads"]] == kept
+
+
 def answers(s3: Any, code: str, times: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """S3 says so of every object for a number of calls; the calls are counted."""
     delete, calls = s3.delete_objects, []
