@@ -92,7 +92,7 @@ def make(folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
 
     monkeypatch.setattr(launcher, "rehearse", rehearse)
     monkeypatch.setattr(launcher, "estimate", lambda *_: EXPECTED)
-    monkeypatch.setattr(capacity, "of_spot", lambda *_: Capacity(6, "account's quota of 6 vCPUs"))
+    monkeypatch.setattr(capacity, "of_spot", lambda *_: Capacity(6, "the account's quota"))
     monkeypatch.setattr(submit, "_client", client)
     monkeypatch.setattr(find, "client", client)
     return site

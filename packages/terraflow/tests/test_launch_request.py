@@ -66,13 +66,13 @@ def lines(expected: Expected, limit: Capacity, budget: float | None, spent: floa
 def test_the_table_has_rules_the_head_and_sums() -> None:
     rows = (RuleRow("bwa_mem", 1200, 150.4, 2.0, 5.0), RuleRow("reference", 1, 0.031, 0.001, 0.002))
     expected = Expected(rows, 26.5, 0.1, 2.101, 5.102, 1.3, 3.4, ("Prices of March.",))
-    assert lines(expected, Capacity(6, "account's quota of 6 vCPUs"), 20, 1.5) == [
+    assert lines(expected, Capacity(6, "the account's quota"), 20, 1.5) == [
         "RULE JOBS VCPU-HOURS SPOT ON DEMAND",
         "bwa_mem 1,200 150 $2.00 $5.00",
         "reference 1 0.03 < $0.01 < $0.01",
         "(head) 1 26.5 $0.10 $0.10",
         "all 1,202 177 $2.10 $5.10",
-        "It takes about 1 d 2 h, with the account's quota of 6 vCPUs.",
+        "It takes about 1 d 2 h, with 6 vCPUs at a time (the account's quota).",
         "On Spot it may cost $1.30 to $3.40.",
         "Earlier starts of this run have cost $1.50.",
         "The budget is $20.00: no further job is submitted when it is used up.",

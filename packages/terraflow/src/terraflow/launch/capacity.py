@@ -21,7 +21,7 @@ SPOT_QUOTA = "L-36FBB829"
 
 @dataclass(frozen=True)
 class Capacity:
-    """The vCPUs of Fargate Spot at a time, and in words what limits them; None is unknown."""
+    """The vCPUs of Fargate Spot at a time, and what limits them; None is unknown."""
 
     vcpus: float | None
     limit: str = ""
@@ -40,7 +40,7 @@ def of_spot(stack: Stack, client: Callable[[str], Any] | None = None) -> Capacit
     for ask, service, words in ((_most, "batch", "spot_max_vcpus"), (_quota, "service-quotas", "the account's quota")):
         try:
             if number := ask(client(service), stack):
-                limits.append((number, f"{words} of {number:g} vCPUs"))
+                limits.append((number, words))
         except (BotoCoreError, ClientError):
             continue
     return Capacity(*min(limits)) if limits else Capacity(None)

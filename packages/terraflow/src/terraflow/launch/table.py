@@ -19,7 +19,10 @@ def shown(expected: Expected, capacity: Capacity, budget: float | None, spent: f
     rows.append(["(head)", "1", hours(expected.hours), words.dollars(expected.head), words.dollars(expected.head)])
     sums = [f"{expected.jobs + 1:,}", hours(expected.vcpu_hours + expected.hours)]
     rows.append(["all", *sums, words.dollars(expected.spot), words.dollars(expected.on_demand)])
-    limit = f", with the {capacity.limit}" if capacity.limit else "; how many vCPUs may work at a time is not known"
+    if capacity.vcpus is None:
+        limit = "; how many vCPUs may work at a time is not known"
+    else:
+        limit = f", with {capacity.vcpus:g} vCPUs at a time ({capacity.limit})"
     lines = [f"It takes about {duration(expected.hours)}{limit}."]
     if expected.high:
         lines.append(f"On Spot it may cost {words.dollars(expected.low)} to {words.dollars(expected.high)}.")
