@@ -79,7 +79,7 @@ class Planned:
                 memory_mib=max(resources.number(job, name, 0) for name in ("mem_mb", "mem_mib")),
                 disk_mib=max(resources.number(job, name, 0) for name in ("disk_mb", "disk_mib")),
                 minutes=resources.number(job, "runtime", 0),
-                given={names.key(path): _size(path) for path in job.input if path not in self._made(job)},
+                given=self._given(job),
             )
             for job in self._jobs
         ]
@@ -124,6 +124,11 @@ class Planned:
                 elif self._dag.needrun(other):
                     due.append(other)
         return found - {unit}
+
+    def _given(self, job: Job) -> dict[str, int]:
+        """Return the bytes of inputs of a job that no job makes, by name."""
+        made = self._made(job)
+        return {names.key(path): _size(path) for path in job.input if path not in made}
 
     def _made(self, job: Job) -> set[JobFile]:
         """Return the inputs of a job that other jobs make, or have made."""
