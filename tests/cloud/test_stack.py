@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,16 @@ import pytest
 from stacks import Deployed, Stack, as_arguments
 
 from strict_aws import Aws
+from terraflow.news import package
 
-SECOND = {"stack": "second", "network": "public"}
+# All that is off by default is on.
+SECOND = {
+    "stack": "second",
+    "network": "public",
+    "inbox_budget": 20,
+    "schedule": "rate(1 day)",
+    "notify_email": "lab@example.org",
+}
 
 
 @dataclass
@@ -28,6 +37,7 @@ class Coming:
 def second(new_stack: Callable[[], Stack]) -> Iterator[Coming]:
     """Another stack in the same account, on its way while the first is applied."""
     stack = new_stack()
+    package.build(stack.folder / package.NAME)
     log = stack.folder.parent / "apply.log"
     command = ["terraform", f"-chdir={stack.folder}", "apply", "-auto-approve", "-no-color", *as_arguments(SECOND)]
     with (
@@ -137,9 +147,15 @@ def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:
         "role": [role["RoleName"] for role in iam.list_roles()["Roles"]],
         "policy": [policy["PolicyName"] for policy in iam.list_policies(Scope="Local")["Policies"]],
         "log group": [
-            group["logGroupName"].removeprefix("/terraflow/")
+            group["logGroupName"].removeprefix("/terraflow/").removesuffix("/news")
             for group in aws.client("logs").describe_log_groups()["logGroups"]
         ],
+    }
+    names |= {
+        "rule": [rule["Name"] for rule in aws.client("events").list_rules()["Rules"]],
+        "schedule": [schedule["Name"] for schedule in aws.client("scheduler").list_schedules()["Schedules"]],
+        "function": [function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]],
+        "topic": [topic["TopicArn"].rpartition(":")[2] for topic in aws.client("sns").list_topics()["Topics"]],
     }
     found = {
         kind: sorted(name for name in given if name == stack or name.startswith(f"{stack}-"))
@@ -163,12 +179,66 @@ def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:
     return {kind: given for kind, given in found.items() if given}
 
 
-def test_two_stacks_stand_side_by_side_and_one_goes_alone(first: Deployed, second: Coming, aws: Aws) -> None:
+@pytest.fixture(scope="module")
+def whole(second: Coming) -> Stack:
+    """Return the second stack when it is there."""
     assert second.process.wait(300) == 0, second.log.read_text()
-    stack = second.stack
+    return second.stack
+
+
+def test_a_stack_that_starts_runs_by_itself_has_no_drift(whole: Stack) -> None:
+    done = whole.terraform("plan", "-detailed-exitcode", "-no-color", *as_arguments(SECOND), check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_sheet_the_clock_and_a_head_s_end_start_launchers(whole: Stack, aws: Aws) -> None:
+    outputs, batch, s3 = whole.outputs, aws.client("batch"), aws.client("s3")
+    with aws.changed(containers=0):
+        aws.deliveries(forget=True)
+        for key in ("raw/cohort/a_R1.fastq.gz", "raw/cohort/samples.tsv", "raw/cohort/inbox.json"):
+            s3.put_object(Bucket=outputs["bucket"], Key=key, Body=b"")
+        launch, news = aws.deliveries(forget=True)
+        assert (launch["rule"], launch["error"], news["rule"], news["error"]) == (
+            "second-launch-upload",
+            "",
+            "second-news-sheets",
+            "",
+        )
+        clock, again = (aws.fire(f"second-launch-{name}")["job"] for name in ("clock", "again"))
+        aws.fire("second-news-waits")
+        head = batch.submit_job(
+            jobName="cohort-head", jobQueue=outputs["queues"]["head"], jobDefinition=outputs["head_job_definition"]
+        )["jobId"]
+        for job in (launch["job"], head):
+            batch.terminate_job(jobId=job, reason="seen")
+        ended = {("second-launch-end", head), ("second-news-end", head), ("second-news-end", launch["job"])}
+        found: list[dict[str, Any]] = []
+        for _ in range(100):
+            found = [one for one in aws.deliveries() if one["event"]["detail-type"] == "Batch Job State Change"]
+            if len(found) >= len(ended):
+                break
+            time.sleep(0.1)
+        assert {(one["rule"], one["event"]["detail"]["jobId"]) for one in found} == ended
+        assert [one["error"] for one in aws.deliveries()] == [""] * len(aws.deliveries())
+        after = next(one["job"] for one in found if one["rule"] == "second-launch-end")
+        jobs = batch.describe_jobs(jobs=[launch["job"], clock, again, after])["jobs"]
+        by = ["upload", "clock", "upload", "upload"]
+        assert [job["container"]["command"] for job in jobs] == [
+            ["terraflow", "inbox", "--bucket", outputs["bucket"], "--budget", "20", "--by", one] for one in by
+        ]
+        assert {job["jobQueue"].rpartition("/")[2] for job in jobs} == {"second-head"}
+        for job in (clock, again, after):
+            batch.terminate_job(jobId=job, reason="seen")
+    for version in s3.list_object_versions(Bucket=outputs["bucket"]).get("Versions", ()):
+        s3.delete_object(Bucket=outputs["bucket"], Key=version["Key"], VersionId=version["VersionId"])
+
+
+def test_two_stacks_stand_side_by_side_and_one_goes_alone(first: Deployed, whole: Stack, aws: Aws) -> None:
+    stack = whole
     before, others = in_account(aws, "terraflow"), in_account(aws, "second")
-    assert before.keys() == others.keys()
     assert len(before) == 9
+    assert others.keys() - before.keys() == {"rule", "schedule", "function", "topic"}
+    assert before.keys() <= others.keys()
 
     # Data are not lost by accident: the bucket and its objects stay, all other resources go.
     s3, bucket = aws.client("s3"), stack.outputs["bucket"]

@@ -178,6 +178,21 @@ def test_a_function_gets_the_event_if_its_policy_lets_the_rule_call(waiting: Aws
     ]
 
 
+def test_a_function_keeps_where_it_logs(waiting: Aws) -> None:
+    functions, own = waiting.client("lambda"), {"LogFormat": "Text", "LogGroup": "/ours"}
+    code_of = {"Runtime": "python3.13", "Handler": "tell.handle", "Code": {"ZipFile": b"PK\x05\x06" + bytes(18)}}
+    functions.create_function(FunctionName="logs", Role=role(waiting), LoggingConfig=own, **code_of)
+    functions.create_function(FunctionName="plain", Role=role(waiting), **code_of)
+    assert functions.get_function(FunctionName="logs")["Configuration"]["LoggingConfig"] == own
+    given = functions.update_function_configuration(FunctionName="plain", LoggingConfig=own)["LoggingConfig"]
+    assert given == own
+    functions.update_function_configuration(FunctionName="logs", LoggingConfig={})
+    found = functions.get_function_configuration(FunctionName="logs")["LoggingConfig"]
+    assert found == {"LogFormat": "Text", "LogGroup": "/aws/lambda/logs"}
+    for name in ("logs", "plain"):
+        functions.delete_function(FunctionName=name)
+
+
 def test_a_schedule_fires(waiting: Aws) -> None:
     scheduler = waiting.client("scheduler")
     group = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/default"

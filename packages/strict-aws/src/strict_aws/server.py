@@ -6,7 +6,7 @@ from moto.backends import list_of_moto_modules  # noqa: F401  (loads moto's inde
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from strict_aws import batch, compute, container, ecr, events, jobs, network, quotas, s3
+from strict_aws import batch, compute, container, ecr, events, functions, jobs, network, quotas, s3
 from strict_aws.faults import Faults
 from strict_aws.log import Log
 from strict_aws.orders import Orders
@@ -28,7 +28,7 @@ def serve(port: int, ready: Callable[[], object] = lambda: None) -> None:
 
     Leaves no container behind, and removes those of earlier servers of this host that were killed.
     """
-    for patched in (s3, ecr, quotas, network, compute, batch, events):
+    for patched in (s3, ecr, quotas, network, compute, batch, events, functions):
         patched.patch()
     application = Orders(Log(Faults(Roles(DomainDispatcherApplication(create_backend_app)))))
     container.remove_orphans()
