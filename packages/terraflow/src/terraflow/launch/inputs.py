@@ -14,6 +14,8 @@ from terraflow.errors import UserError
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+    from terraflow_workflow.inputs import samples
+
 SCHEME = "s3://"
 READERS = 16
 # Of a message; a sheet may name thousands of files.
@@ -44,18 +46,31 @@ def refuse_missing(directory: Path, config: Mapping[str, Any], s3: "S3Client") -
         raise MissingError("Files are missing, nothing was submitted:", missing)
 
 
+def count_samples(directory: Path, config: Mapping[str, Any]) -> int | None:
+    """Return the number of samples in the sheet of a configuration; None for a sheet that can't be read."""
+    return len({unit.sample for unit in _units(directory, config)}) or None
+
+
+def _units(directory: Path, config: Mapping[str, Any]) -> "list[samples.Unit]":
+    # The launcher in the cloud has it from the workflow that it has fetched.
+    from terraflow_workflow.inputs import samples
+
+    sheet = config.get("samples")
+    if isinstance(sheet, str) and (directory / sheet).is_file():
+        with suppress(samples.SheetError):
+            return samples.read_sheet(str(directory / sheet))
+    return []
+
+
 def _named(directory: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what names a file, and its address."""
     # The launcher in the cloud has them from the workflow that it has fetched.
     from terraflow.readers import DATA
-    from terraflow_workflow.inputs import samples, settings
+    from terraflow_workflow.inputs import settings
 
     named: list[tuple[str, object]] = []
     sheet = config.get("samples")
-    if isinstance(sheet, str) and (directory / sheet).is_file():
-        with suppress(samples.SheetError):
-            units = samples.read_sheet(str(directory / sheet))
-            named += [(f"{sheet}, line {unit.line}", path) for unit in units for path in unit.fastqs]
+    named += [(f"{sheet}, line {unit.line}", path) for unit in _units(directory, config) for path in unit.fastqs]
     for section, key in DATA:
         part = config.get(section)
         if isinstance(part, dict):

@@ -22,7 +22,7 @@ from terraflow.heads.about import About
 from terraflow.heads.archive import Packed
 from terraflow.launch import capacity as capacities
 from terraflow.launch.capacity import Capacity
-from terraflow.launch.inputs import refuse_missing
+from terraflow.launch.inputs import count_samples, refuse_missing
 from terraflow.launch.rehearse import NOTHING, RefusedError, rehearse
 from terraflow.launch.request import Request
 from terraflow.runs import find, words
@@ -74,6 +74,7 @@ def launch(request: Request, stack: Stack, approve: Callable[[Prepared], None] =
         submitted=0,
         sheet=request.sheet,
         sheet_etag=request.sheet_etag,
+        samples=count_samples(request.directory, _config(request)),
         workflow_version=version("terraflow"),
         budget=request.budget,
         estimate=prepared.expected.mapping(),
