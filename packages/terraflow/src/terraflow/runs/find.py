@@ -1,6 +1,7 @@
 """Finds runs in the stack's bucket, and reads once what S3 has of each: run.json, live.json, the lock, the record."""
 
 import difflib
+import gc
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -126,10 +127,16 @@ def record(s3: "S3Client", run: Run, newest: int | None = None) -> Callable[[], 
     reader = store.Reader(s3, run.bucket, run.prefix, newest)
 
     def read() -> list[Attempt]:
+        # Millions of objects, none of them garbage: looking for some would double the time.
+        collects = gc.isenabled()
+        gc.disable()
         try:
             return reader.read()
         except store.RecordError as error:
             raise UserError(f"{error} {UNTOUCHED}") from error
+        finally:
+            if collects:
+                gc.enable()
 
     return read
 
