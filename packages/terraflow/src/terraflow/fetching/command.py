@@ -20,9 +20,17 @@ from terraflow.fetching.download import WORKERS, Copy, Downloads, State
 from terraflow.receipt import reading
 from terraflow.runs import find, state
 
+EXIT_CODES = """exit codes:
+  0  all that was asked for is here, compared with S3
+  1  it is not, or not all of it; the message says why
+  2  the command line is wrong
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{parser.epilog or ''}\n\n{EXIT_CODES}"
     parser.add_argument("name", metavar="NAME", help="the run, as `terraflow runs` lists it")
     parser.add_argument(
         "destination",
