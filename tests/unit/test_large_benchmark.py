@@ -84,6 +84,16 @@ def test_what_lies_there_is_taken_as_it_is(tmp_path: Path) -> None:
     assert again.reference.stat().st_mtime_ns == before
 
 
+def test_an_index_is_built_once_and_kept_with_its_cost(tmp_path: Path) -> None:
+    (small,) = large.made(tmp_path, 20_000, (100,))
+    first = large.index_of(small.reference)
+    assert (first.rule, first.jobs, first.read) == ("bwa_index", 1, small.reference.stat().st_size)
+    assert first.written > 20_000
+    kept = Path(f"{small.reference}.bwt").stat().st_mtime_ns
+    assert large.index_of(small.reference) == first
+    assert Path(f"{small.reference}.bwt").stat().st_mtime_ns == kept
+
+
 def test_a_shell_notes_its_command_and_keeps_its_exit_code(tmp_path: Path) -> None:
     folder = metered.folder_for_path(tmp_path / "bin")
     meter = tmp_path / "jobs.jsonl"
