@@ -63,7 +63,7 @@ def terraform_environment(aws: Aws) -> dict[str, str]:
 def copy_of_stack(folder: Path, aws: Aws) -> Stack:
     """Return a stack that is initialised and not applied, without state, variables or provider of the checkout."""
     initialised = needs.need_terraform()
-    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf")
+    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars*", "*.tfplan", "backend.tf", "news.zip*")
     shutil.copytree(needs.TERRAFORM, folder, ignore=left)
     shutil.copytree(initialised / ".terraform", folder / ".terraform", symlinks=True)
     shutil.copy(initialised / ".terraform.lock.hcl", folder)

@@ -19,7 +19,7 @@ EXAMPLES = ("terraform.tfvars.example", "backend.tf.example")
 
 def copied(folder: Path) -> Path:
     """Return the stack's files, without those that Terraform leaves among them."""
-    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "*.tfplan", "backend.tf")
+    left = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "*.tfplan", "backend.tf", "news.zip*")
     return Path(shutil.copytree(needs.TERRAFORM, folder, ignore=left))
 
 

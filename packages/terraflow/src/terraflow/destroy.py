@@ -9,6 +9,7 @@ from terraflow.approval import confirm
 from terraflow.deploy import say
 from terraflow.errors import UserError
 from terraflow.launch import publish
+from terraflow.news import package
 from terraflow.remains import Remains, find
 from terraflow.terraform import Terraform
 
@@ -53,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
     ecr = boto3.client("ecr", region_name=remains.region)
     if remains.repository and registry.repository(ecr, remains.repository):
         emptying.empty_repository(ecr, remains.repository)
+    # A plan to destroy reads the file, too, and this may be another machine than the one that deployed.
+    package.build(terraform.folder / package.NAME)
     terraform.destroy()
     _forget()
     say(f"Stack {name} is gone.")
