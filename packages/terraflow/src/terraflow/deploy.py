@@ -110,8 +110,8 @@ def run(options: argparse.Namespace) -> int:
   people     attach {deployed.submit_policy_arn} to whoever runs workflows
 
 Next:
-  .venv/bin/terraflow stage config/samples.tsv                             upload reads and reference
-  .venv/bin/snakemake --profile aws --configfile config/aws.yaml --dry-run   see what would be done
+  .venv/bin/terraflow stage config/samples.tsv    upload reads and reference
+  .venv/bin/terraflow run                         say what it will take, and have the cloud conduct it; or from here:
   .venv/bin/snakemake --profile aws --configfile config/aws.yaml
 """,
         markup=False,
