@@ -5,9 +5,13 @@ import subprocess
 import sys
 from typing import Any
 
+from images import images, run_in
 from snakemake_heads import BUCKET, Site
+from stacks import Deployed
 from test_terraflow_run import STACK, site, terraflow
 
+from shared import ROOT
+from strict_aws import Aws
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
 from terraflow.inbox import entries
@@ -85,3 +89,31 @@ def test_an_upload_starts_one_run_and_what_can_t_start_is_told(site: Site) -> No
     again = inbox(site)
     assert (again.returncode, again.stdout.splitlines()) == (0, [waiting]), again.stdout + again.stderr
     assert len(site.batch.submitted()) == 1
+
+
+def test_a_launcher_s_container_looks_at_the_inbox(aws: Aws, deployed_stack: Deployed) -> None:
+    """The worker image has all that a launcher needs, on a read-only root, but the workflow, which it fetches."""
+    s3, bucket = aws.client("s3"), deployed_stack.outputs["bucket"]
+    publish.publish(s3, stacks.from_outputs(deployed_stack.outputs, "the stack"), ROOT)
+    settings = f"reference: {{fasta: s3://{bucket}/reference/g.fa}}\nannotation: {{gff: ''}}\n"
+    for name, sample in {"late": "B", "wrong": "B C"}.items():
+        sheet = f"sample\tunit\tfq1\tfq2\n{sample}\tL1\tb.fastq.gz\t\n"
+        s3.put_object(Bucket=bucket, Key=f"raw/{name}/samples.tsv", Body=sheet.encode())
+        s3.put_object(Bucket=bucket, Key=f"raw/{name}/config.yaml", Body=settings.encode())
+    names = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    env = {name: aws.env[name] for name in names} | {"AWS_EC2_METADATA_DISABLED": "true"}
+    words = ("terraflow", "inbox", "--bucket", bucket, "--budget", "5", "--by", "upload", "late", "wrong")
+
+    done = run_in(images()["worker"], *words, network="host", env=env)
+
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    late, wrong = (entries.Entries(s3, bucket).read(name)[0] for name in ("late", "wrong"))
+    assert late is not None and (late.state, late.missing) == (
+        "waiting",
+        (f"s3://{bucket}/raw/late/b.fastq.gz", f"s3://{bucket}/reference/g.fa"),
+    )
+    assert wrong is not None and wrong.state == "refused" and "line 2: sample: found 'B C'" in wrong.message
+    # The stack is that of all tests.
+    for prefix in ("raw/late/", "raw/wrong/", publish.FOLDER):
+        for item in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
+            s3.delete_object(Bucket=bucket, Key=item["Key"])

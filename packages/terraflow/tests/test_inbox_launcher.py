@@ -1,6 +1,8 @@
 """The inbox: which sheets start a run, once, whatever comes twice, late or incomplete."""
 
 import dataclasses
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -269,6 +271,13 @@ def test_a_launcher_that_died_is_followed_by_the_next(lab: Laboratory) -> None:
     assert lab.look() == ([], [])
     lab.now += HOUR
     assert lab.look()[0] == ["raw/cohort/samples.tsv: launched: Batch job job-1"]
+
+
+def test_a_launcher_needs_nothing_of_the_workflow_s_package_before_it_has_fetched_it() -> None:
+    """The worker image has none: each run brings its own."""
+    code = "import sys; sys.modules['terraflow_workflow'] = None; import terraflow.inbox.command"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_names_choose_sheets(lab: Laboratory) -> None:
