@@ -4,10 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from fake_batch import FakeAws
-from fake_head import Make, ended, jobs, until
+from fake_head import Make, ended, until
 from fake_jobs import FakeJob
 from record_site import record
-from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED
+from snakemake_aws_common.record.attempt import COMPLETED, FAILED
 
 RECLAIMED = "Your Spot Task was interrupted."
 
@@ -43,10 +43,3 @@ def test_a_record_that_can_not_be_written_fails_no_run_and_is_said(make: Make, a
     one.shutdown()
     assert [well for _, well in ended(one)] == [True]
     assert "The record of the run lacks 1 attempt that could not be written." in one.logger.text
-
-
-def test_jobs_that_an_interruption_ends_are_in_the_record(make: Make, aws: FakeAws, s3: Any) -> None:
-    one = make()
-    one.run_jobs(jobs(120))
-    one.cancel()
-    assert [attempt.status for attempt in record(s3)] == [ABORTED] * 120
