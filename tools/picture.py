@@ -132,25 +132,33 @@ def picture() -> str:
 
 def aws_picture() -> str:
     """Return the SVG of a run on AWS."""
-    pitch = 104
-    head = Box(LEFT + 12, 10, "snakemake", "on your machine", "input")
-    batch = Box(MIDDLE, 10 + pitch + 20, "AWS Batch", "queues")
-    tasks = Box(MIDDLE, 10 + 2 * pitch + 24, "Fargate tasks", "one for each job")
+    pitch, top = 104, 148
+    you = Box(LEFT + 12, 10, "you", "upload or start", "input")
+    mail = Box(RIGHT - 12, 10, "mail", "result, price, why", "input")
+    launcher = Box(MIDDLE, top, "launcher", "checks, estimates")
+    head = Box(MIDDLE, top + pitch, "head", "Snakemake, a job")
+    news = Box(RIGHT - 12, head.y, "news", "a small function")
+    batch = Box(MIDDLE, top + 2 * pitch, "AWS Batch", "queues")
+    tasks = Box(MIDDLE, top + 3 * pitch + 24, "Fargate tasks", "one for each job")
     bucket = Box(LEFT + 12, tasks.y, "S3 bucket", "all data", "output")
+    record = Box(LEFT + 12, head.y, "record", "of each attempt, in S3", "output")
     endpoints = Box(RIGHT - 12, tasks.y, "endpoints", "of AWS's services")
     images = Box(RIGHT - 12, batch.y, "ECR", "two images", "output")
-    logs = Box(RIGHT - 12, 10 + 3 * pitch + 50, "CloudWatch", "logs", "output")
-    pairs = [(head, bucket), (head, batch), (batch, tasks), (tasks, bucket), (tasks, endpoints)]
-    arrows = [Arrow(start, end) for start, end in [*pairs, (endpoints, images), (endpoints, logs)]]
-    account = Panel(2, batch.y - 28, WIDTH - 4, logs.bottom + 16 - batch.y + 28, "your AWS account, one region")
+    logs = Box(RIGHT - 12, tasks.y + pitch + 26, "CloudWatch", "logs", "output")
+    pairs = [(you, launcher), (launcher, head), (head, batch), (head, record), (head, news), (news, mail)]
+    pairs += [(batch, tasks), (tasks, bucket), (tasks, endpoints), (endpoints, images), (endpoints, logs)]
+    arrows = [Arrow(start, end) for start, end in pairs]
+    account = Panel(2, top - 28, WIDTH - 4, logs.bottom + 16 - top + 28, "your AWS account, one region")
     network = Panel(MIDDLE - 12, tasks.y - 12, WIDTH - MIDDLE + 4, HEIGHT + 46, "private network (VPC)")
     text = (
-        "Snakemake on your machine submits jobs to the queues of AWS Batch and lists the S3 bucket. Batch starts a "
-        "Fargate task for each job, in a private network without a NAT gateway. Tasks read and write the bucket "
-        "through a free gateway endpoint. They reach the image repository, the logs and, for head jobs, AWS Batch "
+        "A sheet that you upload, the clock, or terraflow run has the launcher check the run and start its head. The "
+        "head is Snakemake as a job; it may run on your machine instead. It submits jobs to the queues of AWS Batch "
+        "and writes a record of each attempt to the S3 bucket. When it ends, a small function mails the result. Batch "
+        "starts a Fargate task for each job, in a private network without a NAT gateway. Tasks read and write the "
+        "bucket through a free gateway endpoint. They reach the image repository, the logs and, for heads, AWS Batch "
         "through interface endpoints."
     )
-    boxes = [head, batch, tasks, bucket, endpoints, images, logs]
+    boxes = [you, mail, launcher, news, head, record, batch, tasks, bucket, endpoints, images, logs]
     return draw("A run on AWS", text, boxes, arrows, WIDTH, logs.bottom + 20, account, network)
 
 
