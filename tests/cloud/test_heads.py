@@ -144,7 +144,7 @@ def test_a_run_needs_no_laptop_and_heals(site: Site) -> None:
     done = site.about("cohort")
     assert (done.state, done.exit_code, done.started, done.head_job) == (abouts.DONE, 0, about.started, job)
     keys = site.keys("runs/cohort/")
-    assert {"results/all.txt", "head/persistence.db", "head/run.json", "head/live.json"} <= keys
+    assert {"results/all.txt", "head/persistence.db.gz", "head/run.json", "head/live.json"} <= keys
     assert ".head-lock.json" not in keys
     logs = sorted(key for key in keys if key.startswith(abouts.LOGS))
     assert logs[-1].endswith(f"-{job[:8]}-2.log")

@@ -8,7 +8,7 @@ from snakemake_heads import Site, new_site
 
 from fake_batch import FakeAws
 
-STORED = "runs/main/head/persistence.db"
+STORED = "runs/main/head/persistence.db.gz"
 DB = ("--persistence-backend", "db")
 
 

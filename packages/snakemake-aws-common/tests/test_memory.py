@@ -1,5 +1,6 @@
 """Records of a run in two working directories and on S3: whose count, and that no other run's are touched."""
 
+import gzip
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -62,7 +63,7 @@ def test_records_travel_whatever_the_directory_is_called(folders: Iterator[Folde
         (two.namespace, f"{PREFIX}/a", "1", 1, "job-1")
     ]
     assert not two.memory.recall() and not one.memory.recall()
-    assert s3.body is not None and one.namespace.encode() not in s3.body
+    assert s3.body is not None and one.namespace.encode() not in gzip.decompress(s3.body)
 
 
 def test_only_records_of_the_run_travel_and_are_replaced(folders: Iterator[Folder], s3: S3) -> None:
@@ -141,12 +142,15 @@ def test_columns_that_one_version_of_snakemake_lacks_are_left_out(folders: Itera
     assert three.do("SELECT params, later FROM snakemake_metadata") == [("1", None), ("2", None)]
 
 
-@pytest.mark.parametrize("body", [b"", b"no database", b"SQLite format 3\0" + bytes(5000)])
+BROKEN = b"SQLite format 3\0" + bytes(5000)
+
+
+@pytest.mark.parametrize("body", [b"", b"no database", gzip.compress(BROKEN), gzip.compress(BROKEN)[:-4]])
 def test_an_object_that_is_no_database_is_named(folders: Iterator[Folder], s3: S3, body: bytes) -> None:
     one = next(folders)
     one.record(f"{PREFIX}/a", "1")
     s3.put_object(Body=body)
-    with pytest.raises(WorkflowError, match=f"{PREFIX}/head/persistence.db is not a database"):
+    with pytest.raises(WorkflowError, match=f"{PREFIX}/head/persistence.db.gz is not a database"):
         one.memory.recall()
     assert one.records() == {f"{PREFIX}/a": "1"}
 
@@ -157,7 +161,7 @@ def test_trouble_with_s3_is_one_warning_and_a_lost_lock_is_none(folders: Iterato
     s3.faults["put"] = [EndpointConnectionError(endpoint_url="https://s3"), s3.refuse("AccessDenied")]
     for _ in range(2):
         one.memory.store()
-    assert len(one.warnings) == 1 and f"{PREFIX}/head/persistence.db" in one.warnings[0]
+    assert len(one.warnings) == 1 and f"{PREFIX}/head/persistence.db.gz" in one.warnings[0]
     one.memory.store()
     assert s3.body is not None
     one.record(f"{PREFIX}/b", "1")
@@ -191,7 +195,7 @@ def test_a_workflow_has_a_memory_if_its_files_lie_on_s3(
     )
     found = memory.of_workflow(workflow, s3, print)
     assert (found is not None) == has
-    assert found is None or found.address == f"{PREFIX}/head/persistence.db"
+    assert found is None or found.address == f"{PREFIX}/head/persistence.db.gz"
     assert one.do("SELECT target, external_jobid FROM snakemake_metadata ORDER BY target") == [
         (f"{PREFIX}/done", None),
         (f"{PREFIX}/going", "job-2"),

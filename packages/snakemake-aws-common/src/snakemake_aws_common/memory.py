@@ -4,15 +4,17 @@ With `--persistence-backend db`, Snakemake keeps it in one SQLite database in th
 that directory. A head on another machine has another directory, and none of it. So the records of a run are brought
 along: `recall` puts those that S3 has into the local database when a run is planned, and once more when its lock is
 taken; `store` writes them back as jobs begin and end. A local database may hold several runs; each has an object of its
-own, `PREFIX/head/persistence.db`, with the records whose files lie below that prefix, and of no particular directory.
+own, `PREFIX/head/persistence.db.gz`, with the records whose files lie below that prefix, of no particular directory.
 
 The local database notes which version of the object it comes from. If S3 still has that version, what the database
 holds besides is newer, such as after a head was killed before it stored it. If S3 has another one, a head elsewhere has
 gone on since, and its records count.
 """
 
+import gzip
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from .lock_object import MISSING, REFUSED, Client, error_code
 
-NAME = "head/persistence.db"
+NAME = "head/persistence.db.gz"
 TABLE = "snakemake_metadata"
 # Of ours, in Snakemake's database: from which version on S3 the records of a run come.
 VERSIONS = "snakemake_aws_versions"
@@ -89,11 +91,11 @@ class Memory:
         """Return the columns that this Snakemake knows of the object's, and their rows."""
         try:
             with closing(sqlite3.connect(":memory:")) as stored:
-                stored.deserialize(body)
+                stored.deserialize(gzip.decompress(body))
                 columns = [name for name in _columns(stored) if name in known]
                 rows = stored.execute(f"SELECT {_list(columns)} FROM {TABLE}").fetchall()
         # SQLite has no memory for a database without a byte.
-        except (sqlite3.Error, MemoryError) as error:
+        except (sqlite3.Error, MemoryError, OSError, EOFError, zlib.error) as error:
             raise WorkflowError(
                 f"{self.address} is not a database of Snakemake's ({error}), so nobody knows how the run's files were "
                 "made. Remove it to go on: files are then made anew only if their inputs are younger."
@@ -160,7 +162,7 @@ class Memory:
             stored.execute(f"CREATE TABLE {TABLE} ({_list(columns)})")
             stored.executemany(f"INSERT INTO {TABLE} VALUES ({', '.join('?' * len(columns))})", rows)
             stored.commit()
-            return bytes(stored.serialize())
+            return gzip.compress(stored.serialize(), mtime=0)
 
     def _rows(self, local: sqlite3.Connection) -> list[tuple[Any, ...]]:
         """Return the records of this run."""
