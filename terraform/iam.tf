@@ -221,8 +221,12 @@ data "aws_iam_policy_document" "estimate" {
   }
 }
 
-data "aws_iam_policy_document" "run" {
-  source_policy_documents = [data.aws_iam_policy_document.data.json, data.aws_iam_policy_document.see.json]
+# A head submits the jobs of rules; only people, and launchers, submit heads.
+data "aws_iam_policy_document" "submitting" {
+  for_each = {
+    head   = { queues = ["spot", "ondemand"], definitions = setsubtract(local.definition_names, ["${var.stack}-head"]) }
+    people = { queues = keys(local.compute), definitions = local.definition_names }
+  }
 
   # Jobs have to carry the stack's tag: costs are found by it, and only jobs that carry it may be ended below. AWS
   # requires TagResource on the queue and the definition of a tagged submission; on job/* it would let people tag, and
@@ -231,9 +235,9 @@ data "aws_iam_policy_document" "run" {
     sid     = "SubmitJobs"
     actions = ["batch:SubmitJob", "batch:TagResource"]
     resources = concat(
-      [for queue in aws_batch_job_queue.this : queue.arn],
-      [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}"],
-      [for name in local.definition_names : "${local.arn_batch}:job-definition/${name}:*"],
+      [for queue in each.value.queues : aws_batch_job_queue.this[queue].arn],
+      [for name in each.value.definitions : "${local.arn_batch}:job-definition/${name}"],
+      [for name in each.value.definitions : "${local.arn_batch}:job-definition/${name}:*"],
     )
 
     condition {
@@ -248,6 +252,10 @@ data "aws_iam_policy_document" "run" {
       values   = local.tag_keys
     }
   }
+}
+
+data "aws_iam_policy_document" "run" {
+  source_policy_documents = [data.aws_iam_policy_document.data.json, data.aws_iam_policy_document.see.json]
 
   # TerminateJob covers TerminateJobs, too.
   statement {
@@ -269,6 +277,12 @@ data "aws_iam_policy_document" "run" {
   }
 }
 
+data "aws_iam_policy_document" "head" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.run.json, data.aws_iam_policy_document.submitting["head"].json,
+  ]
+}
+
 resource "aws_iam_role" "head" {
   count = var.head_jobs ? 1 : 0
 
@@ -282,13 +296,16 @@ resource "aws_iam_role_policy" "head" {
 
   name   = "run"
   role   = aws_iam_role.head[0].id
-  policy = data.aws_iam_policy_document.run.json
+  policy = data.aws_iam_policy_document.head.json
 }
 
 # ---- people --------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "submit" {
-  source_policy_documents = [data.aws_iam_policy_document.run.json, data.aws_iam_policy_document.estimate.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.run.json, data.aws_iam_policy_document.submitting["people"].json,
+    data.aws_iam_policy_document.estimate.json,
+  ]
 
   # The place of a waiting job in its queue.
   statement {

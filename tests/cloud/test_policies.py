@@ -196,7 +196,14 @@ MAY_NOT = {
         ("logs:PutLogEvents", STREAM.replace("/terraflow/terraflow", "/terraflow/another"), {}),
     ],
     "job": [*NOBODY, *NO_DATA, *CONDUCT, *WORKFLOW, *PULL, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
-    "head": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "head": [
+        *NOBODY,
+        *NO_DATA,
+        *NO_CONDUCT,
+        *WORKFLOW,
+        *START[-3:],
+        ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
+    ],
     "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW, ("servicequotas:RequestServiceQuotaIncrease", "*", {})],
 }
 
