@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 from project import Copy, Project, tiny_project
 
+from once import once
+
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the tiny project after a whole run, with its temporary files."""
-    project = tiny_project(tmp_path_factory.mktemp("finished"))
-    project.snakemake().succeeded()
-    return project
+
+    def make(folder: Path) -> Project:
+        project = tiny_project(folder)
+        project.snakemake().succeeded()
+        return project
+
+    return once(tmp_path_factory, "finished", make)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from runs import Outcome, Project, cohort
 
+from once import once
 from shared import ROOT
 
 DATA = ("reads", "reference.fa", "genes.gff3", "samples.tsv", "config.yaml")
@@ -34,8 +35,12 @@ def demo(simulated: Project) -> Project:
 @pytest.fixture(scope="session")
 def kept_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     """Return the small cohort after a whole run that kept its temporary files, and the run's outcome."""
-    project = cohort(tmp_path_factory.mktemp("cohort") / "kept")
-    return project, project.run("--notemp").succeeded()
+
+    def make(folder: Path) -> tuple[Project, Outcome]:
+        project = cohort(folder / "kept")
+        return project, project.run("--notemp").succeeded()
+
+    return once(tmp_path_factory, "cohort", make)
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +50,15 @@ def kept(kept_run: tuple[Project, Outcome]) -> Project:
 
 
 @pytest.fixture(scope="session")
-def done(kept: Project) -> Project:
+def done(kept: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return the small cohort after a whole run."""
-    project = kept.copy(kept.folder.with_name("done"))
-    project.run("--delete-temp-output").succeeded()
-    return project
+
+    def make(folder: Path) -> Project:
+        project = kept.copy(folder / "done")
+        project.run("--delete-temp-output").succeeded()
+        return project
+
+    return once(tmp_path_factory, "done", make)
 
 
 @pytest.fixture
