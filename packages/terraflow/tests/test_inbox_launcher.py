@@ -255,6 +255,24 @@ def test_trouble_with_one_sheet_leaves_the_others_and_is_tried_again(lab: Labora
     assert lab.look() == (["raw/a/samples.tsv: launched: Batch job job-2"], [])
 
 
+def test_a_sheet_that_can_t_be_worked_on_leaves_the_others_and_is_told_of(lab: Laboratory) -> None:
+    for name in ("a", "b", "c"):
+        lab.upload(name)
+    lab.errors["a"] = AttributeError("'str' object has no attribute 'get'")
+    lab.s3.put_object(Bucket=BUCKET, Key="runs/b/head/run.json", Body=b"[]")
+    done, failed = lab.look()
+    assert done == ["raw/c/samples.tsv: launched: Batch job job-1"]
+    assert failed[0] == "raw/a/samples.tsv: AttributeError: 'str' object has no attribute 'get'"
+    assert [line.partition(": ")[0] for line in failed] == ["raw/a/samples.tsv", "raw/b/samples.tsv"]
+    refused = lab.entry("a")
+    assert refused.is_refusal
+    assert refused.message == "It could not be checked (AttributeError: 'str' object has no attribute 'get')."
+    # Not tried again before somebody has changed something.
+    done, failed = lab.look()
+    assert (done, len(failed)) == ([], 1)
+    assert lab.launched == ["a", "c"]
+
+
 def test_a_launcher_that_died_is_followed_by_the_next(lab: Laboratory) -> None:
     lab.upload("cohort")
 

@@ -159,6 +159,32 @@ def test_a_configuration_beside_the_sheet_counts(site: Site, tmp_path: Path, fir
         ({KEY: b"\xff\xfe"}, {}, "raw/cohort7/samples.tsv: found bytes that are no UTF-8"),
         ({KEY: SHEET, "raw/cohort7/config.yaml": b"a: ["}, {}, "raw/cohort7/config.yaml can't be read as YAML"),
         ({KEY: SHEET, "raw/cohort7/config.yaml": b"- a"}, {}, "found list; expected keys and values"),
+        (
+            {KEY: SHEET, "raw/cohort7/config.yaml": b"a: 2026-13-45"},
+            {},
+            "can't be read as YAML: month must be in 1..12",
+        ),
+        ({KEY: SHEET, "raw/cohort7/config.yaml": b"[" * 5000}, {}, "can't be read as YAML: maximum recursion"),
+        *(
+            (
+                {
+                    KEY: SHEET,
+                    "raw/cohort7/config.yaml": f"calling: {{ploidy: {named}}}",
+                    f"raw/cohort7/{lies}": b"evil",
+                },
+                {},
+                f"calling.ploidy: {named}: {words}",
+            )
+            for named, lies, words in (
+                ("workflow/Snakefile", "workflow/Snakefile", "s3://.* would replace a part of the workflow"),
+                ("./workflow//Snakefile", "workflow/Snakefile", "s3://.* would replace a part of the workflow"),
+                ("Workflow/Snakefile", "Workflow/Snakefile", "s3://.* would replace a part of the workflow"),
+                ("envs/other.yaml", "envs/other.yaml", "s3://.* would replace a part of the workflow"),
+                ("profiles", "profiles", "s3://.* would replace a part of the workflow"),
+                ("config", "config", "no file can have this name"),
+                ("x" * 300, "x" * 300, "no file can have this name"),
+            )
+        ),
         ({KEY: SHEET}, {"config": "raw/else.yaml"}, "s3://data/raw/else.yaml is missing"),
         ({KEY: b"sample\tunit\tfq1\tfq2\na\t1\t/data/a.fq\t\n"}, {}, "/data/a.fq lies on this disk"),
         ({KEY: b"sample\tunit\tfq1\tfq2\na\t1\t../a.fq\t\n"}, {}, "../a.fq lies on this disk"),
@@ -172,6 +198,29 @@ def test_a_wrong_sheet_or_configuration_is_refused(
     with pytest.raises(UserError, match=words):
         start(site, published(site), **given)
     assert not site.queue.submitted and not site.keys()
+
+
+@pytest.mark.parametrize("named", ["workflow/Snakefile", "./workflow/Snakefile", "../cohort7/sexes.txt", ".", "''"])
+def test_only_what_was_published_is_run(site: Site, tmp_path: Path, named: str) -> None:
+    config = f"reference: {{fasta: s3://data/g.fa}}\ncalling: {{ploidy: {named}}}\n"
+    site.s3.put_object(Bucket=BUCKET, Key="raw/cohort7/config.yaml", Body=config)
+    site.s3.put_object(Bucket=BUCKET, Key="raw/cohort7/", Body=b"made by the console")
+    site.s3.put_object(Bucket=BUCKET, Key="raw/cohort7/workflow/rules.smk", Body=b"evil")
+    site.s3.put_object(Bucket=BUCKET, Key=KEY, Body=SHEET)
+    assert start(site, published(site)) == "head-1"
+    _, files = planned(site, tmp_path)
+    assert (files / "workflow/Snakefile").read_text() == "workflow/Snakefile"
+    assert not (files / "workflow/rules.smk").exists()
+
+
+@pytest.mark.parametrize("section", ["reference", "annotation", "calling"])
+@pytest.mark.parametrize("content", ["text", [1], 2])
+def test_a_section_that_is_none_is_left_to_the_workflow_s_own_checks(site: Site, section: str, content: Any) -> None:
+    site.s3.put_object(Bucket=BUCKET, Key="raw/cohort7/config.yaml", Body=yaml.safe_dump({section: content}))
+    site.s3.put_object(Bucket=BUCKET, Key=KEY, Body=SHEET)
+    site.planned = RefusedError(f"{section}: found {content}")
+    with pytest.raises(RefusedError):
+        start(site, published(site))
 
 
 def test_a_stack_without_a_default_configuration_wants_one(site: Site) -> None:

@@ -1,7 +1,7 @@
 """Reads sheet and configuration with the workflow's own readers, so that both refuse the same in the same words."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,15 @@ def refuse_unreadable(sheet: str, units: Sequence[Unit], config: dict[str, Any])
 def relative_paths(sheet: Path, configfile: Path | None) -> list[str]:
     """Return the relative paths that a sheet and a user's configuration name. Raise UserError as the readers do."""
     own = load(configfile) if configfile else {}
-    named = [path for unit in read_sheet(str(sheet)) for path in unit.fastqs]
-    for section, key in (*DATA, ("calling", "ploidy")):
-        named.append((own.get(section) or {}).get(key) or "")
+    named: list[Any] = [path for unit in read_sheet(str(sheet)) for path in unit.fastqs]
+    named += [path for _, _, path in of_sections(own, (*DATA, ("calling", "ploidy")))]
     local = [path for path in named if isinstance(path, str) and path and not settings.is_remote(path)]
     return [path for path in local if not Path(path).is_absolute()]
+
+
+def of_sections(config: Mapping[str, Any], keys: Sequence[tuple[str, str]]) -> list[tuple[str, str, Any]]:
+    """Return section, key and value of keys in a configuration; the workflow says what is no section."""
+    return [(section, key, part.get(key)) for section, key in keys if isinstance(part := config.get(section), Mapping)]
 
 
 def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
@@ -82,7 +86,8 @@ def load(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a configuration (--configfile)") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # YAML's timestamps are Python's, and its nesting is recursion.
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path} can't be read as YAML: {error}") from None
     if not isinstance(content, dict | None):
         raise UserError(f"{path}: found {type(content).__name__}; expected keys and values, such as samples: {path}")

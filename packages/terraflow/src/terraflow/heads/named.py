@@ -81,10 +81,9 @@ def _settings(arguments: Sequence[str]) -> dict[str, Any]:
 def _data(config: dict[str, Any]) -> list[str]:
     """Return a line for each file of data on this disk that the configuration names."""
     stage = "`terraflow stage SHEET` sends it to the bucket and writes a configuration that names it there"
-    named = [(section, key, (config.get(section) or {}).get(key)) for section, key in readers.DATA]
     return [
         f"{section}.{key}: {path}: lies on this disk, which no job can read; {stage}"
-        for section, key, path in named
+        for section, key, path in readers.of_sections(config, readers.DATA)
         if isinstance(path, str) and path and not settings.is_remote(path)
     ]
 

@@ -63,8 +63,9 @@ class Launcher:
                     done.append(f"{sheet.key}: {said}")
             except ChangedError:
                 done.append(f"{sheet.key}: another launcher works on it")
-            except (BotoCoreError, ClientError, OSError) as error:
-                failed.append(f"{sheet.key}: {explain_aws(error) or error}")
+            except Exception as error:
+                # Whatever it is, the other sheets are looked at.
+                failed.append(f"{sheet.key}: {explain_aws(error) or f'{type(error).__name__}: {error}'}")
         return done, failed
 
     def _look_at(self, sheet: Sheet) -> str | None:
@@ -88,9 +89,14 @@ class Launcher:
         etag = self._entries.write(sheet.name, claim, etag)
         try:
             ended = self._started(sheet, claim) if named else _with(claim, REFUSED, BAD_NAME)
-        except Exception as error:
-            # Whatever it was, the next launcher tries again.
+        except (ChangedError, BotoCoreError, ClientError, OSError) as error:
+            # The next launcher tries again.
             self._entries.write(sheet.name, _with(claim, WAITING, f"{type(error).__name__}: {error}"), etag)
+            raise
+        except Exception as error:
+            # Another try would end the same way: people are told.
+            said = f"It could not be checked ({type(error).__name__}: {error})."
+            self._entries.write(sheet.name, _with(claim, REFUSED, said), etag)
             raise
         self._entries.write(sheet.name, dataclasses.replace(ended, updated=self._clock()), etag)
         return f"{ended.state}: {ended.message}" if ended.message else ended.state

@@ -16,6 +16,7 @@ from snakemake_aws_common.lock_object import MISSING, error_code
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
+from terraflow.heads.archive import FOLDERS
 from terraflow.heads.objects import AboutObject, ChangedError
 from terraflow.launch.inputs import SCHEME
 from terraflow.launch.launcher import Launched, launch
@@ -133,7 +134,8 @@ def _lay_out(published: Published, s3: "S3Client", key: str, sheet: bytes, proje
 def _parsed(text: bytes, source: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    # YAML's timestamps are Python's, and its nesting is recursion.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{source} can't be read as YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{source}: found {type(content).__name__}; expected keys and values, such as reference:")
@@ -169,18 +171,32 @@ def with_addresses(sheet: bytes, folder: str, address: str) -> str:
 
 
 def _fetch_ploidy(s3: "S3Client", bucket: str, folder: str, content: Mapping[str, Any], project: Path) -> None:
-    """Write the ploidy file that lies beside the sheet, if the configuration names one there, to where it says."""
+    """Write the ploidy file that lies beside the sheet, if the configuration names one there, to where it says.
+
+    Raise UserError for one in the place of a part of the workflow, or in a place where no file can be.
+    """
     calling = content.get("calling")
     named = calling.get("ploidy") if isinstance(calling, dict) else None
-    if not isinstance(named, str) or PurePosixPath(named).is_absolute() or ".." in PurePosixPath(named).parts:
+    if not isinstance(named, str):
+        return
+    path = PurePosixPath(named)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         return
     try:
-        body, _ = _read(s3, bucket, f"{folder}/{named}")
+        body, _ = _read(s3, bucket, f"{folder}/{path}")
     except FileNotFoundError:
         # One of the published workflow, or of nobody: the workflow says so.
         return
-    (project / named).parent.mkdir(parents=True, exist_ok=True)
-    (project / named).write_bytes(body)
+    if path.parts[0].casefold() in FOLDERS:
+        raise UserError(
+            f"calling.ploidy: {named}: {SCHEME}{bucket}/{folder}/{path} would replace a part of the workflow; upload "
+            f"it under another name, outside of {', '.join(f'{name}/' for name in FOLDERS)}, and name that."
+        )
+    try:
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_bytes(body)
+    except (OSError, ValueError) as error:
+        raise UserError(f"calling.ploidy: {named}: no file can have this name ({error}); expected a file.") from None
 
 
 def _read(s3: "S3Client", bucket: str, key: str) -> tuple[bytes, str]:
