@@ -262,7 +262,8 @@ def test_a_job_that_loses_its_spot_capacity_ends_on_demand(site: Aws, head: Call
     prices = load(REGION)
     for each in (lost, again):
         assert each.reason == "Your Spot Task was interrupted." and each.log_stream.startswith("worker-20gib/")
-        assert each.starting and each.start and each.complete and each.start < each.complete
+        # Whether a look sees it start depends on the moment of the look.
+        assert each.start and each.complete and each.start < each.complete
         assert (each.cpus, each.memory, each.disk) == (0.25, 512 * 2**20, 20 * 2**30)
         # A minute is billed at least, at the price of Spot.
         assert 0 < cost_of(each, prices).vcpu < 0.25 * 0.05 * (1 - prices.spot_discount) / 60 * 3

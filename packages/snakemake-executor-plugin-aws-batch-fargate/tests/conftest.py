@@ -6,9 +6,10 @@ from typing import Any
 import boto3
 import pytest
 from hypothesis import HealthCheck, settings
+from moto.backends import get_backend
 
 from fake_batch import FakeAws, FakeBatch, serving
-from fake_head import SETTINGS, Log, Make
+from fake_head import SETTINGS, Log, Make, leave
 from fake_jobs import without_sources, workflow
 from record_site import BUCKET
 from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, journal, logs, preflight
@@ -26,7 +27,9 @@ def server() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
-    """The server with an empty Batch; the rest of the stack counts as right."""
+    """The server with an empty Batch and an empty S3; the rest of the stack counts as right."""
+    # moto has one S3 for all servers of a process.
+    get_backend("s3").reset()
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)
     server.batch.__dict__.update(FakeBatch().__dict__)
@@ -37,16 +40,14 @@ def aws(server: FakeAws, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
 
 
 @pytest.fixture
-def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Any:
     """An S3 with an empty bucket, and queues whose kinds are known."""
     kinds = preflight.Report(spot={"spot": True, "ondemand": False})
     monkeypatch.setattr(preflight, "check", lambda *_: kinds)
     monkeypatch.setattr(journal, "LIVE_SECONDS", 0.2)
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
-    yield client
-    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
-        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    return client
 
 
 @pytest.fixture
@@ -61,4 +62,4 @@ def make(aws: FakeAws) -> Iterator[Make]:
 
     yield new
     for one in made:
-        one.wait = False
+        leave(one)

@@ -243,3 +243,4 @@ def serving() -> Iterator[FakeAws]:
         yield FakeAws(f"http://127.0.0.1:{server.port}", batch)
     finally:
         server.shutdown()
+        server.server_close()

@@ -47,6 +47,18 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
+def leave(one: Executor) -> None:
+    """End a head's threads, which would work on in the tests that follow; its jobs run on."""
+    one.wait = False
+    if one._session is None:
+        return
+    one._session.close()
+    recorder = one._session.journal._recorder
+    if recorder is not None:
+        recorder.finish(within=5)
+    one.wait_thread.join(5)
+
+
 def ended(one: Executor) -> list[tuple[Any, bool]]:
     found: list[tuple[Any, bool]] = one.workflow.scheduler.ended
     return found
