@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from fake_batch import FakeAws
 from fake_head import Make, ended, jobs, until
@@ -11,8 +12,10 @@ from fake_jobs import FakeJob, submission_of
 from record_site import live, planned, record
 from snakemake_aws_common.prices import cost_of, load
 from snakemake_aws_common.record.attempt import COMPLETED, FAILED, Attempt
-from snakemake_executor_plugin_aws_batch_fargate import attempts, settings
+from snakemake_executor_plugin_aws_batch_fargate import attempts, journal, settings
 from snakemake_executor_plugin_aws_batch_fargate.budget import Budget, Running
+from snakemake_executor_plugin_aws_batch_fargate.preflight import Report
+from snakemake_executor_plugin_aws_batch_fargate.request import info_of
 
 GIB = 2**30
 PRICES = load("us-east-1")
@@ -127,6 +130,30 @@ def test_a_lost_job_is_not_moved_beyond_the_budget(make: Make, aws: FakeAws, s3:
     one.shutdown()
     assert len(aws.batch.submitted()) == 1 and live(s3).state == "over budget"
     assert "is not given to queue ondemand: The run's budget is" in one.logger.text
+
+
+def test_jobs_that_batch_has_not_answered_for_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch takes a while, and what the jobs cost is counted anew each second: what it refuses is free again."""
+    clock = [0.0]
+    monkeypatch.setattr(journal.time, "monotonic", lambda: clock[0])
+    of_one = attempts.known(FakeJob(), submission_of(FakeJob()))
+    price = Budget(1, PRICES).expected(Running(of_one, True), 0)
+    in_batch: list[SubmittedJobInfo] = []
+    progress: Any = None
+    report = Report(spot={"spot": True})
+    one = journal.Journal(None, report, progress, Budget(20.5 * price, PRICES), lambda: in_batch, print)
+    given = jobs(200)
+
+    def allowed(job: FakeJob) -> bool:
+        clock[0] += 0.1
+        return not one.refusal(job, submission_of(job))
+
+    assert [allowed(job) for job in given[:10]] == [True] * 10
+    # Three arrive in Batch, two are refused.
+    in_batch += [info_of(job, submission_of(job), job.output[0]) for job in given[:3]]
+    for job in given[:5]:
+        one.arrived(job)
+    assert [allowed(job) for job in given[10:]] == [True] * 12 + [False] * 178
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ The one door to both for the rest of the executor, and to the budget, which both
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,8 @@ class Journal:
         self._unseen: list[SubmittedJobInfo] = []
         self._jobs, self._warn = jobs, warn
         self._lock = threading.Lock()
+        # Jobs that may be submitted, by the id of their object, until the ledger has them or Batch refuses.
+        self._on_their_way: dict[int, tuple[Job, Submission]] = {}
         # Dollars that the run's jobs will have cost, when that was counted, and whether it was too much for one.
         self._committed, self._counted = 0.0, -COUNTED
         self._over = ""
@@ -166,7 +168,7 @@ class Journal:
     def refusal(self, job: Job, submission: Submission) -> str:
         """Return why a job may not be submitted: it would cost more than there is. Empty if it may.
 
-        After the first that is refused, all are.
+        One that may counts from now on; tell by `arrived` what became of it. After the first that is refused, all are.
         """
         if self._budget.limit is None:
             return ""
@@ -176,11 +178,12 @@ class Journal:
             if self._over:
                 return "not submitted, for the same reason as others: the budget of the run."
             if time.monotonic() - self._counted >= COUNTED:
-                self._committed = self._budget.committed(map(self._running_in_batch, self._jobs()), now)
+                self._committed = self._budget.committed(self._counting(), now)
                 self._counted = time.monotonic()
             price = self._budget.expected(one, now)
             if self._committed + price <= self._budget.limit:
                 self._committed += price
+                self._on_their_way[id(job)] = (job, submission)
                 return ""
             spent = self._budget.spent(map(self._running_in_batch, self._jobs()), now) or 0.0
             self._over = (
@@ -189,6 +192,18 @@ class Journal:
                 "more."
             )
             return f"{self._over} No further job is submitted, and those that run are waited for. {self._advice()}"
+
+    def arrived(self, job: Job) -> None:
+        """Note that the submission of a job has its answer: the ledger has the job, or there is none."""
+        with self._lock:
+            self._on_their_way.pop(id(job), None)
+
+    def _counting(self) -> Iterator[Running]:
+        """Yield jobs that cost something: those in Batch, and those that may be there soon."""
+        in_batch = list(self._jobs())
+        there = {id(info.job) for info in in_batch}
+        yield from map(self._running_in_batch, in_batch)
+        yield from (self._running(*one) for key, one in self._on_their_way.items() if key not in there)
 
     def _advice(self) -> str:
         return f"To go on, give the same command with a larger budget: {settings.PREFIX}budget DOLLARS."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -99,6 +100,13 @@ class Outcomes:
         if reason := session.journal.refusal(info.job, replace(submission, request=moved, started=None)):
             session.logger.warning(f"{submission.title} is not given to queue {queue}: {reason}")
             return False
+        try:
+            return self._submit_moved(info, submission, moved)
+        finally:
+            session.journal.arrived(info.job)
+
+    def _submit_moved(self, info: SubmittedJobInfo, submission: Submission, moved: dict[str, Any]) -> bool:
+        session, queue = self._session, moved["jobQueue"]
         try:
             job_id = session.submitter.submit(moved)
         except (ClientError, BotoCoreError) as error:

@@ -128,6 +128,12 @@ class Submissions:
     def _take(self, answer: Answer) -> None:
         """Report the job as submitted, or as failed if Batch has refused it."""
         try:
+            self._settle(answer)
+        finally:
+            self._session.journal.arrived(answer.job)
+
+    def _settle(self, answer: Answer) -> None:
+        try:
             job_id = answer.future.result()
         except (ClientError, BotoCoreError) as error:
             asked = answer.submission.request
