@@ -128,6 +128,35 @@ def test_only_changes_are_stored_and_not_all_the_time(folders: Iterator[Folder],
     assert s3.calls == ["put", "put"]
 
 
+def test_what_snakemake_writes_while_records_are_sent_is_stored_the_next_time(
+    folders: Iterator[Folder], s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = next(folders), next(folders)
+    one.record(f"{PREFIX}/a", "1", incomplete=True)
+    put = s3.put_object
+
+    def meanwhile(**asked: Any) -> dict[str, Any]:
+        if not s3.calls:
+            one.record(f"{PREFIX}/a", "2")
+        return put(**asked)
+
+    monkeypatch.setattr(s3, "put_object", meanwhile)
+    for _ in range(3):
+        one.memory.store()
+    assert s3.calls == ["put", "put"]
+    two.memory.recall()
+    assert two.records() == {f"{PREFIX}/a": "2"}
+
+
+def test_what_was_stored_before_another_head_went_on_is_stored_again(folders: Iterator[Folder]) -> None:
+    one, two = next(folders), next(folders)
+    for folder, params in ((one, "1"), (two, "2"), (one, "1")):
+        folder.memory.recall()
+        folder.record(f"{PREFIX}/a", params)
+        folder.memory.store()
+    assert two.memory.recall() and two.records() == {f"{PREFIX}/a": "1"}
+
+
 def test_columns_that_one_version_of_snakemake_lacks_are_left_out(folders: Iterator[Folder]) -> None:
     one, two, three = next(folders), next(folders), next(folders)
     one.do("ALTER TABLE snakemake_metadata ADD COLUMN later VARCHAR")

@@ -52,6 +52,8 @@ class Memory:
         self.place = (parts.netloc, f"{parts.path.lstrip('/')}{NAME}")
         self._place = dict(zip(("Bucket", "Key"), self.place, strict=True))
         self._stored_state: object = None
+        # The object as it was stored last.
+        self._stored: bytes | None = None
         self._due = 0.0
         self._warned = False
 
@@ -67,6 +69,7 @@ class Memory:
 
         Raise WorkflowError for an object that is no such database, ClientError if S3 does not give it.
         """
+        self._stored = None
         with self._open() as local:
             known = self._version(local)
             try:
@@ -124,12 +127,13 @@ class Memory:
         with self._open() as local:
             if not self._rows(local):
                 return False
-            try:
-                self._put(local, IfNoneMatch="*")
-            except ClientError as error:
-                if error_code(error) in REFUSED:
-                    return False
-                raise
+            packed = self._packed(local)
+        try:
+            self._put(packed, IfNoneMatch="*")
+        except ClientError as error:
+            if error_code(error) in REFUSED:
+                return False
+            raise
         return True
 
     def store(self) -> None:
@@ -138,22 +142,27 @@ class Memory:
         Raise LostError, from the client, if this process has lost the lock of the run.
         """
         begun = time.monotonic()
+        # Snakemake may write while the records are read and sent: what it writes is stored the next time.
         state = self._state()
         if state == self._stored_state:
             return
         try:
             with self._open() as local:
-                self._put(local)
-            self._stored_state, self._warned = self._state(), False
+                packed = self._packed(local)
+            if packed != self._stored:
+                self._put(packed)
+            self._stored_state, self._warned = state, False
         except (ClientError, BotoCoreError, sqlite3.Error) as error:
             if not self._warned:
                 self._warned = True
                 self._warn(f"What Snakemake remembers of the run could not be stored as {self.address}: {error}")
         self._due = time.monotonic() + max(PAUSE, SHARE * (time.monotonic() - begun))
 
-    def _put(self, local: sqlite3.Connection, **condition: str) -> None:
-        answer = self._client.put_object(**self._place, Body=self._packed(local), **condition)
-        self._note_version(local, answer["ETag"])
+    def _put(self, packed: bytes, **condition: str) -> None:
+        answer = self._client.put_object(**self._place, Body=packed, **condition)
+        self._stored = packed
+        with self._open() as local:
+            self._note_version(local, answer["ETag"])
 
     def _packed(self, local: sqlite3.Connection) -> bytes:
         """Return a database of this run's records only, without the working directory's name."""
