@@ -38,7 +38,7 @@ class Batch:
         assert jobQueue == STACK.queues["head"]
         (one,) = filters
         assert one["name"] == "JOB_NAME"
-        return [{"jobSummaryList": [job for job in self.jobs if job["jobName"] in one["values"]]}]
+        return [{"jobSummaryList": [job for job in self.jobs if job["jobName"].lower() in one["values"]]}]
 
     def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
         return {"jobs": [job for job in self.jobs if job["jobId"] in jobs]}
@@ -160,6 +160,10 @@ def test_what_runs_now_counts_up_to_now(a_run: Batch, commands: Any, capsys: pyt
         pytest.param(
             [head_job("head-1", (START, START + MINUTE), startedAt=START + 2 * MINUTE)], [1, None], "",
             id="runs again",
+        ),
+        pytest.param(
+            [head_job("head-1", (START, START + MINUTE)), head_job("x", (0, MINUTE), jobName="Cohort7-head")], [1], "",
+            id="another run's, whose name differs in a capital",
         ),
         pytest.param([], [30], "Batch forgets jobs after a week", id="forgotten"),
     ],

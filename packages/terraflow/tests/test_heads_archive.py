@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake import cli
 
 from run_objects import STACK
 from snakemake_aws_common.packing import ArchiveError, pack
@@ -70,11 +71,24 @@ def test_an_archive_holds_what_a_head_needs_and_nothing_else(directory: Path, pr
     assert (manifest.run, manifest.directory, manifest.arguments) == ("main", "cohort", ["--forceall"])
     assert archive.snakemake_arguments(manifest, Path("/w")) == [
         *("--profile", "/w/files/checkout/profiles/aws", "--snakefile", "/w/files/checkout/workflow/Snakefile"),
-        *("--directory", "/w/files/cohort", "--nocolor", "--rerun-incomplete"),
-        *("--configfile", "/w/files/cohort/cohort.yaml", "--forceall"),
+        *("--configfile", "/w/files/cohort/cohort.yaml", "--directory", "/w/files/cohort"),
+        *("--nocolor", "--rerun-incomplete", "--forceall"),
     ]
     outputs = json.loads((tmp_path / "into/stack.json").read_text())
     assert outputs == dataclasses.asdict(STACK)
+
+
+def test_a_target_is_no_configuration_file(tmp_path: Path) -> None:
+    """As Snakemake itself reads the arguments."""
+    manifest = archive.Manifest(
+        "main", "cohort", "workflow/Snakefile", "profiles/aws", ["a.yaml", "b.yaml"], ["results/a.vcf", "-k"]
+    )
+    profile = tmp_path / "files/profiles/aws/config.yaml"
+    profile.parent.mkdir(parents=True)
+    profile.write_text("keep-going: true\n")
+    _, given = cli.parse_args(archive.snakemake_arguments(manifest, tmp_path))
+    assert set(given.targets) == {"results/a.vcf"}
+    assert [Path(path).name for path in given.configfile] == ["a.yaml", "b.yaml"]
 
 
 def test_the_same_run_is_the_same_archive_and_another_one_is_not(directory: Path, project: Path) -> None:

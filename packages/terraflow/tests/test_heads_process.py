@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import HeldError
+from snakemake_aws_common.lease import HeldError, LostError
 from snakemake_aws_common.packing import pack
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import Failure, Live
@@ -58,6 +58,7 @@ OVER = dataclasses.replace(LIVE, state=lives.OVER_BUDGET, message="$20 are spent
         # Batch starts the head again.
         (-9, False, {}, LIVE, abouts.RUNNING, 137, ""),
         (1, False, {}, None, abouts.RUNNING, 1, ""),
+        (75, False, {}, None, abouts.RUNNING, 75, ""),
     ],
 )
 def test_an_end_has_its_exit_code_and_words(
@@ -221,6 +222,15 @@ def test_a_lock_that_is_not_renewed_is_nobody_s(s3: Any, seconds: float, works: 
     assert stopping.nobody_works() != works
 
 
+@pytest.mark.parametrize("in_doubt", [True, False])
+def test_an_s3_that_does_not_answer_leaves_it_in_doubt_who_works(in_doubt: bool) -> None:
+    def refuse(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://s3")
+
+    stopping = Stopping(STACK, RUN, lambda: 0.0, SimpleNamespace(get_object=refuse), Batch([]))
+    assert stopping.nobody_works(in_doubt) == in_doubt
+
+
 @pytest.mark.parametrize(
     ("arguments", "seconds"),
     [
@@ -254,8 +264,14 @@ def archive_of() -> tuple[bytes, str]:
     )
 
 
-LOST = SimpleNamespace(lost=Exception("lost"))
-HOLDS = SimpleNamespace(lost=None)
+def _refuse() -> bool:
+    raise LostError("lost")
+
+
+LOST = SimpleNamespace(lost=LostError("lost"), is_sure=_refuse)
+HOLDS = SimpleNamespace(lost=None, is_sure=lambda: True)
+# S3 is out of reach.
+UNSURE = SimpleNamespace(lost=None, is_sure=lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +280,8 @@ HOLDS = SimpleNamespace(lost=None)
         (HOLDS, 0, 0, True),
         (HOLDS, 1, 60, True),
         (LOST, 1, 63, True),
+        (UNSURE, 1, 75, True),
+        (UNSURE, 0, 0, True),
         (HOLDS, KeyboardInterrupt(), 62, True),
         (HeldError("Another head works"), 0, 63, False),
     ],
@@ -356,19 +374,23 @@ def test_run_json_and_exit_code_are_those_of_the_child(
     assert left == ([RUN] if code in (0, 60) else [])
 
 
+@pytest.mark.parametrize(("other_head", "jobs"), [(False, ["a"]), (True, [])])
 def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
-    s3: Any, contained: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+    s3: Any, contained: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, other_head: bool, jobs: list[str]
 ) -> None:
+    """One that has lost the run to another head leaves the jobs to it."""
     batch = Batch(["a"])
     monkeypatch.setattr(process, "GRACE", 0.3)
     monkeypatch.setattr(process, "LAST", 4.0)
     monkeypatch.setattr(process, "Stopping", lambda stack, run, left: Stopping(stack, run, left, s3, batch))
     put(s3, RUN, SUBMITTED)
+    if other_head:
+        put_lock(s3, RUN, 150)
     hangs = "signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
     assert contained(BEGIN + hangs) == 62
     found = about_of(s3)
     assert found is not None and (found.state, found.exit_code) == (abouts.STOPPED, 62)
-    assert batch.ended == ["a"]
+    assert batch.ended == jobs
 
 
 def test_an_archive_that_can_t_be_used_ends_the_run_in_words(s3: Any, contained: Any) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from run_objects import ABOUT, BUCKET, STACK, put
 from snakemake_aws_common import head
@@ -36,6 +36,7 @@ class Batch:
         self.error: Exception | None = None
         # Jobs that a list does not show yet.
         self.unseen: set[str] = set()
+        self.name = "cohort7-head"
 
     def get_paginator(self, _: str) -> "Batch":
         return self
@@ -44,7 +45,7 @@ class Batch:
         self.listing()
         assert (jobQueue, filters) == ("terraflow-head", [{"name": "JOB_NAME", "values": ["cohort7-head"]}])
         seen = {job: status for job, status in self.statuses.items() if job not in self.unseen}
-        return [{"jobSummaryList": [{"jobId": job, "status": status} for job, status in seen.items()]}]
+        return [{"jobSummaryList": [{"jobId": job, "jobName": self.name, "status": one} for job, one in seen.items()]}]
 
     def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
         return {"jobs": [{"jobId": job, "status": self.statuses[job]} for job in jobs if job in self.statuses]}
@@ -118,6 +119,54 @@ def test_a_second_submission_follows_a_head_that_is_under_way(
         submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
     assert raised.value.about == about and not batch.submitted
     assert about_of(s3) == about
+
+
+def test_a_run_whose_name_differs_in_its_capitals_is_another_one(s3: Any) -> None:
+    """To Batch's filter they are the same."""
+    batch = Batch(other="RUNNING")
+    batch.name = "Cohort7-head"
+    assert submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch) == "job-1"  # type: ignore[arg-type]
+
+
+OUT_OF_REACH = EndpointConnectionError(endpoint_url="https://s3")
+SLOW_DOWN = ClientError({"Error": {"Code": "SlowDown", "Message": "slow down"}}, "PutObject")
+
+
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, SLOW_DOWN])
+def test_a_head_that_is_submitted_is_told_whatever_s3_says_then(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """The head writes its id itself."""
+    batch, put_object = Batch(), s3.put_object
+
+    def fail_later(**given: Any) -> Any:
+        if batch.submitted:
+            raise trouble
+        return put_object(**given)
+
+    monkeypatch.setattr(s3, "put_object", fail_later)
+    assert submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch) == "job-1"  # type: ignore[arg-type]
+    assert len(batch.submitted) == 1
+
+
+@pytest.mark.parametrize("about", [None, ABOUT])
+@pytest.mark.parametrize("trouble", [OUT_OF_REACH, SLOW_DOWN])
+def test_a_refused_submission_is_told_whatever_s3_says_then(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, trouble: Exception, about: About | None
+) -> None:
+    put(s3, "cohort7", about)
+
+    class Refusing(Batch):
+        def submit_job(self, **_: Any) -> dict[str, str]:
+            for name in ("put_object", "delete_object"):
+                monkeypatch.setattr(s3, name, self.refuse)
+            raise ClientError({"Error": {"Code": "ClientException", "Message": "no such queue"}}, "SubmitJob")
+
+        def refuse(self, **_: Any) -> None:
+            raise trouble
+
+    with pytest.raises(ClientError, match="no such queue"):
+        submit.submit(HEADS, NEXT, KEY, s3=s3, batch=Refusing())  # type: ignore[arg-type]
 
 
 def test_a_claim_without_a_job_is_void_after_a_while(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_aws_common.record import attempt as attempts
 from snakemake_aws_common.record.attempt import Attempt
 from terraflow.errors import explain_aws
-from terraflow.heads.submit import RULE, head_name, memory_for
+from terraflow.heads.submit import RULE, head_name, listed_heads, memory_for
 from terraflow.runs import find
 from terraflow.runs.find import Run
 from terraflow.stack import Stack
@@ -66,9 +66,7 @@ def _before(head: str, moment: int) -> bool:
 
 
 def _of_batch(run: Run, stack: Stack, batch: "BatchClient") -> Iterator[Attempt]:
-    named = [{"name": "JOB_NAME", "values": [head_name(run.name)]}]
-    pages = batch.get_paginator("list_jobs").paginate(jobQueue=stack.queues["head"], filters=named)  # type: ignore[arg-type]
-    ids = [job["jobId"] for page in pages for job in page["jobSummaryList"]]
+    ids = [job["jobId"] for job in listed_heads(stack, run.name, batch)]
     if run.about and run.about.head_job and run.about.head_job not in ids:
         ids.append(run.about.head_job)
     for first in range(0, len(ids), DESCRIBED):

@@ -140,10 +140,11 @@ def snakemake_arguments(manifest: Manifest, unpacked: Path) -> list[str]:
     """
     files = unpacked / FILES
     configfiles = [str(files / path) for path in manifest.configfiles]
+    # Before the user's own stands an option without values: --configfile would take a target for one of its files.
     return [
         *("--profile", str(files / manifest.profile), "--snakefile", str(files / manifest.snakefile)),
-        *("--directory", str(files / manifest.directory), "--nocolor", "--rerun-incomplete"),
         *(["--configfile", *configfiles] if configfiles else []),
+        *("--directory", str(files / manifest.directory), "--nocolor", "--rerun-incomplete"),
         *manifest.arguments,
     ]
 

@@ -14,15 +14,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import SECONDS, HeldError
+from snakemake_aws_common.lease import SECONDS, HeldError, Lease, LostError
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
 from terraflow.heads import archive
 from terraflow.heads.archive import Manifest
 
+# The lock could not be renewed, as when S3 is out of reach. Batch starts the head again, which goes on or finds who has
+# the run.
+UNSURE = 75
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Take the lock, run Snakemake, and return an exit code of heads; those of `about` but over budget, or Python's."""
+    """Take the lock, run Snakemake, and return an exit code: a head's but over budget, `UNSURE`, or Python's."""
     folder, mark = map(Path, arguments)
     # Snakemake has a handler of its own only while jobs run.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -42,9 +46,17 @@ def _conduct(folder: Path, manifest: Manifest, mark: Path) -> int:
     mark.touch()
     os.chdir(folder / archive.FILES / manifest.directory)
     code = _snakemake(archive.snakemake_arguments(manifest, folder))
-    if lease is not None and lease.lost:
-        return abouts.EXIT_HELD
+    if code and lease is not None and not _has_run(lease):
+        return abouts.EXIT_HELD if lease.lost else UNSURE
     return abouts.EXIT_CODES[abouts.FAILED if code else abouts.DONE]
+
+
+def _has_run(lease: Lease) -> bool:
+    """Return whether this head certainly has the run still; S3 is asked at most once."""
+    try:
+        return lease.is_sure()
+    except LostError:
+        return False
 
 
 def _snakemake(arguments: Sequence[str]) -> int:

@@ -133,7 +133,8 @@ class Head:
         stopped = self._signals.since is not None
         if stopped and code != abouts.EXIT_CODES[abouts.DONE]:
             stopping = Stopping(self._stack, self._manifest.run, lambda: LAST - self._signals.elapsed())
-            if had_lock or (self._told.is_ours() and stopping.nobody_works()):
+            # A head that had the lock may have lost it to another one, whose jobs these are by now.
+            if (had_lock or self._told.is_ours()) and stopping.nobody_works(in_doubt=had_lock):
                 left = stopping.end_jobs()
                 stopping.release_lock()
         if had_lock:

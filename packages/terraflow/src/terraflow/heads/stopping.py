@@ -39,12 +39,12 @@ class Stopping:
         self._batch = batch or _client("batch", stack)
         self._lock = LockObject(s3 or _client("s3", stack), stack.bucket, f"runs/{run}/{head.NAME}")
 
-    def nobody_works(self) -> bool:
-        """Return whether no head renews the lock of the run: it was told to end before it had taken it."""
+    def nobody_works(self, in_doubt: bool = False) -> bool:
+        """Return whether no head renews the lock of the run; `in_doubt` if S3 does not say."""
         try:
             state, _ = self._lock.read()
         except (ClientError, BotoCoreError):
-            return False
+            return in_doubt
         if state is None or state.left <= 0 or state.holder.is_dead():
             return True
         return state.now - state.stored > 1.5 * state.holder.seconds / RENEWALS

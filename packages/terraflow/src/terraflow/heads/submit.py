@@ -12,12 +12,12 @@ import base64
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import RENEWALS
@@ -34,6 +34,7 @@ from terraflow.stack import Stack
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
+    from mypy_boto3_batch.type_defs import JobSummaryTypeDef
     from mypy_boto3_s3.client import S3Client
 
 # Value of the tag terraflow:rule.
@@ -104,8 +105,8 @@ def submit(
     except BaseException:
         _take_back(written, etag, earlier)
         raise
-    # The head may have begun already, and written its job itself.
-    with contextlib.suppress(ChangedError):
+    # The head writes its job itself when it begins; perhaps it has already.
+    with contextlib.suppress(ChangedError, ClientError, BotoCoreError):
         written.write(dataclasses.replace(claim, head_job=job), etag)
     return job
 
@@ -129,7 +130,7 @@ def _submit_job(stack: Stack, run: str, key: str, memory: int, batch: "BatchClie
 def _take_back(written: AboutObject, etag: str, earlier: Written | None) -> None:
     """Undo a claim after a submission that failed."""
     # What can't be undone is void by itself in a while.
-    with contextlib.suppress(ChangedError, ClientError):
+    with contextlib.suppress(ChangedError, ClientError, BotoCoreError):
         if earlier is None:
             written.delete(etag)
         else:
@@ -141,14 +142,20 @@ def _take_back(written: AboutObject, etag: str, earlier: Written | None) -> None
 
 def active_heads(stack: Stack, run: str, batch: "BatchClient", known: Iterable[str] = ()) -> list[str]:
     """Return the ids of the run's heads that have not ended; `known` are ids that are asked for by themselves."""
-    named = [{"name": "JOB_NAME", "values": [head_name(run)]}]
-    pages = batch.get_paginator("list_jobs").paginate(jobQueue=stack.queues["head"], filters=named)  # type: ignore[arg-type]
-    found = [job["jobId"] for page in pages for job in page["jobSummaryList"] if job.get("status") in ACTIVE]
+    found = [job["jobId"] for job in listed_heads(stack, run, batch) if job.get("status") in ACTIVE]
     # A list may lack a job that was submitted some seconds ago.
     asked = [job for job in known if job and job not in found]
     if asked:
         found += [job["jobId"] for job in batch.describe_jobs(jobs=asked)["jobs"] if job["status"] in ACTIVE]
     return found
+
+
+def listed_heads(stack: Stack, run: str, batch: "BatchClient") -> Iterator["JobSummaryTypeDef"]:
+    """Yield the heads of a run that Batch lists, those that have ended as well."""
+    named = [{"name": "JOB_NAME", "values": [head_name(run)]}]
+    pages = batch.get_paginator("list_jobs").paginate(jobQueue=stack.queues["head"], filters=named)  # type: ignore[arg-type]
+    # Batch's filter takes Cohort7 and cohort7 for one name.
+    return (job for page in pages for job in page["jobSummaryList"] if job["jobName"] == head_name(run))
 
 
 def refuse_under_way(
