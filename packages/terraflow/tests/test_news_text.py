@@ -274,6 +274,32 @@ def test_a_sheet_without_a_run_is_told() -> None:
     assert (mail.subject, mail.body) == ("[terraflow] No run was started for raw/cohort/samples.tsv", SHEET)
 
 
+@pytest.mark.parametrize(("line", "count"), [("line: sample: wrong", 30_000), ("x" * 100_000, 20)])
+def test_long_texts_are_cut(line: str, count: int) -> None:
+    """SNS takes 256 KiB."""
+    lines = [line] * count
+    said = "\n".join(lines)
+    sheet = text.sheet("cohort", said, lines, PLACE).body
+    assert f"\nand {count - 15:,} more lines: s3://lab-data/raw/cohort/inbox.json has all\n" in sheet
+    assert f"\n  and {count - 15:,} more: s3://lab-data/raw/cohort/inbox.json has all\n" in sheet
+    failures = tuple(Failure("id", "call", {"sample": said}, said) for _ in range(100))
+    ended = text.ended(job(60, "FAILED", said), about("failed", said), live("failed", 0, failures), PLACE)
+    assert ended is not None
+    assert f"\nand {count - 15:,} more lines: s3://lab-data/runs/cohort/head/run.json has all\n" in ended.body
+    died = text.ended(job(137, "FAILED", said), about("running", said), None, PLACE)
+    assert died is not None
+    waits = text.waits("cohort", None, [waiting("call", said, 90, 1, said)] * 100, NOON, PLACE).body
+    broken = job(1, "FAILED", said)
+    launchers = text.launcher_failed(broken, PLACE).body + text.launcher_waits(broken).body
+    assert max(map(len, (sheet, ended.body, died.body, waits, launchers))) < 40_000
+
+
+def test_a_sheet_in_which_each_line_is_wrong_is_a_short_mail() -> None:
+    mail = text.sheet("cohort", "\n".join(f"line {n}: sample: wrong" for n in range(30_000)), (), PLACE)
+    assert len(mail.body.encode()) < 5_000
+    assert "line 14: sample: wrong\nand 29,985 more lines: s3://lab-data/raw/cohort/inbox.json has all\n" in mail.body
+
+
 LAUNCHER = """The launcher of runs failed, so sheets in the inbox may wait.
 
 Batch job  head-1
@@ -293,10 +319,10 @@ def test_a_launcher_that_failed_is_told() -> None:
     ("name", "subject"),
     [
         ("Größe\n", "[terraflow] No run was started for raw/Gr??e?/samples.tsv"),
-        ("a" * 90, f"[terraflow] No run was started for raw/{'a' * 58}..."),
+        ("a" * 90, f"[terraflow] No run was started for raw/{'a' * 57}..."),
     ],
 )
 def test_a_subject_is_one_that_sns_takes(name: str, subject: str) -> None:
     mail = text.sheet(name, "", [], PLACE)
     assert mail.subject == subject
-    assert len(mail.subject) <= 100
+    assert len(mail.subject) < 100

@@ -6,8 +6,7 @@ hour to see what waits.
 
 import json
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -22,6 +21,7 @@ from terraflow.inbox.entry import Entry, from_json
 from terraflow.news import text
 from terraflow.news.text import HeadJob, Mail, Place
 from terraflow.news.told import once
+from terraflow.runs.words import now_ms
 
 Client: TypeAlias = Any
 Event: TypeAlias = Mapping[str, Any]
@@ -35,9 +35,16 @@ HEAD = "-head"
 class News:
     """One call of the function, with its clients."""
 
-    def __init__(self, s3: Client, batch: Client, sns: Client, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        s3: Client,
+        batch: Client,
+        sns: Client,
+        settings: Mapping[str, str],
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
         """Take the function's environment as settings."""
-        self._s3, self._batch, self._sns = s3, batch, sns
+        self._s3, self._batch, self._sns, self._clock = s3, batch, sns, clock
         self._bucket, self._topic = settings["BUCKET"], settings["TOPIC"]
         self._queue, self._launcher = settings["HEAD_QUEUE"], settings["LAUNCHER"]
         self._place = Place(self._bucket, settings["LOG_GROUP"])
@@ -50,7 +57,7 @@ class News:
         if kind == "Object Created":
             return self._sheet(event["detail"]["object"]["key"])
         if kind == "Scheduled Event":
-            return self._waits(round(time.time() * 1000))
+            return self._waits(self._clock())
         raise ValueError(f"found an event of type {kind!r}; expected one of a rule of the stack")
 
     def _ended(self, detail: Event) -> int:
@@ -58,8 +65,7 @@ class News:
         if detail["jobDefinition"].rpartition("/")[2].partition(":")[0] == self._launcher:
             if job.status != "FAILED":
                 return 0
-            day = datetime.now(UTC).date().isoformat()
-            return self._tell(f"raw/.launcher/told/{day}.json", text.launcher_failed(job, self._place))
+            return self._tell(f"raw/.launcher/told/{_day()}.json", text.launcher_failed(job, self._place))
         mail = text.ended(job, self._about(job.run), self._live(job.run), self._place)
         return self._tell(f"runs/{job.run}/head/told/{job.id}.json", mail)
 
@@ -75,8 +81,12 @@ class News:
     def _waits(self, now: int) -> int:
         told = 0
         for job in self._jobs("RUNNABLE"):
-            if job.run and now - (job.started or now) >= LONG:
+            if now - (job.started or now) < LONG:
+                continue
+            if job.run:
                 told += self._tell_wait(job, text.waits(job.run, job, (), now, self._place))
+            else:
+                told += self._tell(f"raw/.launcher/told/{_day()}-waits.json", text.launcher_waits(job))
         for job in self._jobs("RUNNING"):
             live = self._live(job.run) if job.run else None
             jobs = live.jobs if live and live.state == lives.RUNNING else ()
@@ -143,6 +153,10 @@ def head_job(detail: Event) -> HeadJob:
         stopped=detail.get("stoppedAt"),
         log_stream=container.get("logStreamName") or "",
     )
+
+
+def _day() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def handle(event: Event, _context: object) -> dict[str, int]:

@@ -16,11 +16,12 @@ from terraflow.runs.words import clock, counted, dollars, duration
 DIED = "died"
 # One job of this rule finishes the reads of one sample.
 SAMPLE_RULE = "sort_index"
-# Failures and waiting jobs that are shown, and lines of each.
+# Failures and waiting jobs that are shown, lines of each, and characters of a line: SNS takes 256 KiB.
 SHOWN = 5
 LINES = 15
-# SNS takes 100 characters.
-SUBJECT = 100
+WIDTH = 300
+# SNS takes fewer than 100 characters.
+SUBJECT = 99
 
 TITLES = {
     abouts.DONE: "is done",
@@ -127,10 +128,11 @@ def waits(run: str, head: HeadJob | None, jobs: Sequence[LiveJob], now: int, pla
 def sheet(name: str, message: str, missing: Sequence[str], place: Place) -> Mail:
     """Return the news of a sheet in the inbox for which no run was started."""
     key = f"s3://{place.bucket}/raw/{name}/samples.tsv"
-    parts = [f"No run was started for {key}.", message]
+    rest = f"s3://{place.bucket}/raw/{name}/inbox.json"
+    parts = [f"No run was started for {key}.", _first(message, rest)]
     if missing:
-        more = [f"  and {len(missing) - LINES} more"] if len(missing) > LINES else []
-        parts.append("\n".join(["Missing:", *(f"  {one}" for one in missing[:LINES]), *more]))
+        more = [f"  and {len(missing) - LINES:,} more: {rest} has all"] if len(missing) > LINES else []
+        parts.append("\n".join(["Missing:", *(f"  {_cut(one)}" for one in missing[:LINES]), *more]))
     parts.append("Put it right and upload the sheet again: that starts the run.")
     return Mail(_subject(f"No run was started for raw/{name}/samples.tsv"), _joined(parts))
 
@@ -145,9 +147,23 @@ def launcher_failed(job: HeadJob, place: Place) -> Mail:
     return Mail(_subject("The launcher of runs failed"), _joined(parts))
 
 
+def launcher_waits(job: HeadJob) -> Mail:
+    """Return the news of a launcher that has not begun: nobody looks at sheets in the inbox."""
+    parts = [
+        f"The launcher of runs, Batch job {job.id}, waits in RUNNABLE for long, so nobody looks at sheets in the "
+        "inbox.",
+        _reason(job.reason),
+        "Usual causes: as many heads work as head_max_vcpus allows, each with one vCPU, or the account's quota of "
+        "Fargate vCPUs is used up. It goes on by itself when there is room. A second message follows tomorrow at the "
+        "earliest.",
+    ]
+    return Mail(_subject("The launcher of runs waits"), _joined(parts))
+
+
 def _why(state: str, job: HeadJob, about: About | None, live: Live | None, place: Place) -> str:
     """Return why a run ended, in the words of its head, or in Batch's for one that said nothing."""
-    said = (about.message if about else "") or (live.message if live else "")
+    said, rest = (about.message, abouts.NAME) if about and about.message else ("", "head/live.json")
+    said = _first(said or (live.message if live else ""), f"s3://{place.bucket}/runs/{job.run}/{rest}")
     if state == DIED or (not said and state != abouts.DONE):
         words = [f"AWS Batch says of the head's job {job.id}: {_ended_words(job)}", f"Log: {_log(job, place)}"]
         return "\n".join([*([said] if said else []), *words])
@@ -201,7 +217,7 @@ def _start(about: About | None) -> str:
 def _failures(failures: Sequence[Failure]) -> str:
     texts = []
     for failure in failures[:SHOWN]:
-        lines = failure.text.strip().splitlines()
+        lines = [_cut(line) for line in failure.text.strip().splitlines()]
         cut = [*lines[:LINES], *(["…"] if len(lines) > LINES else [])]
         head = f"{_named(failure.process, failure.wildcards)} failed:"
         texts.append("\n".join([head, *(f"  {line}" for line in cut)]))
@@ -224,16 +240,16 @@ def _commands(state: str, run: str, about: About | None) -> str:
 
 def _named(process: str, wildcards: Mapping[str, str]) -> str:
     tag = ", ".join(f"{name}={value}" for name, value in wildcards.items())
-    return f"{process} ({tag})" if tag else process
+    return _cut(f"{process} ({tag})" if tag else process)
 
 
 def _reason(reason: str) -> str:
-    return f"AWS Batch says: {reason}" if reason else ""
+    return _cut(f"AWS Batch says: {reason}") if reason else ""
 
 
 def _ended_words(job: HeadJob) -> str:
     code = f"exit code {job.exit_code}" if job.exit_code is not None else ""
-    return ", ".join(part for part in (job.reason, code) if part) or "nothing"
+    return ", ".join(part for part in (_cut(job.reason), code) if part) or "nothing"
 
 
 def _log(job: HeadJob, place: Place) -> str:
@@ -244,6 +260,17 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
     given = [(head, text) for head, text in rows if text]
     width = max((len(head) for head, _ in given), default=0)
     return "\n".join(f"{head:<{width}}  {text}" for head, text in given)
+
+
+def _first(text: str, rest: str) -> str:
+    """Return the first lines of a text; `rest` is the address of what has all of it."""
+    lines = text.splitlines()
+    more = [f"and {counted(len(lines) - LINES, 'more line')}: {rest} has all"] if len(lines) > LINES else []
+    return "\n".join([*map(_cut, lines[:LINES]), *more])
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
 def _joined(parts: Iterable[str]) -> str:

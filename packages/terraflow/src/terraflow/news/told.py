@@ -17,10 +17,15 @@ REFUSED = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 HELD = 60
 
 
+class HeldError(Exception):
+    """Another call may still be at it; AWS repeats this one later."""
+
+
 def once(s3: Any, bucket: str, key: str, send: Callable[[], None]) -> bool:  # noqa: ANN401
     """Call `send` unless that has been done under this key; return whether it was called.
 
-    `s3` is a client. An exception of `send` is passed on, and leaves the mark unfinished.
+    `s3` is a client. An exception of `send` is passed on, and leaves the mark unfinished. Raise HeldError if a mark of
+    another call is unfinished: it may be at work, or have failed.
     """
     condition = {"IfNoneMatch": "*"}
     while True:
@@ -32,8 +37,10 @@ def once(s3: Any, bucket: str, key: str, send: Callable[[], None]) -> bool:  # n
                 raise
         answer = s3.get_object(Bucket=bucket, Key=key)
         age = (datetime.now(UTC) - answer["LastModified"]).total_seconds()
-        if json.loads(answer["Body"].read())["sent"] or age < HELD or "IfMatch" in condition:
+        if json.loads(answer["Body"].read())["sent"]:
             return False
+        if age < HELD or "IfMatch" in condition:
+            raise HeldError(key)
         condition = {"IfMatch": answer["ETag"]}
     send()
     s3.put_object(Bucket=bucket, Key=key, Body=_body(sent=True), IfMatch=etag)
