@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
-from snakemake_aws_common import head
+from snakemake_aws_common import head, lease
 from terraflow import cli, remove
 from terraflow import stack as stacks
 from terraflow.errors import UserError
@@ -184,6 +184,33 @@ def test_nobody_starts_meanwhile(bucket: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(remove, "_delete", watched)
     assert cli.main(["remove", "cohort7", "--yes"]) == 0
     assert seen == [True]
+    assert keys(bucket) == sorted(OTHERS)
+
+
+def test_a_lock_that_was_not_renewed_in_time_is_renewed_before_the_next_write(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Asleep(lease.Stopwatch):
+        """Says that the laptop slept."""
+
+        def elapsed(self) -> float:
+            return 130.0
+
+    acquire, renew = lease.Lease.acquire, lease.Lease.renew
+    renewals: list[bool] = []
+
+    def acquire_and_sleep(lock: lease.Lease) -> None:
+        acquire(lock)
+        lock._since_renewal = Asleep()
+
+    def note(lock: lease.Lease) -> bool:
+        renewals.append(renew(lock))
+        return renewals[-1]
+
+    monkeypatch.setattr(lease.Lease, "acquire", acquire_and_sleep)
+    monkeypatch.setattr(lease.Lease, "renew", note)
+    assert cli.main(["remove", "cohort7", "--yes"]) == 0
+    assert renewals == [True]
     assert keys(bucket) == sorted(OTHERS)
 
 

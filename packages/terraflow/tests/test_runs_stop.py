@@ -188,6 +188,20 @@ def test_how_a_run_has_ended_meanwhile_stays_written(commands: Any, batch: Prete
     assert read(commands).about == end
 
 
+def test_a_head_that_takes_longer_to_end_has_ended(commands: Any, batch: PretendBatch, clock: Time, stop: Any) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("head-1", "cohort7", "head", queue="head")
+    terminate = batch.terminate_jobs
+
+    def accepted(jobs: list[str], reason: str) -> dict[str, Any]:
+        return {**terminate(jobs, reason), "errors": []}
+
+    # Batch takes the order, and the head ends 70 s later.
+    batch.unending, batch.terminate_jobs = {"head-1"}, accepted  # type: ignore[method-assign]
+    clock.at.append((70, lambda: batch.jobs["head-1"].update(status="FAILED")))
+    assert stop("--yes")[:2] == (0, "Run cohort7 is stopped; 1 job ended. What is done stays.\n")
+
+
 def test_a_start_meanwhile_is_said(commands: Any, batch: PretendBatch, clock: Time, stop: Any) -> None:
     put(commands, "cohort7", about=BEGUN, live=WORKS)
     batch.add("id-1", "cohort7", "bwa_mem")

@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
         "Reads below raw/, references below reference/ and logs in CloudWatch stay."
     )
     confirm(f"Remove the run {found.name}?", found.name, approved=options.yes, option="--yes")
-    with _locked(s3, found, console.print) as lease:
+    # With a client of its own: each write of the other one asks the lease first.
+    with _locked(find.client("s3", deployed), found, console.print) as lease:
         head.check_before_writes(s3, lease.check, "s3")
         # Its jobs could have been submitted since the first look.
         refuse_jobs()

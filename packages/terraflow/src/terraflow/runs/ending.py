@@ -97,7 +97,7 @@ class Ending:
         left = self._end_heads([job.id for job in heads])
         # Its lock is left behind by a head that had begun, and is ended before it releases it.
         with self._locked(elsewhere=all(job.status != "RUNNING" for job in heads)) as settles:
-            left |= self._end_jobs(settles)
+            left = self._end_jobs(settles, left)
             self._write()
         return Ended(sorted(self._asked - left.keys()), left)
 
@@ -177,10 +177,12 @@ class Ending:
 
     # Jobs
 
-    def _end_jobs(self, settles: float) -> dict[str, str]:
-        """End jobs until none is seen for a while; return those that may still run, with the reason."""
+    def _end_jobs(self, settles: float, left: dict[str, str]) -> dict[str, str]:
+        """End jobs until none is seen for a while; return those that may still run, with the reason.
+
+        `left` are heads that have not ended so far: they are asked once more.
+        """
         start = seen = self._clock.now()
-        left: dict[str, str] = {}
         while True:
             self._renew()
             jobs = [job.id for job in self.jobs()]
