@@ -92,7 +92,7 @@ resource "aws_batch_job_definition" "this" {
     executionRoleArn = aws_iam_role.execution.arn
     jobRoleArn       = each.value.role
     # Defaults: a submission overrides them.
-    resourceRequirements         = [{ type = "VCPU", value = try(each.value.vcpus, "1") }, { type = "MEMORY", value = "2048" }]
+    resourceRequirements         = [{ type = "VCPU", value = try(each.value.vcpus, "1") }, { type = "MEMORY", value = try(each.value.memory, "2048") }]
     fargatePlatformConfiguration = { platformVersion = "LATEST" }
     runtimePlatform              = { operatingSystemFamily = "LINUX", cpuArchitecture = var.architecture }
     networkConfiguration         = { assignPublicIp = local.public_ip ? "ENABLED" : "DISABLED" }

@@ -34,11 +34,12 @@ locals {
     detail        = { jobQueue = [local.head_queue_arn], status = ["SUCCEEDED", "FAILED"] }
   }
 
-  # A launcher does little, for a minute: 0.5 vCPU and 2 GB of it cost $0.0005.
+  # A launcher does little, for a minute: 0.5 vCPU and 4 GB of it, which sheets of thousands of lines need, cost $0.0006.
   launchers = {
     for role in aws_iam_role.launcher : "launcher" => {
       image    = local.worker_image, role = role.arn, disk_gib = 20, hours = 1
       vcpus    = "0.5"
+      memory   = "4096"
       command  = ["terraflow", "inbox", "--bucket", local.bucket_name, "--budget", tostring(var.inbox_budget), "--by", "Ref::by"]
       defaults = { by = "upload" }
     }
@@ -72,6 +73,13 @@ data "aws_iam_policy_document" "launcher" {
     sid       = "WriteHeadsAndStates"
     actions   = ["s3:PutObject"]
     resources = ["${local.bucket_arn}/runs/*/head/*", "${local.bucket_arn}/raw/*/inbox.json"]
+  }
+
+  # A claim of a run whose head could not be submitted.
+  statement {
+    sid       = "TakeClaimsBack"
+    actions   = ["s3:DeleteObject"]
+    resources = ["${local.bucket_arn}/runs/*/head/run.json"]
   }
 
   statement {

@@ -250,7 +250,7 @@ variable "head_jobs" {
 }
 
 variable "head_max_vcpus" {
-  description = "On-demand vCPUs that head jobs may use at a time, beside ondemand_max_vcpus, so that head jobs never take the vCPUs that their own jobs wait for; $0 idle."
+  description = "On-demand vCPUs that head jobs may use at a time, beside ondemand_max_vcpus, so that head jobs never take the vCPUs that their own jobs wait for. A head has one, and launchers of the inbox (half of one each) wait for room, too; notify_email tells of one that waits for an hour. $0 idle."
   type        = number
   default     = 4
 
@@ -342,7 +342,7 @@ variable "inbox_budget" {
 }
 
 variable "schedule" {
-  description = "When the launcher looks for sheets in the inbox whose run is not done, failed ones included: rate(1 day) or cron(0 5 * * ? *), in UTC, as EventBridge Scheduler has it. $0.0005 each time that there is nothing to do ($0.015 an idle month for rate(1 day)), in a private and in a public network. It needs inbox_budget. null: off, $0."
+  description = "When the launcher looks for sheets in the inbox whose run is not done, failed ones included: rate(1 day) or cron(0 5 * * ? *), in UTC, as EventBridge Scheduler has it. $0.0006 each time that there is nothing to do ($0.02 an idle month for rate(1 day)), in a private and in a public network. It needs inbox_budget. null: off, $0."
   type        = string
   default     = null
 
@@ -377,4 +377,9 @@ variable "news_zip" {
   description = "Path of the code of the function that notify_email needs. null: news.zip beside this file, which make deploy writes."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.news_zip == null || can(regex("^[^[:space:]].*$", var.news_zip))
+    error_message = "news_zip has to be the path of a file; or null."
+  }
 }

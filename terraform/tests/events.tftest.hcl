@@ -87,10 +87,15 @@ run "inbox" {
       ]
       && aws_batch_job_definition.this["launcher"].parameters == tomap({ by = "upload" })
       && jsondecode(aws_batch_job_definition.this["launcher"].container_properties).resourceRequirements[0].value == "0.5"
+      && jsondecode(aws_batch_job_definition.this["launcher"].container_properties).resourceRequirements[1].value == "4096"
       && jsondecode(aws_batch_job_definition.this["launcher"].container_properties).jobRoleArn == "arn:aws:iam::123456789012:role/launcher"
       && aws_batch_job_definition.this["launcher"].timeout[0].attempt_duration_seconds == 3600
     )
     error_message = "The launcher is small, has a role of its own, and knows the limit."
+  }
+  assert {
+    condition     = one([for statement in data.aws_iam_policy_document.launcher.statement : statement.resources if contains(statement.actions, "s3:DeleteObject")]) == toset(["arn:aws:s3:::terraflow-123456789012-eu-central-1/runs/*/head/run.json"])
+    error_message = "A launcher takes its claim of a run back, and deletes nothing else."
   }
   assert {
     condition     = jsondecode(aws_batch_job_definition.this["worker-20gib"].container_properties).resourceRequirements[0].value == "1" && !can(jsondecode(aws_batch_job_definition.this["worker-20gib"].container_properties).command)

@@ -268,11 +268,15 @@ def test_the_command_says_how_it_went(site: Site, capsys: pytest.CaptureFixture[
     assert "under way (Batch job head-1" in capsys.readouterr().out and len(site.queue.submitted) == 1
 
 
-def test_a_refusal_does_not_hide_a_head(site: Site) -> None:
-    put(site.s3, "cohort7", dataclasses.replace(ABOUT, state="running"))
+@pytest.mark.parametrize(
+    ("state", "job"),
+    [("running", "head-1"), ("done", "head-1"), ("stopped", "head-1"), ("running", ""), ("submitted", "")],
+)
+def test_a_refusal_does_not_hide_a_head(site: Site, state: str, job: str) -> None:
+    put(site.s3, "cohort7", dataclasses.replace(ABOUT, state=state, head_job=job))
     note_refusal(site.s3, BUCKET, KEY, "no", started_by="airflow", who="ben")
     about = abouts.from_json(site.s3.get_object(Bucket=BUCKET, Key="runs/cohort7/head/run.json")["Body"].read())
-    assert (about.state, about.who) == ("running", "ada")
+    assert (about.state, about.who) == (state, "ada")
 
 
 # What `terraflow stage` writes to the inbox

@@ -47,7 +47,7 @@ def is_due(
         return False
     if entry is None or entry.etag != sheet.etag:
         # An entry may be lost, run.json may know better.
-        return about is None or about.sheet_etag != sheet.etag
+        return about is None or about.sheet_etag != sheet.etag or sheet.modified > about.submitted
     if entry.state == LAUNCHING:
         return now - entry.updated >= LAUNCH
     if entry.state == WAITING:

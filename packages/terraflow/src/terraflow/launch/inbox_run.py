@@ -78,7 +78,7 @@ def launch_sheet(
 
 
 def note_refusal(s3: "S3Client", bucket: str, key: str, message: str, *, started_by: str, who: str) -> None:
-    """Write to the run's run.json that it has failed since its sheet was refused, unless a head was submitted."""
+    """Write to the run's run.json that it has failed since its sheet was refused, unless it has ever had a head."""
     now, name = round(time.time() * 1000), name_in(key)
     about = About(
         run=name,
@@ -94,7 +94,8 @@ def note_refusal(s3: "S3Client", bucket: str, key: str, message: str, *, started
     )
     written = AboutObject(s3, bucket, name)
     earlier = written.read()
-    if earlier is None or earlier.about.state not in (abouts.SUBMITTED, abouts.RUNNING):
+    # What a head has written says how results came about.
+    if earlier is None or not (earlier.about.head_job or earlier.about.state in (abouts.SUBMITTED, abouts.RUNNING)):
         with suppress(ChangedError):
             written.write(about, earlier.etag if earlier else None)
 
