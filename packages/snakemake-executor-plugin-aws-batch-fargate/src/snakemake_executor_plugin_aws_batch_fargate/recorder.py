@@ -1,8 +1,8 @@
 """The record of the run, as this head writes it: attempts as they end, in a thread of its own.
 
 `note` takes what a look at the jobs has shown, without waiting. The thread reads what the workers have measured, writes
-all attempts that have ended since in one PUT of the current part, and removes the measurements. What can't be written
-is tried again, later and later, and at the end; no run fails for it.
+all attempts that have ended since in one PUT of the current part, and removes the measurements at the end, or when they
+are many. What can't be written is tried again, later and later, and at the end; no run fails for it.
 """
 
 import contextlib
@@ -76,6 +76,8 @@ class Recorder:
         # The current part, its number, and whether S3 lacks some of it.
         self._part: list[Attempt] = []
         self._number = 1
+        # Measurements that are in the record, and not removed yet.
+        self._spent: set[tuple[str, int]] = set()
         self._unwritten = False
         self._warned = False
         self._pause, self._next = TICK, 0.0
@@ -176,7 +178,10 @@ class Recorder:
                 self._part, self._number = [], self._number + 1
             if not ready:
                 break
-        self.remove_measured(measured)
+        self._spent.update(measured)
+        if self._over.is_set() or len(self._spent) >= REMOVED_AT_ONCE:
+            spent, self._spent = self._spent, set()
+            self.remove_measured(spent)
 
     def _measured(self, attempts: Sequence[Attempt]) -> dict[tuple[str, int], tuple[Step, ...]]:
         """Return what workers have measured, by job and attempt, as far as they have."""
