@@ -22,6 +22,7 @@ from terraflow.inbox.due import PATIENCE, Sheet
 from terraflow.inbox.launcher import Launcher
 from terraflow.launch.inputs import MissingError
 from terraflow.launch.launcher import Launched
+from terraflow.launch.rehearse import RefusedError
 
 HEADS = dataclasses.replace(STACK, head_job_definition="terraflow-head")
 HOUR = 3_600_000
@@ -212,6 +213,29 @@ def test_a_wrong_sheet_is_refused_at_once_in_the_workflow_s_words(lab: Laborator
     del lab.errors["cohort"]
     lab.upload("cohort", "reference: {}\n", "config.yaml")
     assert lab.look()[0] == ["raw/cohort/samples.tsv: launched: Batch job job-2"]
+
+
+def test_what_passes_is_waited_for_for_a_day(lab: Laboratory) -> None:
+    lab.upload("cohort")
+    lab.errors["cohort"] = RefusedError("Job queue spot is ENABLED and UPDATING", is_passing=True)
+    said = "Job queue spot is ENABLED and UPDATING\nNothing was submitted."
+    assert lab.look() == ([f"raw/cohort/samples.tsv: waiting: {said}"], [])
+    assert not lab.entry("cohort").is_refusal
+    lab.now += PATIENCE
+    assert lab.look() == ([f"raw/cohort/samples.tsv: refused: {said}"], [])
+    assert lab.entry("cohort").is_refusal and lab.look() == ([], [])
+
+    lab.upload("other")
+    lab.errors["other"] = RefusedError("Job queue spot is ENABLED and UPDATING", is_passing=True)
+    lab.look()
+    del lab.errors["other"]
+    assert lab.look() == (["raw/other/samples.tsv: launched: Batch job job-1"], [])
+
+
+def test_what_does_not_pass_is_refused_at_once(lab: Laboratory) -> None:
+    lab.upload("cohort")
+    lab.errors["cohort"] = RefusedError("line 2: fq1 is empty")
+    assert lab.look() == (["raw/cohort/samples.tsv: refused: line 2: fq1 is empty\nNothing was submitted."], [])
 
 
 @pytest.mark.parametrize("name", ["two words", "-begins", "a.b", "x" * 41])

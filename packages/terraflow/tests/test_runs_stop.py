@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -193,7 +193,7 @@ def test_a_head_that_takes_longer_to_end_has_ended(commands: Any, batch: Pretend
     batch.add("head-1", "cohort7", "head", queue="head")
     terminate = batch.terminate_jobs
 
-    def accepted(jobs: list[str], reason: str) -> dict[str, Any]:
+    def accepted(jobs: Sequence[str], reason: str) -> Mapping[str, Any]:
         return {**terminate(jobs, reason), "errors": []}
 
     # Batch takes the order, and the head ends 70 s later.

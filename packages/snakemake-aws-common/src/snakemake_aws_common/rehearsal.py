@@ -43,8 +43,9 @@ class PlannedTask:
 class Rehearsal:
     """What a run would do.
 
-    `errors` ended the dry run, and then there is nothing else; `problems` would end the run before its first job;
-    `unknown` could not be checked. `config` is the configuration as the workflow has read it.
+    `errors` ended the dry run, and then there is nothing else; `problems` would end the run before its first job,
+    as would `passing`, states of the stack that pass or are mended without a change of the run, such as a queue that is
+    being updated; `unknown` could not be checked. `config` is the configuration as the workflow has read it.
     """
 
     jobs: tuple[PlannedJob, ...] = ()
@@ -52,6 +53,7 @@ class Rehearsal:
     config: Mapping[str, Any] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -67,6 +69,6 @@ def from_json(text: str) -> Rehearsal:
     given["tasks"] = tuple(
         PlannedTask(**{**task, "jobs": tuple(task["jobs"]), "needs": tuple(task["needs"])}) for task in given["tasks"]
     )
-    for name in ("errors", "problems", "unknown"):
+    for name in ("errors", "problems", "passing", "unknown"):
         given[name] = tuple(given[name])
     return Rehearsal(**given)

@@ -32,7 +32,9 @@ def rehearse(workflow: Workflow, settings: ExecutorSettings) -> Rehearsal:
 
     plan = Planned(workflow, target, client_of)
     jobs, tasks = plan.jobs(), plan.tasks()
-    problems, unknown = plan.problems, []
+    problems = plan.problems
+    passing: list[str] = []
+    unknown: list[str] = []
     prefix = str(workflow.storage_settings.default_storage_prefix or "")
     if jobs:
         try:
@@ -42,13 +44,20 @@ def rehearse(workflow: Workflow, settings: ExecutorSettings) -> Rehearsal:
         report = preflight.check(client_of, target, target.region, prefix)
         unknown = report.unknown
         if report.problems:
-            problems.append(report.text(settings.stack_hint))
+            passing.append(report.text(settings.stack_hint))
         elif prefix.startswith("s3://"):
             try:
                 claim.claim(workflow, client_of("s3"), settings, write=False)
             except WorkflowError as error:
                 problems.append(str(error))
-    return Rehearsal(tuple(jobs), tuple(tasks), dict(workflow.config), problems=tuple(problems), unknown=tuple(unknown))
+    return Rehearsal(
+        tuple(jobs),
+        tuple(tasks),
+        dict(workflow.config),
+        problems=tuple(problems),
+        passing=tuple(passing),
+        unknown=tuple(unknown),
+    )
 
 
 class Planned:

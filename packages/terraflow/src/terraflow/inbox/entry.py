@@ -11,7 +11,7 @@ NAME = "inbox.json"
 # A launcher is at it.
 LAUNCHING = "launching"
 LAUNCHED = "launched"
-# Files that the sheet names are missing; they are looked for again.
+# Files that the sheet names are missing, or AWS can't do it now; the sheet is looked at again.
 WAITING = "waiting"
 # Files are missing still, after a day.
 INCOMPLETE = "incomplete"

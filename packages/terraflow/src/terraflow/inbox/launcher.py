@@ -20,6 +20,7 @@ from terraflow.inbox.due import PATIENCE, Sheet, is_due
 from terraflow.inbox.entry import INCOMPLETE, LAUNCHED, LAUNCHING, REFUSED, WAITING, Entry
 from terraflow.launch.inputs import MissingError
 from terraflow.launch.launcher import Launched
+from terraflow.launch.rehearse import RefusedError
 from terraflow.runs.find import NAME
 from terraflow.runs.words import counted, now_ms
 from terraflow.stack import Stack
@@ -116,14 +117,22 @@ class Launcher:
             return _with(claim, WAITING, str(error))
         except MissingError as error:
             count = f"{counted(len(error.addresses), 'file')} that sheet and configuration name"
-            late = self._clock() - claim.first_seen >= PATIENCE
+            late = self._is_late(claim)
             said = f"{count} did not come within a day." if late else f"{count} can't be found; looked for each hour."
             return dataclasses.replace(_with(claim, INCOMPLETE if late else WAITING, said), missing=error.addresses)
+        except RefusedError as error:
+            # The stack may be mended, or be in the middle of a change.
+            waits = error.is_passing and not self._is_late(claim)
+            return _with(claim, WAITING if waits else REFUSED, str(error))
         except UserError as error:
             return _with(claim, REFUSED, str(error))
         if launched.head_job is None:
             return _with(claim, LAUNCHED, "nothing is to be done")
         return dataclasses.replace(_with(claim, LAUNCHED, f"Batch job {launched.head_job}"), starts=claim.starts + 1)
+
+    def _is_late(self, claim: Entry) -> bool:
+        """Return whether a sheet has been waited for long enough."""
+        return self._clock() - claim.first_seen >= PATIENCE
 
 
 def _with(claim: Entry, state: str, message: str) -> Entry:

@@ -21,12 +21,16 @@ NOTHING = "Nothing was submitted."
 
 
 class RefusedError(UserError):
-    """The dry run ended with an error; `is_about_files` says whether files are missing."""
+    """The dry run ended with an error.
 
-    def __init__(self, *errors: str) -> None:
+    `is_about_files` says whether files are missing, `is_passing` whether the stack alone is to blame, as it is now.
+    """
+
+    def __init__(self, *errors: str, is_passing: bool = False) -> None:
         """Show the errors as they are."""
         text = "\n".join(errors)
         super().__init__(text if re.search("(nothing|no job) was", text) else f"{text}\n{NOTHING}")
+        self.is_passing = is_passing
         self.is_about_files = any(error.startswith("MissingInputException") for error in errors)
 
 
@@ -63,8 +67,9 @@ def rehearse(packed: Packed, run: str | None) -> Rehearsal:
         if not result.is_file():
             raise RefusedError(shown(_last_words(done)))
         rehearsal = from_json(result.read_text())
-        if wrong := rehearsal.errors or rehearsal.problems:
-            raise RefusedError(*map(shown, wrong))
+        lasting = rehearsal.errors or rehearsal.problems
+        if wrong := (*lasting, *rehearsal.passing):
+            raise RefusedError(*map(shown, wrong), is_passing=not lasting)
         return rehearsal
 
 
