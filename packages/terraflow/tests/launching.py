@@ -40,8 +40,10 @@ class HeadQueue:
     def get_paginator(self, _: str) -> "HeadQueue":
         return self
 
-    def paginate(self, **_: object) -> list[Mapping[str, Any]]:
-        return [{"jobSummaryList": [{"jobId": job, "status": status} for job, status in self.statuses.items()]}]
+    def paginate(self, filters: list[Mapping[str, Any]], **_: object) -> list[Mapping[str, Any]]:
+        (name,) = filters[0]["values"]
+        found = [{"jobId": job, "jobName": name, "status": status} for job, status in self.statuses.items()]
+        return [{"jobSummaryList": found}]
 
     def describe_jobs(self, jobs: list[str]) -> Mapping[str, Any]:
         return {"jobs": [{"jobId": job, "status": self.statuses[job]} for job in jobs if job in self.statuses]}

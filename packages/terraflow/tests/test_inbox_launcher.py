@@ -40,7 +40,11 @@ class Batch:
 
     def paginate(self, jobQueue: str, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
         name = filters[0]["values"][0]
-        found = [{"jobId": job, "status": status} for job, (run, status) in self.heads.items() if f"{run}-head" == name]
+        found = [
+            {"jobId": job, "jobName": name, "status": status}
+            for job, (run, status) in self.heads.items()
+            if f"{run}-head" == name
+        ]
         return [{"jobSummaryList": found}]
 
     def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
