@@ -212,7 +212,7 @@ data "aws_iam_policy_document" "see" {
   }
 }
 
-# What a run is estimated with before it is submitted. AWS offers no resources for these actions.
+# What a run is estimated with before it is submitted, and its timeline is drawn with at the end. AWS offers no resources for these actions.
 data "aws_iam_policy_document" "estimate" {
   statement {
     sid       = "SeeQuotas"
@@ -280,6 +280,7 @@ data "aws_iam_policy_document" "run" {
 data "aws_iam_policy_document" "head" {
   source_policy_documents = [
     data.aws_iam_policy_document.run.json, data.aws_iam_policy_document.submitting["head"].json,
+    data.aws_iam_policy_document.estimate.json,
   ]
 }
 
@@ -312,6 +313,13 @@ data "aws_iam_policy_document" "submit" {
     sid       = "SeeQueues"
     actions   = ["batch:GetJobQueueSnapshot"]
     resources = [for queue in aws_batch_job_queue.this : queue.arn]
+  }
+
+  # For `terraflow launch`.
+  statement {
+    sid       = "ReadWorkflow"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.bucket_arn}/workflow/*"]
   }
 
   statement {

@@ -79,7 +79,7 @@ run "policies" {
   }
   assert {
     condition = alltrue([
-      for statement in data.aws_iam_policy_document.run.statement : (
+      for statement in flatten([for document in data.aws_iam_policy_document.submitting : document.statement]) : (
         alltrue([for arn in statement.resources : strcontains(arn, ":job-definition/terraflow-") || strcontains(arn, ":job-queue/")])
         && toset(one([for c in statement.condition : c.values if c.variable == "aws:TagKeys" && c.test == "ForAllValues:StringEquals"])) == toset([
           "project", "stack", "terraflow:run", "terraflow:rule", "terraflow:sample",

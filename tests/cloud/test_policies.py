@@ -116,17 +116,21 @@ CONDUCT: list[Call] = [
     ("logs:GetLogEvents", STREAM, {}),
     ("ecr:DescribeImages", f"{REPOSITORY}/terraflow", {}),
 ]
-# Before a head is submitted, and the head.
-START: list[Call] = [
+# Before a head is submitted, and by a head for its timeline.
+QUOTAS: list[Call] = [
     ("servicequotas:GetServiceQuota", "*", {}),
     ("servicequotas:GetAWSDefaultServiceQuota", "*", {}),
+]
+# Before a head is submitted, and the head.
+START: list[Call] = [
+    *QUOTAS,
     ("s3:PutObject", f"{BUCKET}/runs/main/head/0a1b.tar.xz", {}),
     ("s3:PutObject", f"{BUCKET}/runs/main/head/run.json", {}),
     ("batch:SubmitJob", f"{BATCH}:job-queue/terraflow-head", TAGGED),
     ("batch:SubmitJob", f"{BATCH}:job-definition/terraflow-head", TAGGED),
     ("batch:TagResource", f"{BATCH}:job-definition/terraflow-head:7", TAGGED),
 ]
-# The published workflow is whoever deploys' to write, and launchers' alone to read.
+# The published workflow is whoever deploys' to write; launchers and people, who may launch, read it.
 WORKFLOW: list[Call] = [
     ("s3:GetObject", f"{BUCKET}/workflow/current.json", {}),
     ("s3:PutObject", f"{BUCKET}/workflow/current.json", {}),
@@ -184,8 +188,15 @@ NOBODY: list[Call] = [
 MAY = {
     "execution": PULL + WRITE_LOG,
     "job": DATA,
-    "head": DATA + CONDUCT,
-    "submit": [*DATA, *CONDUCT, *SEE_QUEUES, *START, ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {})],
+    "head": DATA + CONDUCT + QUOTAS,
+    "submit": [
+        *DATA,
+        *CONDUCT,
+        *SEE_QUEUES,
+        *START,
+        WORKFLOW[0],
+        ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
+    ],
 }
 MAY_NOT = {
     "execution": [
@@ -202,9 +213,10 @@ MAY_NOT = {
         *NO_CONDUCT,
         *WORKFLOW,
         *START[-3:],
+        ("servicequotas:RequestServiceQuotaIncrease", "*", {}),
         ("s3:PutObject", f"{BUCKET}/raw/lab/a_R1.fastq.gz", {}),
     ],
-    "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW, ("servicequotas:RequestServiceQuotaIncrease", "*", {})],
+    "submit": [*NOBODY, *NO_DATA, *NO_CONDUCT, *WORKFLOW[1:], ("servicequotas:RequestServiceQuotaIncrease", "*", {})],
 }
 
 
