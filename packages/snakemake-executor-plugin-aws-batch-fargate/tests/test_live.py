@@ -50,7 +50,7 @@ def test_the_state_at_the_end(make: Make, aws: FakeAws, s3: Any, fails: bool, st
     one, given = make(), jobs(2)
     planned(one, *given)
     one.run_jobs(given)
-    good, bad = aws.batch.submitted()
+    good, bad = sorted(aws.batch.submitted(), key=lambda job: job["tags"]["snakemake:sample"])
     aws.batch.end(good, "SUCCEEDED", 0)
     aws.batch.end(bad, *(("FAILED", 3, "token=abc.def") if fails else ("SUCCEEDED", 0)))
     until(lambda: len(ended(one)) == 2)
