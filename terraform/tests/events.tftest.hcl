@@ -94,7 +94,7 @@ run "inbox" {
     error_message = "The launcher is small, has a role of its own, and knows the limit."
   }
   assert {
-    condition     = one([for statement in data.aws_iam_policy_document.launcher.statement : statement.resources if contains(statement.actions, "s3:DeleteObject")]) == toset(["arn:aws:s3:::terraflow-123456789012-eu-central-1/runs/*/head/run.json"])
+    condition     = one([for statement in data.aws_iam_policy_document.launcher.statement : statement.resources if contains(statement.actions, "s3:DeleteObject")]) == toset(["arn:aws:s3:::data/runs/*/head/run.json"])
     error_message = "A launcher takes its claim of a run back, and deletes nothing else."
   }
   assert {

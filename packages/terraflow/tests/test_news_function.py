@@ -281,7 +281,7 @@ def test_the_function_s_answer_says_how_many_messages_went_out(
     lab: Laboratory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clients = {"s3": lab.s3, "batch": lab.batch, "sns": lab.topic}
-    monkeypatch.setattr(function.boto3, "client", clients.__getitem__)
+    monkeypatch.setattr(boto3, "client", clients.__getitem__)
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     assert function.handle(ended(), None) == {"messages": 1}
