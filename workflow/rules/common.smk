@@ -18,7 +18,7 @@ GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
 CALLING_WINDOWS = "results/reference/calling_windows.bed"
 SLICE = "results/slices/{sample}/{window}.cram"
-# Whether jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
+# True if jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
 SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 FILTERS = {name: text for name, text in config["filters"].items() if text}
 ANNOTATED = bool(config["annotation"]["gff"])

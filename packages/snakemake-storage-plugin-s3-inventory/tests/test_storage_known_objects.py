@@ -17,7 +17,7 @@ def objects() -> KnownObjects:
 
 
 def known(objects: KnownObjects) -> set[str]:
-    """Which of the fixture's keys are remembered."""
+    """Return the fixture's keys that are remembered."""
     keys = ("run", "run/dir", "run/dir/a", "run/dir/b", "run/dirt")
     return {key for key in keys if objects.get(Location("lab", key))}
 

@@ -20,7 +20,7 @@ LONGEST_TAG = 256
 
 @dataclass(frozen=True)
 class Tags:
-    """Which tags jobs carry: `<prefix>run`, `<prefix>rule`, one for each of these wildcards, and those in `more`."""
+    """The tags that jobs carry: `<prefix>run`, `<prefix>rule`, one for each of these wildcards, and those in `more`."""
 
     prefix: str = "snakemake:"
     wildcards: Collection[str] = ()

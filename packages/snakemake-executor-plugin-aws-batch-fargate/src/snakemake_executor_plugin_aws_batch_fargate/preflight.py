@@ -37,7 +37,7 @@ class Report:
     unknown: list[str] = field(default_factory=list)
     # Services that did not answer, and are not asked again.
     unreached: set[str] = field(default_factory=set)
-    # Whether a queue has a scheduling policy, and so wants a share identifier with each submission.
+    # By queue: true if it has a scheduling policy, and so wants a share identifier with each submission.
     fair_share: dict[str, bool] = field(default_factory=dict)
 
     @property

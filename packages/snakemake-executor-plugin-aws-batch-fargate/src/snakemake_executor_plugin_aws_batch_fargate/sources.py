@@ -1,4 +1,4 @@
-"""Which files travel to workers: all that a workflow is made of, and none of its data.
+"""The files that travel to workers: all that a workflow is made of, and none of its data.
 
 Git is not needed. Files that it tracks travel, too, as with Snakemake's own archive of sources.
 """

@@ -163,7 +163,7 @@ class Seen:
     succeeded: list[SubmittedJobInfo] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
     going: list[SubmittedJobInfo] = field(default_factory=list)
-    # Whether any of them has another status than before.
+    # True if any of them has another status than before.
     changed: bool = False
 
 

@@ -15,10 +15,10 @@ class RunState:
 
     @property
     def is_worker(self) -> bool:
-        """Whether this process runs a job that another process, the head, has planned."""
+        """Return whether this process runs a job that another process, the head, has planned."""
         return self.workflow is not None and bool(self.workflow.remote_exec)
 
     @property
     def jobs_may_run(self) -> bool:
-        """Whether the DAG is planned, so that jobs run or are about to."""
+        """Return whether the DAG is planned, so that jobs run or are about to."""
         return self.workflow is not None and self.workflow.scheduler is not None

@@ -25,7 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "invisible_seconds": 0,
     # False: the first compute environment of an account fails, since its service-linked roles are not usable yet.
     "service_roles_at_once": True,
-    # Whether calls with the credentials of a role or policy need its permissions.
+    # True if calls with the credentials of a role or policy need its permissions.
     "enforce_roles": True,
 }
 

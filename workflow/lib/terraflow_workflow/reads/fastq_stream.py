@@ -116,7 +116,7 @@ class Decoder(Protocol):
 
     @property
     def eof(self) -> bool:
-        """Whether the stream's end has been reached."""
+        """Return whether the stream's end has been reached."""
 
     @property
     def needs_input(self) -> bool:
