@@ -182,7 +182,7 @@ class FargateJob(Job):
 
     @property
     def invisible(self) -> bool:
-        """Return whether Batch does not know of the job: it has lost it, or took it less than `invisible_seconds` ago."""
+        """Return whether Batch knows nothing of the job: it lost it, or took it less than `invisible_seconds` ago."""
         young = now() - self.milliseconds["createdAt"] < 1000 * STATE.setting("invisible_seconds")
         return self.lost or young
 

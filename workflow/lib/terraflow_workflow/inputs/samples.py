@@ -39,7 +39,7 @@ class Unit:
 
     @property
     def paired(self) -> bool:
-        """Whether the unit has two reads for each fragment."""
+        """Return whether the unit has two reads for each fragment."""
         return bool(self.fq2)
 
     @property

@@ -120,7 +120,7 @@ class Decoder(Protocol):
 
     @property
     def needs_input(self) -> bool:
-        """Whether more compressed bytes are needed for more output."""
+        """Return whether more compressed bytes are needed for more output."""
 
     @property
     def unused_data(self) -> bytes:
