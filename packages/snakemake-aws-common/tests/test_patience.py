@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -69,6 +70,15 @@ def test_what_lasts_ends_with_the_last_error(monkeypatch: pytest.MonkeyPatch) ->
         Patience(print, longest=0.2)(call)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Hear Ctrl-C, which a shell's job in the background was told to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_the_waiting_in_a_loop_and_in_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Snakemake asks storages in asyncio's loop, where the first Ctrl-C waits for what is under way; it must not."""
     monkeypatch.setattr(patience, "PAUSE", 60)
