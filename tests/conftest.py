@@ -27,7 +27,7 @@ settings.load_profile("any machine")
 TOGETHER = {
     "stack": ("test_fargate.py", "test_policies.py", "test_stack.py"),
     "demo": ("test_demo.py", "test_faults.py", "test_report.py", "test_runs.py"),
-    "cohort": ("test_killed.py", "test_resume.py"),
+    "cohort": ("test_killed.py", "test_module.py", "test_replaced.py", "test_resume.py"),
 }
 # Files that take minutes begin first, so that no process is left with one of them at the end.
 FIRST = (
