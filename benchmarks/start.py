@@ -105,7 +105,7 @@ class Place:
 
     @property
     def whole_env(self) -> dict[str, str]:
-        """The environment of this process, with the S3's."""
+        """Return the environment of this process, with the S3's."""
         return os.environ | self.env
 
     def s3(self) -> S3:

@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def fails(self) -> bool:
-        """Whether the demonstration fails because of this allele."""
+        """Return whether the demonstration fails because of this allele."""
         covered = self.depth >= MIN_DEPTH
         return self.status == "extra" or (covered and self.status in ("missed", "wrong GT"))
 

@@ -31,17 +31,17 @@ class Counts:
 
     @property
     def precision(self) -> float | None:
-        """Fraction of the calls that are true; None without calls."""
+        """Return the fraction of the calls that are true; None without calls."""
         return self._ratio(self.tp, self.tp + self.fp)
 
     @property
     def recall(self) -> float | None:
-        """Fraction of the true alleles that are called; None without truth."""
+        """Return the fraction of the true alleles that are called; None without truth."""
         return self._ratio(self.tp, self.tp + self.fn)
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall; None without alleles."""
+        """Return the harmonic mean of precision and recall; None without alleles."""
         return self._ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     def as_dict(self) -> dict[str, float | None]:

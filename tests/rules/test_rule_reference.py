@@ -41,7 +41,7 @@ def sequences(path: Path) -> dict[str, str]:
 
 
 def has_genome(project: Project, expected: dict[str, str] = GENOME) -> bool:
-    """Return whether the reference is the one expected, and `samtools faidx` finds its last bases by the index."""
+    """Assert that the reference is the one expected, and that `samtools faidx` finds its last bases by the index."""
     found = sequences(project[GENOME_FA])
     index = [line.split("\t")[:2] for line in project[f"{GENOME_FA}.fai"].read_text().splitlines()]
     assert found == expected

@@ -82,7 +82,7 @@ class Lease:
 
     @property
     def lost(self) -> LostError | None:
-        """Why this head may do nothing more, if it has lost the run."""
+        """Return why this head may do nothing more, if it has lost the run."""
         return self._lost
 
     # Taking it

@@ -60,7 +60,7 @@ class LockState:
 
     @property
     def left(self) -> float:
-        """Seconds until the lock ends; below zero if it has ended."""
+        """Return the seconds until the lock ends; below zero if it has ended."""
         return self.stored + self.holder.seconds + RESOLUTION - self.now
 
     def __str__(self) -> str:
@@ -83,12 +83,12 @@ class LockObject:
 
     @property
     def query(self) -> str:
-        """Where the lock lies."""
+        """Return where the lock lies."""
         return f"s3://{self._bucket}/{self._key}"
 
     @property
     def folder(self) -> str:
-        """The prefix of the run."""
+        """Return the prefix of the run."""
         return self.query.rpartition("/")[0]
 
     def read(self) -> tuple[LockState | None, float]:

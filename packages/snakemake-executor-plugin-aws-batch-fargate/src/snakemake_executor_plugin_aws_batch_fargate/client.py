@@ -106,22 +106,22 @@ def client_of(service: str, region: str | None, config: Config | None = None) ->
 
 
 def patient() -> Config:
-    """Calls that have to succeed: adaptive retries."""
+    """Return settings for calls that have to succeed: adaptive retries."""
     return _config("adaptive", attempts=10, connect_timeout=10, read_timeout=20)
 
 
 def repeated() -> Config:
-    """Calls that their callers repeat: adaptive retries, with pauses that Ctrl-C can wait for."""
+    """Return settings for calls that their callers repeat: adaptive retries, with pauses that Ctrl-C can wait for."""
     return _config("adaptive", attempts=4, connect_timeout=5, read_timeout=10)
 
 
 def hasty() -> Config:
-    """Calls for which someone waits at the terminal: one attempt, given up after seconds."""
+    """Return settings for calls for which someone waits at the terminal: one attempt, given up after seconds."""
     return _config("standard", attempts=1, connect_timeout=3, read_timeout=5)
 
 
 def brief() -> Config:
-    """Optional calls: retry when throttled, fail within seconds when the service is out of reach."""
+    """Return settings for optional calls: retry when throttled, fail within seconds where nothing answers."""
     return _config("standard", attempts=3, connect_timeout=2, read_timeout=5)
 
 

@@ -54,7 +54,7 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """All that is wrong; what has to be mended on AWS comes last."""
+        """Return all that is wrong; what has to be mended on AWS comes last."""
         return [*self.others, *self.of_stack]
 
     def text(self, hint: str | None = None) -> str:

@@ -31,7 +31,7 @@ class Target:
 
     @property
     def queues(self) -> list[str]:
-        """The queues that are named, each once."""
+        """Return the queues that are named, each once."""
         return list(dict.fromkeys(queue for queue in (self.queue, self.ondemand_queue) if queue))
 
 

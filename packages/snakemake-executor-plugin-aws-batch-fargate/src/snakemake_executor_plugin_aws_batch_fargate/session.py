@@ -69,17 +69,17 @@ class Session:
 
     @cached_property
     def batch(self) -> Client:
-        """The client of AWS Batch for calls that have to succeed."""
+        """Return the client of AWS Batch for calls that have to succeed."""
         return self.lock.gated(client.FargateBatchClient(self.region))
 
     @cached_property
     def s3(self) -> Client:
-        """The client of S3."""
+        """Return the client of S3."""
         return self.lock.gated_s3(client.client_of("s3", self.region))
 
     @cached_property
     def logs(self) -> Client:
-        """The client of CloudWatch Logs, which a run can do without."""
+        """Return the client of CloudWatch Logs, which a run can do without."""
         return client.client_of("logs", self.region, client.brief())
 
     # The end of the session

@@ -36,7 +36,7 @@ class Connection:
 
     @property
     def client(self) -> "S3Client":
-        """The client of S3."""
+        """Return the client of S3."""
         with self._lock:
             if self._client is None:
                 self._client = connect(self._settings)
@@ -48,7 +48,7 @@ class Connection:
 
     @property
     def transfer(self) -> Transfer:
-        """Uploads and downloads."""
+        """Return the transfers: uploads and downloads."""
         client = self.client
         with self._lock:
             if self._transfer is None:

@@ -36,7 +36,7 @@ class PlannedInputs:
 
     @functools.cached_property
     def _planned(self) -> Mapping[str, str] | None:
-        """Fingerprints by query, or None if nobody has written them down for this process."""
+        """Return fingerprints by query, or None if nobody has written them down for this process."""
         file = os.environ.get(PLANNED)
         planned: Mapping[str, str] | None = json.loads(Path(file).read_text()) if file else None
         return planned

@@ -26,7 +26,7 @@ class ObjectInfo(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """ETag and size as a text, which changes when the object is replaced; the time if a server gives no ETag."""
+        """Return ETag (or time, without one) and size as a text, which changes when the object is replaced."""
         named = f"ETag {self.etag}" if self.etag else f"time {self.mtime or 0:.0f}"
         return f"{named}, {self.size} bytes"
 

@@ -59,7 +59,7 @@ class Total(NamedTuple):
 
     @property
     def info(self) -> ObjectInfo:
-        """The folder as a directory."""
+        """Return the folder as a directory."""
         return ObjectInfo(self.size, self.mtime, is_directory=True, etag=f"{self.digest % 2**64:016x}")
 
 

@@ -19,17 +19,17 @@ class Location(NamedTuple):
 
     @property
     def query(self) -> str:
-        """The query that names the object."""
+        """Return the query that names the object."""
         return f"{SCHEME}{self.bucket}/{self.key}"
 
     @property
     def inside(self) -> str:
-        """Beginning of the keys of all objects in this directory."""
+        """Return the beginning of the keys of all objects in this directory."""
         return f"{self.key}/"
 
     @property
     def listed(self) -> str | None:
-        """The prefix that is listed when this object is asked for, or None for a key without a folder.
+        """Return the prefix that is listed when this object is asked for, or None for a key without a folder.
 
         Two folders at most: runs/<run>/, raw/<batch>/.
         """

@@ -29,7 +29,7 @@ class StorageProvider(S3Provider):  # type: ignore[misc]
 
     @property
     def client(self) -> "S3Client":
-        """The client of S3, made when first needed."""
+        """Return the client of S3, made when first needed."""
         return self.session.connection.client
 
     @classmethod

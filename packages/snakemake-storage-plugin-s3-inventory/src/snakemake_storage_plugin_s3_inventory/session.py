@@ -112,11 +112,11 @@ class HasSession(Protocol):
 
     @property
     def session(self) -> Session:
-        """The session that all objects of the provider share."""
+        """Return the session that all objects of the provider share."""
 
     @property
     def location(self) -> Location:
-        """Bucket and key."""
+        """Return bucket and key."""
 
 
 O = TypeVar("O", bound=HasSession)  # noqa: E741

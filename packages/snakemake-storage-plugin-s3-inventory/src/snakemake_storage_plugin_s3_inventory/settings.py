@@ -82,6 +82,6 @@ class StorageProviderSettings(S3Settings):  # type: ignore[misc]
 
     @property
     def _patterns(self) -> list[str]:
-        """Regular expressions of intermediates."""
+        """Return regular expressions of intermediates."""
         given = (pattern.strip() for pattern in (self.intermediates or "").split(","))
         return [fnmatch.translate(pattern) for pattern in given if pattern]

@@ -38,13 +38,13 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @property
     def session(self) -> Session:
-        """The session that all objects of the provider share."""
+        """Return the session that all objects of the provider share."""
         session: Session = self.provider.session
         return session
 
     @property
     def _iofile(self) -> Any:  # noqa: ANN401
-        """The file of a rule that this object stands behind; Snakemake sets it, and does not read it."""
+        """Return the file of a rule that this object stands behind; Snakemake sets it, and does not read it."""
 
     @_iofile.setter
     def _iofile(self, file: Any) -> None:  # noqa: ANN401
@@ -54,7 +54,7 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     @property
     def location(self) -> Location:
-        """Bucket and key."""
+        """Return bucket and key."""
         # Snakemake writes constraints of wildcards into the queries of copies.
         if self._located is not self.query:
             self.__post_init__()

@@ -109,7 +109,7 @@ class Transfer:
 
     @property
     def _manager(self) -> TransferManager:
-        """s3transfer's threads, started when first needed."""
+        """Return s3transfer's threads, started when first needed."""
         with self._lock:
             if self._shared is None:
                 config = TransferConfig(

@@ -44,12 +44,12 @@ class Unit:
 
     @property
     def fastqs(self) -> tuple[str, ...]:
-        """The one or two FASTQ files, first reads first."""
+        """Return the one or two FASTQ files, first reads first."""
         return (self.fq1, self.fq2) if self.fq2 else (self.fq1,)
 
     @property
     def read_group(self) -> str:
-        r"""The @RG line as `bwa mem -R` takes it, with `\t` for a tab (SAM specification, 1.3)."""
+        r"""Return the @RG line as `bwa mem -R` takes it, with `\t` for a tab (SAM specification, 1.3)."""
         fields = {
             "ID": f"{self.sample}.{self.unit}",
             "SM": self.sample,

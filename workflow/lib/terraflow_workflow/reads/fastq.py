@@ -88,7 +88,7 @@ class FastqFile:
 
     @property
     def waiting(self) -> int:
-        """The number of whole records ready to be taken."""
+        """Return the number of whole records ready to be taken."""
         return len(self._lines) // 4
 
     def fill(self) -> None:

@@ -124,7 +124,7 @@ class Decoder(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """The compressed bytes after the stream's end."""
+        """Return the compressed bytes after the stream's end."""
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """Return at most `max_length` more bytes."""
