@@ -64,7 +64,7 @@ class Planned:
     """The jobs that a DAG still needs, but for those that the head does itself."""
 
     def __init__(self, workflow: Workflow, target: Target, client_of: preflight.ClientOf) -> None:
-        """Number jobs, and the jobs of Batch that they are in, in an order in which they can run."""
+        """Give jobs, and the jobs of Batch that they are in, numbers in an order in which they can run."""
         self._dag: Dag = workflow.dag
         self._target = target
         self._batch = client_of

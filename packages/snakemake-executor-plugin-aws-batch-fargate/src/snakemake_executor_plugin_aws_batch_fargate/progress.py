@@ -31,7 +31,7 @@ class Progress:
         is_spot: Mapping[str, bool],
         started: int,
     ) -> None:
-        """`started` is when this head began, in milliseconds since 1970."""
+        """Prepare the progress of a head that began at `started`, in milliseconds since 1970."""
         self._workflow, self._is_spot, self.head = workflow, is_spot, head
         self._begin = Live(run, head, process.user(), RUNNING, started, started)
         # By the names of jobs, so that another attempt that ends well takes a failure away.
