@@ -1,6 +1,8 @@
 """Records of a run in two working directories and on S3: whose count, and that no other run's are touched."""
 
+import base64
 import gzip
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,9 +29,10 @@ class Folder:
     """A working directory with Snakemake's database in it."""
 
     def __init__(self, path: Path, s3: S3, prefix: str = PREFIX) -> None:
-        self.database, self.namespace = path / f"{len(list(path.iterdir()))}.db", f"/{id(self)}"
+        self.database, self.namespace = path / f"{len(list(path.glob('*.db')))}.db", f"/{id(self)}"
         self.warnings: list[str] = []
-        self.memory = Memory(self.database, self.namespace, prefix, s3, self.warnings.append)
+        self.files = self.database.with_suffix(".snakemake")
+        self.memory = Memory(self.database, self.namespace, prefix, s3, self.warnings.append, self.files)
         self.do(SCHEMA)
 
     def do(self, statement: str, *values: object) -> list[Any]:
@@ -39,6 +42,13 @@ class Folder:
     def record(self, target: str, params: str, incomplete: bool = False, job: str | None = None) -> None:
         row = (self.namespace, target, params, incomplete, job)
         self.do("INSERT OR REPLACE INTO snakemake_metadata VALUES (?, ?, ?, ?, ?)", *row)
+
+    def file(self, target: str, params: str) -> Path:
+        """Write a record as Snakemake's other backend does."""
+        path = self.files / "metadata" / base64.urlsafe_b64encode(target.encode()).decode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"params": params}))
+        return path
 
     def records(self) -> dict[str, str]:
         return dict(self.do("SELECT target, params FROM snakemake_metadata WHERE namespace = ?", self.namespace))
@@ -105,14 +115,45 @@ def test_records_of_a_run_that_was_removed_go_and_those_of_one_that_never_was_st
     assert not one.memory.recall()
 
 
-def test_a_first_version_is_stored_only_where_there_is_none(folders: Iterator[Folder], s3: S3) -> None:
+def test_records_in_files_count_where_there_are_no_others(folders: Iterator[Folder], s3: S3) -> None:
     one, two = next(folders), next(folders)
-    assert not one.memory.store_first() and s3.body is None
-    for folder in (one, two):
-        folder.record(f"{PREFIX}/a", folder.namespace)
-    assert one.memory.store_first() and not two.memory.store_first()
-    two.memory.recall()
-    assert two.records() == {f"{PREFIX}/a": one.namespace}
+    two.record(f"{PREFIX}/a", "two's")
+    two.memory.store()
+    for name in ("a", "b", "c"):
+        one.file(f"{PREFIX}/{name}", "file's")
+    one.file("s3://data/runs/main2/a", "of another run")
+    one.record(f"{PREFIX}/b", "of a database that was copied")
+    assert one.memory.recall()
+    assert one.records() == {f"{PREFIX}/a": "two's", f"{PREFIX}/b": "file's", f"{PREFIX}/c": "file's"}
+    one.memory.store()
+    assert two.memory.recall() and two.records() == one.records()
+    # What has been done since is newer than the files.
+    one.record(f"{PREFIX}/c", "newer")
+    assert not one.memory.recall() and one.records()[f"{PREFIX}/c"] == "newer"
+
+
+def test_records_in_files_are_read_once_and_not_after_the_run_was_removed(folders: Iterator[Folder], s3: S3) -> None:
+    one = next(folders)
+    one.file(f"{PREFIX}/a", "file's")
+    assert one.memory.recall() and one.records() == {f"{PREFIX}/a": "file's"}
+    one.file(f"{PREFIX}/b", "later")
+    assert not one.memory.recall() and len(one.records()) == 1
+    one.memory.store()
+    s3.body = None
+    assert one.memory.recall() and not one.records()
+    assert not one.memory.recall() and not one.records()
+
+
+def test_records_in_files_that_cannot_be_read_are_one_warning(folders: Iterator[Folder], s3: S3) -> None:
+    one = next(folders)
+    one.file(f"{PREFIX}/a", "1")
+    broken = [one.file(f"{PREFIX}/{name}", "1") for name in ("b", "c")]
+    broken[0].write_text('{"params": ')
+    broken[1].write_text("[]")
+    (one.files / "metadata" / "migration_underway").touch()
+    assert one.memory.recall() and one.records() == {f"{PREFIX}/a": "1"}
+    (said,) = one.warnings
+    assert said.startswith(f"2 of Snakemake's records in {one.files / 'metadata'} can't be read, such as {broken[0]}:")
 
 
 def test_only_changes_are_stored_and_not_all_the_time(folders: Iterator[Folder], s3: S3) -> None:
@@ -219,7 +260,7 @@ def test_a_workflow_has_a_memory_if_its_files_lie_on_s3(
         begin=Begun, dialect=SimpleNamespace(name="sqlite"), url=SimpleNamespace(database=str(one.database))
     )
     workflow = SimpleNamespace(
-        persistence=SimpleNamespace(engine=engine, namespace=one.namespace),
+        persistence=SimpleNamespace(engine=engine, namespace=one.namespace, path=one.database.parent),
         storage_settings=SimpleNamespace(default_storage_prefix=prefix),
     )
     found = memory.of_workflow(workflow, s3, print)

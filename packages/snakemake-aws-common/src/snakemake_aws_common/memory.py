@@ -9,13 +9,17 @@ own, `PREFIX/head/persistence.db.gz`, with the records whose files lie below tha
 The local database notes which version of the object it comes from. If S3 still has that version, what the database
 holds besides is newer, such as after a head was killed before it stored it. If S3 has another one, a head elsewhere has
 gone on since, and its records count.
+
+Records that Snakemake has kept as files of this directory, as it does without that option, count for outputs of which
+neither the database nor S3 has one: a run that began so goes on with what is known of it.
 """
 
 import gzip
+import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,12 +28,15 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
-from .lock_object import MISSING, REFUSED, Client, error_code
+from . import file_records
+from .lock_object import MISSING, Client, error_code
 
 NAME = "head/persistence.db.gz"
 TABLE = "snakemake_metadata"
 # Of ours, in Snakemake's database: from which version on S3 the records of a run come.
 VERSIONS = "snakemake_aws_versions"
+# The version of an object that S3 does not have, once that is known.
+ABSENT = ""
 # Seconds between two writes of changes, and how many times as long as a write takes.
 PAUSE = 15.0
 SHARE = 20
@@ -43,10 +50,21 @@ class Memory:
     """The records of one run in the database of one working directory, and on S3. One thread at a time uses it."""
 
     def __init__(
-        self, database: Path, namespace: str, prefix: str, client: Client, warn: Callable[[str], None]
+        self,
+        database: Path,
+        namespace: str,
+        prefix: str,
+        client: Client,
+        warn: Callable[[str], None],
+        files: Path | None = None,
     ) -> None:
-        """Ask S3 nothing yet. `namespace` is how Snakemake names the directory; `prefix` is `s3://BUCKET/PREFIX`."""
+        """Ask S3 nothing yet.
+
+        `namespace` is how Snakemake names the directory; `prefix` is `s3://BUCKET/PREFIX`; `files` is the directory's
+        `.snakemake`, in which there may be records of before it had a database.
+        """
         self._database, self._namespace, self._client, self._warn = database, namespace, client, warn
+        self._files = files
         self._prefix = f"{prefix.rstrip('/')}/"
         parts = urlsplit(self._prefix)
         self.place = (parts.netloc, f"{parts.path.lstrip('/')}{NAME}")
@@ -65,7 +83,7 @@ class Memory:
     # From S3
 
     def recall(self) -> bool:
-        """Bring the local records up to date with S3's, and return whether any were replaced.
+        """Bring the local records up to date with S3's, and return whether any were replaced or added.
 
         Raise WorkflowError for an object that is no such database, ClientError if S3 does not give it.
         """
@@ -82,12 +100,14 @@ class Memory:
                 if known:
                     # The run was removed, and with it the files that these records are about.
                     self._replace(local, (), ())
-                    self._note_version(local, None)
-                return bool(known)
+                added = self._add_files(local) if known is None else 0
+                self._note_version(local, ABSENT)
+                return bool(known or added)
             columns, rows = self._parse(answer["Body"].read(), _own_columns(local))
             self._replace(local, columns, rows)
+            added = self._add_files(local)
             self._note_version(local, answer["ETag"])
-        self._stored_state = self._state()
+        self._stored_state = None if added else self._state()
         return True
 
     def _parse(self, body: bytes, known: Sequence[str]) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -107,10 +127,26 @@ class Memory:
 
     def _replace(self, local: sqlite3.Connection, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         local.execute(f"DELETE FROM {TABLE} WHERE {_OURS}", (self._namespace, self._prefix, self._prefix))
+        self._add(local, columns, rows)
+
+    def _add(self, local: sqlite3.Connection, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> int:
+        """Add records of outputs that have none, and return how many were added."""
+        before = local.total_changes
+        marks = ", ".join("?" * (len(columns) + 1))
+        at = f"INSERT INTO {TABLE} (namespace, {_list(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
         if rows:
-            marks = ", ".join("?" * (len(columns) + 1))
-            at = f"INSERT OR REPLACE INTO {TABLE} (namespace, {_list(columns)}) VALUES ({marks})"
             local.executemany(at, [(self._namespace, *row) for row in rows])
+        return local.total_changes - before
+
+    def _add_files(self, local: sqlite3.Connection) -> int:
+        """Add what files of the directory record of outputs that have no record, and return how many were added."""
+        if self._files is None:
+            return 0
+        columns = _own_columns(local)
+        records = file_records.read(self._files, self._prefix, self._warn)
+        return self._add(
+            local, columns, [_row(columns, {**record, "target": name}) for name, record in records.items()]
+        )
 
     # To S3
 
@@ -118,23 +154,6 @@ class Memory:
         """Store what has changed, if the last time was long enough ago."""
         if time.monotonic() >= self._due:
             self.store()
-
-    def store_first(self) -> bool:
-        """Store the records, if there are any and S3 has none of the run; return whether that was so.
-
-        For a run whose records never were on S3. Raise ClientError if S3 refuses for another reason.
-        """
-        with self._open() as local:
-            if not self._rows(local):
-                return False
-            packed = self._packed(local)
-        try:
-            self._put(packed, IfNoneMatch="*")
-        except ClientError as error:
-            if error_code(error) in REFUSED:
-                return False
-            raise
-        return True
 
     def store(self) -> None:
         """Store what has changed since the last time. Trouble with S3 is a warning: the next time may do better.
@@ -192,10 +211,9 @@ class Memory:
         ).fetchone()
         return str(found[0]) if found else None
 
-    def _note_version(self, local: sqlite3.Connection, version: str | None) -> None:
+    def _note_version(self, local: sqlite3.Connection, version: str) -> None:
         local.execute(f"DELETE FROM {VERSIONS} WHERE namespace = ? AND prefix = ?", (self._namespace, self._prefix))
-        if version is not None:
-            local.execute(f"INSERT INTO {VERSIONS} VALUES (?, ?, ?)", (self._namespace, self._prefix, version))
+        local.execute(f"INSERT INTO {VERSIONS} VALUES (?, ?, ?)", (self._namespace, self._prefix, version))
 
     def _state(self) -> object:
         """Return what differs after each change of the database."""
@@ -205,6 +223,12 @@ class Memory:
 
 # Which records are of one run: those of files below its prefix.
 _OURS = "namespace = ? AND substr(target, 1, length(?)) = ?"
+
+
+def _row(columns: Sequence[str], record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of a record as the database has them: lists and tables as JSON."""
+    values = (record.get(column) for column in columns)
+    return tuple(json.dumps(value) if isinstance(value, list | dict) else value for value in values)
 
 
 def _columns(database: sqlite3.Connection) -> list[str]:
@@ -235,4 +259,5 @@ def of_workflow(workflow: Any, client: Client, warn: Callable[[str], None]) -> M
         connection.exec_driver_sql(f"UPDATE {TABLE} SET external_jobid = NULL WHERE incomplete IS NOT TRUE")
     if engine.dialect.name != "sqlite" or not engine.url.database or not prefix.startswith("s3://"):
         return None
-    return Memory(Path(engine.url.database), str(persistence.namespace), prefix, client, warn)
+    files = Path(persistence.path)
+    return Memory(Path(engine.url.database), str(persistence.namespace), prefix, client, warn, files)
