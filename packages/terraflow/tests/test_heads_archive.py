@@ -1,5 +1,6 @@
 """The archive of a head: what travels, what is refused, and that a run's places stay as they are."""
 
+import base64
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
@@ -76,6 +77,42 @@ def test_an_archive_holds_what_a_head_needs_and_nothing_else(directory: Path, pr
     ]
     outputs = json.loads((tmp_path / "into/stack.json").read_text())
     assert outputs == dataclasses.asdict(STACK)
+
+
+def keep_records(directory: Path, *targets: str) -> list[str]:
+    """Write records of outputs as Snakemake's file backend does, and return their places."""
+    places = [
+        f"{kind}/{base64.urlsafe_b64encode(target.encode()).decode()}"
+        for target in targets
+        for kind in ("metadata", "incomplete")
+    ]
+    for place in places:
+        (directory / ".snakemake" / place).parent.mkdir(parents=True, exist_ok=True)
+        (directory / ".snakemake" / place).write_text("{}")
+    return places
+
+
+def test_records_of_the_run_and_no_other_travel_if_they_are_asked_for(
+    directory: Path, project: Path, tmp_path: Path
+) -> None:
+    own = keep_records(directory, f"s3://{STACK.bucket}/runs/main/a.cram")
+    keep_records(directory, f"s3://{STACK.bucket}/runs/main-2/a.cram", "results/a.cram")
+    (directory / ".snakemake/log").mkdir()
+    (directory / ".snakemake/log/x.log").touch()
+    given = ("main", STACK, project, directory, [Path("cohort.yaml")])
+    _, without = names(archive.build(*given), tmp_path / "without")
+    assert not any(".snakemake" in name for name in without)
+    _, found = names(archive.build(*given, with_records=True), tmp_path / "into")
+    assert found - without == {f"files/cohort/.snakemake/{place}" for place in own}
+
+
+def test_too_many_records_are_refused_with_what_to_do(
+    directory: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_records(directory, f"s3://{STACK.bucket}/runs/main/a.cram")
+    monkeypatch.setattr(archive, "MOST_RECORDS", 1)
+    with pytest.raises(UserError, match=r"`TERRAFLOW_RUN=main snakemake --profile aws` in .*/cohort stores them"):
+        archive.build("main", STACK, project, directory, [Path("cohort.yaml")], with_records=True)
 
 
 def test_a_target_is_no_configuration_file(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Starts of runs: what is refused before anything is written, and what a head is given."""
 
+import base64
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,22 @@ def test_a_run_is_checked_estimated_approved_and_submitted(site: Site, tmp_path:
     assert site.s3.get_object(Bucket=BUCKET, Key=archived)["Body"].read() == packed.body, "what was planned is sent"
     manifest = archive.unpack(packed.body, packed.sha256, tmp_path / "unpacked")
     assert manifest.arguments == ["--until", "bwa_mem", BUDGET, "20"]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_head_is_given_records_that_s3_lacks(site: Site, tmp_path: Path, stored: bool) -> None:
+    """A run that Snakemake began on this machine, with a version that kept them as files here."""
+    if stored:
+        site.s3.put_object(Bucket=BUCKET, Key="runs/cohort7/head/persistence.db.gz", Body=b"")
+    name = base64.urlsafe_b64encode(f"s3://{BUCKET}/runs/cohort7/results/x".encode()).decode()
+    record = site.request.directory / ".snakemake/metadata" / name
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    launch(site.request, HEADS)
+    packed, _ = site.rehearsed[0]
+    manifest = archive.unpack(packed.body, packed.sha256, tmp_path / "unpacked")
+    sent = tmp_path / "unpacked/files" / manifest.directory / ".snakemake/metadata" / name
+    assert sent.exists() != stored
 
 
 def test_nothing_to_do_is_said_and_nothing_is_submitted(site: Site) -> None:

@@ -3,7 +3,8 @@
     manifest.json   what the head is to do (`Manifest`)
     stack.json      the stack's outputs, which Snakemake's profile reads
     files/...       the project's workflow/, envs/ and profiles/, and from the working directory the configuration, the
-                    sheet, and whatever other small files the configuration names
+                    sheet, and whatever other small files the configuration names; perhaps Snakemake's records of the
+                    run, below `.snakemake`
 
 Files keep their places relative to each other, so that a run is the same whether it is conducted from a head or from
 the folder it was made in: job names, and what Snakemake compares, hold relative paths.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snakemake_aws_common import packing
+from snakemake_aws_common import file_records, packing
 from terraflow.errors import UserError
 from terraflow.stack import Stack
 
@@ -28,11 +29,14 @@ STACK = "stack.json"
 FILES = "files"
 # Of the project; `profiles` also lies below `workflow`.
 FOLDERS = ("workflow", "envs", "profiles")
-LEFT_OUT = ("__pycache__", ".snakemake", ".git", ".venv")
+WORK = ".snakemake"
+LEFT_OUT = ("__pycache__", WORK, ".git", ".venv")
 # What belongs to a workflow of the user's own that lies among data.
 SOURCES = (".smk", ".py", ".R", ".Rmd", ".ipynb", ".jl", ".sh", ".yaml", ".yml", ".json", ".rst", ".md")
 # Bytes of all files: each worker fetches them, too.
 MOST = 100_000_000
+# Bytes of Snakemake's records, which the head alone reads; both have to be fewer than `packing.MOST`.
+MOST_RECORDS = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,14 @@ def build(
     configfiles: Sequence[Path] = (),
     arguments: Sequence[str] = (),
     snakefile: Path | None = None,
+    *,
+    with_records: bool = False,
 ) -> Packed:
     """Pack all that a head of the run needs; the same files give the same archive on every machine.
 
     `project` is the checkout, or a published workflow unpacked; `directory` is the working directory of the run;
-    `configfiles` and `arguments` are what Snakemake would be given on this machine, in its words.
+    `configfiles` and `arguments` are what Snakemake would be given on this machine, in its words. `with_records` is for
+    a run whose records of Snakemake's, if there are any, lie as files in the working directory.
     Raise UserError, which lists all of them, for files that a head would not find: files of data on this disk
     (`terraflow stage` sends them to the bucket), absolute paths, files that are missing or too large.
     """
@@ -100,9 +107,12 @@ def build(
         MANIFEST: _json(dataclasses.asdict(manifest)),
         STACK: _json(dataclasses.asdict(stack)),
     }
-    packed |= {f"{FILES}/{_place(path, root)}": path for path in sorted(files)}
+    prefix = f"s3://{stack.bucket}/runs/{run}/"
+    records = set(file_records.paths(directory / WORK, prefix)) if with_records else set()
+    packed |= {f"{FILES}/{_place(path, root)}": path for path in sorted(files | records)}
     try:
         _refuse_too_much(files)
+        _refuse_too_many_records(run, directory, records)
         return Packed(*packing.pack(packed))
     except OSError as error:
         raise UserError(f"{error.filename} can't be read ({error.strerror}), so no head was started.") from None
@@ -169,6 +179,15 @@ def _refuse_too_much(files: Collection[Path]) -> None:
             f"The files of the workflow have {total / 1e6:.0f} MB, and {MOST / 1e6:.0f} MB can travel with a head. The "
             "largest; move data out of the workflow's folders:",
             *(f"{path}: {sizes[path] / 1e6:.0f} MB" for path in largest),
+        )
+
+
+def _refuse_too_many_records(run: str, directory: Path, records: Collection[Path]) -> None:
+    if (total := sum(path.stat().st_size for path in records)) > MOST_RECORDS:
+        raise UserError(
+            f"Snakemake's records of run {run} in {directory / WORK} have {total / 1e6:.0f} MB, and "
+            f"{MOST_RECORDS / 1e6:.0f} MB can travel with a head. `TERRAFLOW_RUN={run} snakemake --profile aws` in "
+            f"{directory} stores them in the bucket as soon as its first jobs run; then end it, and start a head."
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from snakemake_aws_common import memory
 from snakemake_aws_common.rehearsal import Rehearsal
 from terraflow.costs.estimate import estimate
 from terraflow.costs.expected import Expected
@@ -92,6 +93,7 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         request.configfiles,
         (*request.arguments, *([BUDGET, f"{request.budget:g}"] if request.budget is not None else [])),
         request.snakefile,
+        with_records=not find.has_object(find.client("s3", stack), stack.bucket, request.name, memory.NAME),
     )
     try:
         rehearsal = rehearse(packed, request.name if request.is_named else None)

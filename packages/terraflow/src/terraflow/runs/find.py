@@ -118,6 +118,12 @@ def read(s3: "S3Client", bucket: str, name: str) -> Run:
     return Run(name, bucket, about, live, lock)
 
 
+def has_object(s3: "S3Client", bucket: str, name: str, key: str) -> bool:
+    """Return whether a run has an object of this key below its prefix."""
+    page = s3.list_objects_v2(Bucket=bucket, Prefix=f"{FOLDER}{name}/{key}", MaxKeys=1)
+    return any(one["Key"] == f"{FOLDER}{name}/{key}" for one in page.get("Contents", ()))
+
+
 def record(s3: "S3Client", run: Run, newest: int | None = None) -> Callable[[], list[Attempt]]:
     """Return a function that reads the record of a run, and again only what has been added since.
 
