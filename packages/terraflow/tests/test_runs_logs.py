@@ -209,6 +209,24 @@ def test_a_run_without_a_record(commands: Any, show: Show) -> None:
     assert "s3://data/runs/cohort7/logs/" in text
 
 
+def test_jobs_of_a_run_without_a_record_that_have_not_ended(
+    commands: Any, batch: PretendBatch, cloudwatch: Any, show: Show
+) -> None:
+    commands.put_object(Bucket=BUCKET, Key="runs/cohort7/results/x", Body=b"")
+    tags = {"terraflow:run": "cohort7", "terraflow:rule": "bwa_mem", "terraflow:sample": "a"}
+    batch.add("id-1", "cohort7", "bwa_mem", tags=tags, createdAt=START, container={"logStreamName": "worker/1"})
+    batch.add("id-2", "cohort7-b", "bwa_mem", tags=tags | {"terraflow:run": "cohort7-b"})
+    batch.add("id-3", "cohort7", "sort_index", "SUCCEEDED")
+    write(cloudwatch, "worker/1", ["[M::mem_process_seqs]"])
+    code, text = show("--sample", "a")
+    assert code == 0
+    assert text.startswith("== bwa_mem (sample=a): RUNNING since ") and text.count("==") == 1
+    assert "; Batch job id-1\n-- CloudWatch, worker/1\n[M::mem_process_seqs]\n" in text
+    code, text = show("--rule", "sort_index")
+    assert code == 1
+    assert "only jobs are known that have not ended" in text and "There are bwa_mem." in text
+
+
 def test_a_job_is_followed_until_it_ends(
     commands: Any, batch: PretendBatch, cloudwatch: Any, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:

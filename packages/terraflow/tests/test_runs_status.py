@@ -187,6 +187,9 @@ def test_a_run_of_the_version_before(commands: Any, batch: PretendBatch, show: C
     batch.add("id-1", "cohort7", "bwa_mem", createdAt=START, startedAt=NOW - MINUTE)
     batch.add("id-2", "cohort7", "bwa_mem", "RUNNABLE", createdAt=NOW - 2 * MINUTE)
     batch.add("id-3", "cohort7-2", "bwa_mem")
+    # Of tags with another beginning nothing is known; the name alone could be that of a run `cohort7` as well.
+    commands.put_object(Bucket=BUCKET, Key="runs/cohort7-b/results/x", Body=b"")
+    batch.add("id-4", "cohort7-b", "bwa_mem", tags={"lab:run": "cohort7-b"})
     code, text = show()
     assert code == 0
     assert text.partition("\n")[2] == (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from snakemake_aws_common.record.live import LiveJob
 from terraflow.jobs import ACTIVE
 from terraflow.stack import Stack
 
@@ -21,6 +22,7 @@ DESCRIBED = 100
 # Keys of tags by which jobs say what they are: the stack's, and those of the executor without the stack's settings.
 PREFIXES = ("terraflow:", "snakemake:")
 HEAD = "head"
+SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class BatchJob:
     name: str
     # The rule, the id of a group, or "head".
     process: str
+    # Empty if it belongs to no sample, or to several.
+    sample: str
     status: str
     reason: str
     queue: str
@@ -48,13 +52,13 @@ class BatchJob:
         return self.status not in ACTIVE
 
 
-def active(batch: Client, stack: Stack, run: str, runs: Collection[str] = ()) -> list[BatchJob]:
+def active(batch: Client, stack: Stack, run: str, runs: Collection[str] | None = None) -> list[BatchJob]:
     """Return the jobs of a run on the stack's queues that have not ended, heads first.
 
     Jobs are the run's by their tags. A job without them is the run's by its name, unless that begins with a longer name
-    in `runs`: those of `main-2` begin with `main-`, too.
+    in `runs`, all runs of the bucket: those of `main-2` begin with `main-`, too. If `runs` is None, it is nobody's.
     """
-    begin, longer = f"{run}-", tuple(f"{other}-" for other in runs if other.startswith(f"{run}-"))
+    begin = f"{run}-"
 
     def listed(asked: tuple[str, "JobStatusType"]) -> list[str]:
         queue, status = asked
@@ -64,7 +68,7 @@ def active(batch: Client, stack: Stack, run: str, runs: Collection[str] = ()) ->
     with ThreadPoolExecutor(CALLS) as pool:
         ids = dict.fromkeys(one for found in pool.map(listed, product(stack.queues.values(), ACTIVE)) for one in found)
     described = describe(batch, list(ids)).values()
-    jobs = (job_of(one, run) for one in described if _is_of(one, run, longer))
+    jobs = (job_of(one, run) for one in described if _is_of(one, run, runs))
     return sorted((job for job in jobs if not job.has_ended), key=lambda job: (not job.is_head, job.created or 0))
 
 
@@ -83,11 +87,31 @@ def job_of(description: Mapping[str, Any], run: str) -> BatchJob:
         id=description["jobId"],
         name=name,
         process=_tag(description, "rule") or name.removeprefix(f"{run}-").partition("-")[0],
+        sample=_tag(description, SAMPLE),
         status=description["status"],
         reason=str(description.get("statusReason") or ""),
         queue=str(description.get("jobQueue", "")).rpartition("/")[2],
         created=description.get("createdAt"),
         started=description.get("startedAt"),
+    )
+
+
+def as_live(job: BatchJob) -> LiveJob:
+    """Return a job as a head would list it, as far as Batch tells: resources are unknown, and 0."""
+    return LiveJob(
+        native_id=job.id,
+        process=job.process,
+        wildcards={SAMPLE: job.sample} if job.sample else {},
+        is_group=False,
+        status=job.status,
+        since=job.started or job.created or 0,
+        reason=job.reason,
+        queue=job.queue,
+        spot=False,
+        cpus=0,
+        memory=0,
+        disk=0,
+        submit=job.created or 0,
     )
 
 
@@ -104,11 +128,11 @@ def fronts(batch: Client, queues: Iterable[str]) -> dict[str, list[str]]:
     return {queue: [job["jobArn"].rpartition("/")[2] for job in one.get("jobs", ())] for queue, one in answers.items()}
 
 
-def _is_of(description: Mapping[str, Any], run: str, longer: tuple[str, ...]) -> bool:
+def _is_of(description: Mapping[str, Any], run: str, runs: Collection[str] | None) -> bool:
     tagged = _tag(description, "run")
-    if tagged:
+    if tagged or runs is None:
         return tagged == run
-    name = description["jobName"]
+    name, longer = description["jobName"], tuple(f"{other}-" for other in runs if other.startswith(f"{run}-"))
     return not name.startswith(longer) and bool(re.search(r"-[0-9a-f]{12}(-[0-9a-f]{6,8}){0,2}$", name))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snakemake_aws_common.record.live import LiveJob
 from snakemake_aws_common.redaction import redact
 from terraflow import stack as stacks
 from terraflow.errors import UserError
@@ -159,13 +160,9 @@ def _stored_head_log(s3: "S3Client", found: Run) -> rule_logs.RuleLog | None:
 
 
 def _jobs(options: argparse.Namespace, stack: Stack, s3: "S3Client", found: Run) -> int:
+    ended, going = find.attempts(s3, found), _going(stack, s3, found)
     if found.live is None:
-        raise UserError(
-            f"There is no record of run {found.name}, so nobody knows its jobs. The rules' log files lie in "
-            f"{found.address}/{rule_logs.FOLDER}/."
-        )
-    ended = find.attempts(s3, found)
-    going = found.live if state.of(found) in (state.RUNNING, state.LOST) else None
+        _refuse_unrecorded(found, going, options)
     jobs = matching.matches(ended, going, options.rule, options.sample, options.job)
     if options.follow:
         return _follow(stack, jobs)
@@ -177,6 +174,25 @@ def _jobs(options: argparse.Namespace, stack: Stack, s3: "S3Client", found: Run)
             _show(log)
         _list(jobs[SHOWN:], found.name)
     return words.RUN_FAILED if jobs[0].failed else words.FINE
+
+
+def _refuse_unrecorded(found: Run, going: Sequence[LiveJob], options: argparse.Namespace) -> None:
+    """Raise UserError if a run without a record has no job of this rule, sample and id that AWS Batch would name."""
+    try:
+        matching.matches((), going, options.rule, options.sample, options.job)
+    except UserError as error:
+        raise UserError(
+            f"There is no record of run {found.name}, so that only jobs are known that have not ended. {error} The "
+            f"rules' log files lie in {found.address}/{rule_logs.FOLDER}/."
+        ) from None
+
+
+def _going(stack: Stack, s3: "S3Client", found: Run) -> Sequence[LiveJob]:
+    """Return the jobs of the run that have not ended, by its head's list or, without one, by AWS Batch's."""
+    if found.live is None:
+        listed = batches.active(find.client("batch", stack), stack, found.name, find.names(s3, stack.bucket))
+        return [batches.as_live(job) for job in listed if not job.is_head]
+    return found.live.jobs if state.of(found) in (state.RUNNING, state.LOST) else ()
 
 
 def _log_of(stack: Stack, s3: "S3Client", found: Run, job: Match, number: int | None) -> JobLog:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from snakemake_aws_common.record import attempt as attempts
 from snakemake_aws_common.record.attempt import Attempt
-from snakemake_aws_common.record.live import Live, LiveJob
+from snakemake_aws_common.record.live import LiveJob
 from terraflow.errors import UserError
 from terraflow.runs import words
 
@@ -40,13 +40,12 @@ class Match:
 
 
 def matches(
-    ended: Iterable[Attempt], live: Live | None, rule: str | None, sample: str | None, job: str | None
+    ended: Iterable[Attempt], going: Iterable[LiveJob], rule: str | None, sample: str | None, job: str | None
 ) -> list[Match]:
-    """Return all attempts of jobs of this rule (or group), sample and id, the newest first.
+    """Return all attempts of jobs of this rule (or group), sample and id, the newest first; `going` have not ended.
 
     Raise UserError, which lists names like it, if the run has no job of the rule, the sample or the id.
     """
-    going = live.jobs if live else ()
     every: list[tuple[Attempt | LiveJob, tuple[Part, ...]]] = [
         *((one, tuple((step.process, step.wildcards) for step in one.steps)) for one in ended),
         *((one, tuple(one.steps)) for one in going),

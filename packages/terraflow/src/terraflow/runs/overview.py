@@ -1,7 +1,7 @@
 """How a run does, gathered once for people and for programs."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -80,10 +80,18 @@ class Overview:
     unknown: Sequence[str] = ()
 
 
-def of(run: Run, stack: Stack, batch: Any, late: Record, attempts: Record, now: int) -> Overview:  # noqa: ANN401
+def of(
+    run: Run,
+    stack: Stack,
+    batch: Any,  # noqa: ANN401
+    late: Record,
+    attempts: Record,
+    runs: Callable[[], Collection[str]],
+    now: int,
+) -> Overview:
     """Return how a run does; AWS Batch is asked about what the record does not hold, if it can be.
 
-    `late` reads the last attempts that have ended, `attempts` all of them.
+    `late` reads the last attempts that have ended, `attempts` all of them; `runs` gives the names of all runs.
     """
     unknown: list[str] = []
     head = _head(run, batch, state.of(run), unknown)
@@ -108,7 +116,7 @@ def of(run: Run, stack: Stack, batch: Any, late: Record, attempts: Record, now: 
         # Until something is done, which tells more.
         seen = replace(seen, expected_end=seen.started + round(hours * 3_600_000))
     if run.live is None:
-        jobs = _ask(lambda: batches.active(batch, stack, run.name), unknown, "its jobs")
+        jobs = _ask(lambda: batches.active(batch, stack, run.name, runs()), unknown, "its jobs")
         return _from_batch(seen, jobs or [], unknown)
     seen = replace(seen, spent=_cost(run.live, attempts, stack, now, unknown))
     return _from_record(seen, run.live, run, batch, late, unknown)
@@ -190,30 +198,12 @@ def _from_batch(seen: Overview, jobs: Sequence[BatchJob], unknown: Sequence[str]
     return replace(
         seen,
         rules=rules,
-        running=[_as_live(job) for job in tasks if job.status in ON_A_MACHINE],
+        running=[batches.as_live(job) for job in tasks if job.status in ON_A_MACHINE],
         waiting=[
             Waiting(status, queue, reason, len(some), min((job.created or seen.now) for job in some))
             for (status, queue, reason), some in sorted(waiting.items())
         ],
         unknown=unknown,
-    )
-
-
-def _as_live(job: BatchJob) -> LiveJob:
-    return LiveJob(
-        native_id=job.id,
-        process=job.process,
-        wildcards={},
-        is_group=False,
-        status=job.status,
-        since=job.started or job.created or 0,
-        reason=job.reason,
-        queue=job.queue,
-        spot=False,
-        cpus=0,
-        memory=0,
-        disk=0,
-        submit=job.created or 0,
     )
 
 

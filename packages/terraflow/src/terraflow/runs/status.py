@@ -52,7 +52,15 @@ def run(options: argparse.Namespace) -> int:
         return seen(find.read(s3, stack.bucket, options.name))
 
     def seen(one: Run) -> Overview:
-        return overview.of(one, stack, batch, late, lambda: find.attempts(s3, one), words.now_ms())
+        return overview.of(
+            one,
+            stack,
+            batch,
+            late,
+            attempts=lambda: find.attempts(s3, one),
+            runs=lambda: find.names(s3, stack.bucket),
+            now=words.now_ms(),
+        )
 
     if options.watch:
         last = watch(look, words.console())
