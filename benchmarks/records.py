@@ -137,6 +137,8 @@ def _attempt(
         steps.append(_step(rule, wildcards, at, rng))
         assert steps[-1].complete is not None
         at = steps[-1].complete - START + 500
+    # A worker stores what its rules have made when the last of them has ended.
+    at += sum(step.store_time or 0 for step in steps)
     status, complete, reason = attempts.COMPLETED, at, EXITED
     code: int | None = 0
     draw = rng.random()
@@ -190,8 +192,8 @@ def _step(rule: str, wildcards: dict[str, str], at: int, rng: random.Random) -> 
         process=rule,
         wildcards=wildcards,
         exit=0,
-        start=START + at,
-        complete=START + at + fetch + real + put,
+        start=START + at + fetch,
+        complete=START + at + fetch + real,
         realtime=real,
         cpu_time=int(real * cpus * rng.uniform(0.7, 0.98)),
         peak_rss=int(gib * GIB * rng.uniform(0.8, 1.1)),

@@ -113,8 +113,9 @@ def check_steps(site: Site, group: dict[str, Any]) -> None:
     steps = {f"{step.process} {step.tag}".rstrip(): step for step in attempt.steps}
     assert sorted(steps) == ["gather", "make sample=a", "make sample=b"]
     for step in attempt.steps:
-        assert step.exit == 0 and step.start and step.complete and step.start <= step.complete
-        assert step.realtime and step.cpu_time is not None and 0 <= step.cpu_time <= step.realtime + 100
+        assert step.exit == 0 and step.start and step.complete
+        assert step.realtime and step.realtime == step.complete - step.start
+        assert step.cpu_time is not None and 0 <= step.cpu_time <= step.realtime + 100
         assert attempt.start and attempt.complete and attempt.start <= step.start and step.complete <= attempt.complete
     assert max(steps["make sample=a"].complete, steps["make sample=b"].complete) <= steps["gather"].start
     assert not [key for key in site.objects() if "/measured/" in key]

@@ -13,10 +13,10 @@ HOSTILE = "</script><img src=x onerror=console.error('injected')>"
 
 
 def step(rule: str, start: int, real: int, fetch: int = 1000, store: int = 2000, **other: Any) -> Step:
-    """A step that fetches, runs its tool, and stores, one after the other."""
-    complete = T0 + start + fetch + real + store
+    """A step as a worker measures it: it fetches from `start` on; its own start and end enclose the tool alone."""
+    began = T0 + start + fetch
     made = Step(
-        rule, {"sample": "a"}, exit=0, start=T0 + start, complete=complete, realtime=real, cpu_time=real * 2,
+        rule, {"sample": "a"}, exit=0, start=began, complete=began + real, realtime=real, cpu_time=real * 2,
         peak_rss=GIB, fetch_bytes=10**9, fetch_time=fetch, store_bytes=10**8, store_time=store,
     )  # fmt: skip
     return replace(made, **other)

@@ -5,7 +5,7 @@ Times are milliseconds since 1970.
 
 from typing import TypeAlias
 
-from snakemake_aws_common.record.attempt import Attempt, Step
+from snakemake_aws_common.record.attempt import Attempt
 
 # In OTHER the container runs, and none of the steps that were measured does: Snakemake starts, or the worker measured
 # nothing.
@@ -33,28 +33,23 @@ def spans_of(attempt: Attempt, begin: int, end: int) -> list[Span]:
         step = attempt.steps[number]
         first, finish = max(first, at), end if step.complete is None else min(step.complete, end)
         if finish > first:
-            if first > at:
-                found.append((OTHER, first, -1))
-            _add_step(found, step, number, first, finish)
+            # Its inputs are fetched just before the rule's own work, which start and complete enclose.
+            fetch = max(first - (step.fetch_time or 0), at)
+            if fetch > at:
+                found.append((OTHER, fetch, -1))
+            if first > fetch:
+                found.append((FETCHING, first, number))
+            found.append((TOOL, finish, number))
             at = finish
+    # Snakemake stores when the last rule of the container has ended.
+    for number, step in enumerate(attempt.steps):
+        stored = min(at + (step.store_time or 0), end)
+        if stored > at:
+            found.append((STORING, stored, number))
+            at = stored
     if end > at:
         found.append((OTHER, end, -1))
     return found
-
-
-def _add_step(found: list[Span], step: Step, number: int, first: int, finish: int) -> None:
-    """Add the phases of a step from its beginning to its end; what none of them took is OTHER, before it stores."""
-    fetched = min(first + (step.fetch_time or 0), finish)
-    store = max(finish - (step.store_time or 0), fetched)
-    ran = min(fetched + (step.realtime or 0), store)
-    if fetched > first:
-        found.append((FETCHING, fetched, number))
-    if ran > fetched:
-        found.append((TOOL, ran, number))
-    if store > ran:
-        found.append((OTHER, store, number))
-    if finish > store:
-        found.append((STORING, finish, number))
 
 
 def end_of(attempt: Attempt) -> int:
