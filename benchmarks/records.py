@@ -13,7 +13,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -205,7 +205,7 @@ def _step(rule: str, wildcards: dict[str, str], at: int, rng: random.Random) -> 
 
 
 def _ended(step: Step, code: int) -> Step:
-    return Step(**{**vars(step), "exit": code, "store_bytes": None, "store_time": None})
+    return replace(step, exit=code, store_bytes=None, store_time=None)
 
 
 def as_seen(made: Made, at: int | None = None, who: str = "ada") -> tuple[About, Live, list[Attempt]]:

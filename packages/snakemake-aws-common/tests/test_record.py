@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import pytest
+
 from snakemake_aws_common.record import attempt, live, store
 from snakemake_aws_common.record.attempt import Attempt, Step
 
@@ -43,6 +45,38 @@ def test_fields_of_later_versions_are_left_out() -> None:
     line = json.loads(attempt.to_line(ONE))
     line["more"] = line["steps"][0]["more"] = 1
     assert attempt.from_mapping(line) == ONE
+
+
+def test_fields_that_earlier_versions_did_not_have_are_as_if_unknown() -> None:
+    line = json.loads(attempt.to_line(ONE))
+    del line["architecture"], line["steps"][0]["peak_rss"]
+    assert attempt.from_mapping(line) == ONE
+    del line["native_id"]
+    with pytest.raises(TypeError, match="native_id"):
+        attempt.from_mapping(line)
+
+
+def test_what_was_read_can_not_be_changed() -> None:
+    (one,) = store.unpack(store.pack([ONE]))
+    for part in (one, one.steps[0]):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            part.exit = 7  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("naming", "found"),
+    [
+        ([], ["id-1", "id-2"]),
+        (["id-2"], ["id-2"]),
+        (["bwa_mem"], ["id-1", "id-2"]),
+        (['"ü\\'], ["id-2"]),
+        (["a", "bwa_mem"], ["id-1"]),
+        (["bwa"], []),
+    ],
+)
+def test_lines_without_the_texts_are_left_out(naming: list[str], found: list[str]) -> None:
+    other = dataclasses.replace(ONE, native_id="id-2", wildcards={"sample": '"ü\\'}, steps=(Step("bwa_mem"),))
+    assert [one.native_id for one in store.unpack(store.pack([ONE, other]), naming)] == found
 
 
 def test_of_two_heads_the_later_part_counts() -> None:

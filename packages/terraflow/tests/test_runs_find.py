@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from run_objects import ABOUT, ATTEMPT, BUCKET, LIVE, STACK, put, put_lock
 from snakemake_aws_common.record import live as lives
+from snakemake_aws_common.record import store
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.runs import find, state
@@ -145,3 +146,24 @@ def test_parts_of_the_record_are_fetched_when_they_have_changed(s3: Any) -> None
     put(s3, "cohort7", attempts=[first, second])
     assert read() == [first, second]
     assert len(fetched) == 2
+
+
+def test_parts_are_fetched_once_each_and_of_their_lines_those_that_are_named_are_read(s3: Any) -> None:
+    put(s3, "cohort7", live=LIVE)
+    made = [
+        replace(ATTEMPT, native_id=f"id-{number}", complete=number, wildcards={"sample": f"s{number % 3}"}, steps=())
+        for number in range(9)
+    ]
+    for number in range(3):
+        key = f"runs/cohort7/{store.part_name(LIVE.head, number + 1)}"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=store.pack(made[3 * number : 3 * number + 3]))
+    fetched: list[str] = []
+    s3.meta.events.register("provide-client-params.s3.GetObject", lambda params, **_: fetched.append(params["Key"]))
+    run = find.read(s3, BUCKET, "cohort7")
+    fetched.clear()
+    assert find.attempts(s3, run) == made
+    assert find.attempts(s3, run, naming=["lane", "s1"]) == [made[1], made[4], made[7]]
+    assert find.attempts(s3, run, naming=["s1", "id-4"]) == [made[4]]
+    # As a part of a value it is none.
+    assert find.attempts(s3, run, naming=["s"]) == []
+    assert sorted(fetched) == sorted(4 * [f"runs/cohort7/{store.part_name(LIVE.head, number)}" for number in (1, 2, 3)])

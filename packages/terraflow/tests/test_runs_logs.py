@@ -14,7 +14,8 @@ from pretend_batch import PretendBatch
 from run_objects import ABOUT, ATTEMPT, BUCKET, LIVE, MINUTE, STACK, START, put, put_lock
 from snakemake_aws_common.record import attempt as attempts
 from snakemake_aws_common.record import live as lives
-from snakemake_aws_common.record.attempt import Step
+from snakemake_aws_common.record import store
+from snakemake_aws_common.record.attempt import Attempt, Step
 from snakemake_aws_common.record.live import Failure, LiveJob
 from terraflow import cli
 from terraflow.heads import about as abouts
@@ -176,6 +177,35 @@ def test_what_is_not_there(jobs: Any, show: Show, arguments: tuple[str, ...], wo
     code, text = show(*arguments)
     assert code == 1
     assert words in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "looks"),
+    [
+        (("--rule", "bwa_mem"), [["bwa_mem"]]),
+        (("--rule", "bwa_mem", "--sample", "a", "--job", "id-2"), [["bwa_mem", "a", "id-2"]]),
+        # The names that there are must come from somewhere.
+        (("--rule", "bwa_men"), [["bwa_men"], []]),
+        (("--rule", "sort_index", "--follow"), [["sort_index"]]),
+        (("--sample", "c", "--follow"), []),
+    ],
+)
+def test_of_the_record_no_more_is_read_than_is_needed(
+    jobs: Any, show: Show, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], looks: list[list[str]]
+) -> None:
+    job = LiveJob("id-4", "call", {"sample": "c"}, False, "RUNNABLE", START, "", "terraflow-spot", True, 4, 1, 1, START)
+    put(jobs, "cohort7", live=replace(LIVE, state=lives.RUNNING, ended=None, jobs=(job,)))
+    put_lock(jobs, "cohort7")
+    asked: list[list[str]] = []
+    unpack = store.unpack
+
+    def noted(body: bytes, naming: Sequence[str]) -> list[Attempt]:
+        asked.append(list(naming))
+        return unpack(body, naming)
+
+    monkeypatch.setattr(store, "unpack", noted)
+    show(*arguments)
+    assert asked == looks
 
 
 def test_many_attempts_are_listed(commands: Any, show: Show) -> None:

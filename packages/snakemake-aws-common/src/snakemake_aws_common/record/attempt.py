@@ -6,17 +6,19 @@ Times are milliseconds since 1970 (durations: milliseconds), sizes are bytes; No
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
+from operator import itemgetter
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 COMPLETED = "COMPLETED"
 FAILED = "FAILED"
 # Ended by a head or by a person.
 ABORTED = "ABORTED"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One rule's work in an attempt, as the worker measured it: a job is one step, a group has several."""
 
@@ -41,7 +43,7 @@ class Step:
         return ", ".join(f"{name}={value}" for name, value in self.wildcards.items())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt of a Batch job, which is one job of the workflow or a group of them."""
 
@@ -92,11 +94,30 @@ def to_line(attempt: Attempt) -> str:
 
 def from_mapping(given: Mapping[str, Any]) -> Attempt:
     """Return the attempt in a parsed line; fields that a later version has added are left out."""
-    known = {name: given[name] for name in Attempt.__dataclass_fields__ if name in given}
-    known["steps"] = tuple(map(step_from, given.get("steps", ())))
-    return Attempt(**known)
+    return _attempt({**given, "steps": tuple(map(step_from, given.get("steps", ())))})
 
 
-def step_from(given: Mapping[str, Any]) -> Step:
-    """Return the step in a parsed mapping; fields that a later version has added are left out."""
-    return Step(**{name: given[name] for name in Step.__dataclass_fields__ if name in given})
+def _maker(kind: type[T]) -> Callable[[Mapping[str, Any]], T]:
+    """Return a function that makes a `kind` of a mapping of its fields, quickly: a large record has millions of them.
+
+    A frozen class sets each field by a call. An object of a class with the same slots that is not frozen, which then
+    becomes one of the frozen class, is made in a third of the time.
+    """
+    names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
+    values, loose = itemgetter(*names), make_dataclass(kind.__name__, names, slots=True)
+
+    def make(given: Mapping[str, Any]) -> T:
+        try:
+            one: Any = loose(*values(given))
+        except KeyError:
+            # An earlier version did not have all fields.
+            return kind(**{name: given[name] for name in names if name in given})
+        one.__class__ = kind
+        made: T = one
+        return made
+
+    return make
+
+
+_attempt = _maker(Attempt)
+step_from = _maker(Step)

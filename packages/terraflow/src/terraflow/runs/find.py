@@ -124,13 +124,16 @@ def has_object(s3: "S3Client", bucket: str, name: str, key: str) -> bool:
     return any(one["Key"] == f"{FOLDER}{name}/{key}" for one in page.get("Contents", ()))
 
 
-def record(s3: "S3Client", run: Run, newest: int | None = None) -> Callable[[], list[Attempt]]:
+def record(
+    s3: "S3Client", run: Run, newest: int | None = None, naming: Sequence[str] = ()
+) -> Callable[[], list[Attempt]]:
     """Return a function that reads the record of a run, and again only what has been added since.
 
-    It returns each attempt once, by their ends, or those in the `newest` parts only. It raises UserError if the record
+    It returns each attempt once, by their ends: those in the `newest` parts only, and, besides others, all that have
+    every text of `naming` as the name of a rule, the value of a wildcard, an id. It raises UserError if the record
     can't be understood.
     """
-    reader = store.Reader(s3, run.bucket, run.prefix, newest)
+    reader = store.Reader(s3, run.bucket, run.prefix, newest, naming)
 
     def read() -> list[Attempt]:
         # Millions of objects, none of them garbage: looking for some would double the time.
@@ -147,9 +150,15 @@ def record(s3: "S3Client", run: Run, newest: int | None = None) -> Callable[[], 
     return read
 
 
-def attempts(s3: "S3Client", run: Run) -> list[Attempt]:
-    """Return the record of a run: each attempt once, by their ends. Raise UserError if it can't be understood."""
-    return record(s3, run)()
+def attempts(s3: "S3Client", run: Run, naming: Sequence[str] = ()) -> list[Attempt]:
+    """Return the record of a run: each attempt once, by their ends. Raise UserError if it can't be understood.
+
+    Given texts that an attempt has to have, others may be missing (`record`).
+    """
+    found = record(s3, run, naming=naming)()
+    # A command looks at them until it ends, and Python's search for garbage would do so again and again.
+    gc.freeze()
+    return found
 
 
 def _about(s3: "S3Client", bucket: str, key: str) -> About | None:

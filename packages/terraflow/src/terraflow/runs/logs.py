@@ -3,12 +3,14 @@
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import LiveJob
 from snakemake_aws_common.redaction import redact
 from terraflow import stack as stacks
@@ -160,10 +162,10 @@ def _stored_head_log(s3: "S3Client", found: Run) -> rule_logs.RuleLog | None:
 
 
 def _jobs(options: argparse.Namespace, stack: Stack, s3: "S3Client", found: Run) -> int:
-    ended, going = find.attempts(s3, found), _going(stack, s3, found)
+    going = _going(stack, s3, found)
     if found.live is None:
         _refuse_unrecorded(found, going, options)
-    jobs = matching.matches(ended, going, options.rule, options.sample, options.job)
+    jobs = _matches(options, s3, found, going)
     if options.follow:
         return _follow(stack, jobs)
     logs = [_log_of(stack, s3, found, job, _number(options)) for job in jobs[:SHOWN]]
@@ -193,6 +195,22 @@ def _going(stack: Stack, s3: "S3Client", found: Run) -> Sequence[LiveJob]:
         listed = batches.active(find.client("batch", stack), stack, found.name, find.names(s3, stack.bucket))
         return [batches.as_live(job) for job in listed if not job.is_head]
     return found.live.jobs if state.of(found) in (state.RUNNING, state.LOST) else ()
+
+
+def _matches(options: argparse.Namespace, s3: "S3Client", found: Run, going: Sequence[LiveJob]) -> list[Match]:
+    """Return the attempts that the options name; of a large record only their lines are parsed."""
+    named = [one for one in (options.rule, options.sample, options.job) if one is not None]
+    looks: list[Callable[[], Sequence[Attempt]]] = [
+        # The record has no job that can be followed.
+        *([tuple] if options.follow else []),
+        lambda: find.attempts(s3, found, named),
+        # Says which names there are.
+        lambda: find.attempts(s3, found),
+    ]
+    for look in looks[:-1]:
+        with suppress(UserError):
+            return matching.matches(look(), going, options.rule, options.sample, options.job)
+    return matching.matches(looks[-1](), going, options.rule, options.sample, options.job)
 
 
 def _log_of(stack: Stack, s3: "S3Client", found: Run, job: Match, number: int | None) -> JobLog:
