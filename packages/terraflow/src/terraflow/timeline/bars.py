@@ -1,8 +1,8 @@
 """The bars of the page: one for each attempt that the record has, and one for each job that has not ended."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+from typing import NamedTuple
 
 from snakemake_aws_common.record import attempt as states
 from snakemake_aws_common.record.attempt import Attempt
@@ -13,8 +13,7 @@ from terraflow.timeline import phases
 SHARED = "shared"
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """An attempt and its place in time, in milliseconds since 1970; `cost` is US dollars, None if unknown."""
 
     one: Attempt
@@ -37,7 +36,10 @@ class Bar:
     @property
     def peak_rss(self) -> int | None:
         """The most memory that any of its rules used."""
-        return max([step.peak_rss for step in self.one.steps if step.peak_rss is not None], default=None)
+        steps = self.one.steps
+        if len(steps) == 1:
+            return steps[0].peak_rss
+        return max([step.peak_rss for step in steps if step.peak_rss is not None], default=None)
 
 
 def bars(

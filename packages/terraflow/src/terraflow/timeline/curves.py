@@ -57,19 +57,24 @@ class Counts:
         """Begin with no job."""
         self._start, self._width, self._parts = grid.start, grid.width, grid.parts
         self._changes = [[0] * (grid.parts + 1) for _ in range(phases)]
+        # A little before the middle of each part, to be on the safe side of what floating point rounds away.
+        self._middles = [math.floor(grid.start + (part + 0.5) * grid.width) - 1 for part in range(grid.parts + 1)]
 
     def add(self, begin: int, spans: Iterable[Span]) -> None:
         """Add a job, which begins then, and goes through these phases."""
-        start, width, last = self._start, self._width, self._parts
-        # The first part whose middle lies at or after a time. Most spans of a large run end before the next middle.
-        part = min(math.ceil((begin - start) / width - 0.5), last)
+        part = self._after(begin)
+        middle = self._middles[part]
         for phase, end, _ in spans:
-            after = min(math.ceil((end - start) / width - 0.5), last)
-            if after != part:
+            # Most spans of a large run end before the next middle.
+            if end > middle and (after := self._after(end)) != part:
                 changes = self._changes[phase]
                 changes[part] += 1
                 changes[after] -= 1
-                part = after
+                part, middle = after, self._middles[after]
+
+    def _after(self, time: int) -> int:
+        """Return the first part whose middle lies at or after a time."""
+        return min(math.ceil((time - self._start) / self._width - 0.5), self._parts)
 
     def totals(self) -> list[list[int]]:
         """Return the numbers of jobs in each part, for each phase."""

@@ -3,6 +3,7 @@
 Times are milliseconds since 1970.
 """
 
+from operator import itemgetter
 from typing import TypeAlias
 
 from snakemake_aws_common.record.attempt import Attempt
@@ -28,25 +29,28 @@ def spans_of(attempt: Attempt, begin: int, end: int) -> list[Span]:
     if start > starting:
         found.append((STARTING, start, -1))
     at = start
-    steps = [(step.start, number) for number, step in enumerate(attempt.steps) if step.start is not None]
-    for first, number in sorted(steps) if len(steps) > 1 else steps:
-        step = attempt.steps[number]
-        first, finish = max(first, at), end if step.complete is None else min(step.complete, end)
+    steps = [(step.start, number, step) for number, step in enumerate(attempt.steps) if step.start is not None]
+    if len(steps) > 1:
+        steps.sort(key=itemgetter(0))
+    for began, number, step in steps:
+        first = began if began > at else at
+        finish = end if step.complete is None or step.complete > end else step.complete
         if finish > first:
             # Its inputs are fetched just before the rule's own work, which start and complete enclose.
-            fetch = max(first - (step.fetch_time or 0), at)
+            fetch = first - (step.fetch_time or 0)
             if fetch > at:
                 found.append((OTHER, fetch, -1))
+            else:
+                fetch = at
             if first > fetch:
                 found.append((FETCHING, first, number))
             found.append((TOOL, finish, number))
             at = finish
     # Snakemake stores when the last rule of the container has ended.
     for number, step in enumerate(attempt.steps):
-        stored = min(at + (step.store_time or 0), end)
-        if stored > at:
-            found.append((STORING, stored, number))
-            at = stored
+        if (store := step.store_time or 0) > 0 and at < end:
+            at = min(at + store, end)
+            found.append((STORING, at, number))
     if end > at:
         found.append((OTHER, end, -1))
     return found

@@ -116,7 +116,8 @@ def _size(rule: str, pairs: Sequence[tuple[Attempt, Step | None]]) -> Size:
             memory.append(step.peak_rss)
         if step.fetch_bytes is not None or step.store_bytes is not None:
             disk.append((step.fetch_bytes or 0) + (step.store_bytes or 0))
-    killed = [attempt.memory for attempt in attempts if any(word in attempt.reason for word in OUT_OF_MEMORY)]
+    full = {reason for reason in {one.reason for one in attempts} if any(word in reason for word in OUT_OF_MEMORY)}
+    killed = [attempt.memory for attempt in attempts if attempt.reason in full]
     return Size(
         rule=rule,
         jobs=len(pairs),
