@@ -107,6 +107,27 @@ def test_jobs_that_nobody_waits_for(make: Make, aws: FakeAws, s3: Any) -> None:
     assert [job.native_id for job in live(s3).jobs] == [old["s2"]["jobId"]]
 
 
+@pytest.mark.parametrize("starts", [1, 2])
+def test_jobs_of_a_removed_run_of_the_same_name_are_not_this_runs(
+    make: Make, aws: FakeAws, s3: Any, starts: int
+) -> None:
+    """They cost nothing of its budget; the first start of this one may be lost soon after it has begun."""
+    aws.batch.answer("submitjob", {"jobName": "main-bwa_mem", "jobQueue": "spot", "tags": {"snakemake:run": "main"}})
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+    aws.batch.submitted()[0]["createdAt"] -= 60_000
+    s3.put_object(Bucket="data", Key="runs/main/head/run.json", Body=b"{}")
+    for _ in range(starts):
+        one = make(budget=5.0)
+        one.run_jobs([FakeJob("gather", {}, output=["all"])])
+        until(lambda: listed(s3) == 1)
+        kill(one)
+    aws.batch.end(aws.batch.submitted()[1], "SUCCEEDED", 0)
+    two = make(budget=5.0)
+    two.run_jobs([FakeJob("report", {}, output=["report"])])
+    two.shutdown()
+    assert [one.native_id for one in record(s3)] == [aws.batch.submitted()[1]["jobId"]]
+
+
 @pytest.mark.parametrize("budget", [None, 5.0])
 def test_a_record_that_can_not_be_read(make: Make, aws: FakeAws, s3: Any, budget: float | None) -> None:
     """Without a budget the run goes on; with one nobody knows what is left of it."""

@@ -1,10 +1,12 @@
 """Jobs of this run that ended while no head looked: AWS Batch remembers them for days, the record forever.
 
 The head before left the list of its jobs (`live.json`); those that it submitted after it wrote that, and those of heads
-that kept none, are found by name.
+that kept none, are found by name. A run of the same name that was removed had jobs, too: they are older than the oldest
+object of this one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, Attempt
@@ -27,20 +29,29 @@ def found(
     tag_prefix: str,
     recorded: Sequence[Attempt],
     live: Live | None,
+    since: int,
 ) -> Iterator[tuple[Mapping[str, Any], Known]]:
     """Yield the descriptions of ended jobs that the record may lack, and what is known of each.
 
-    Raises what AWS Batch says if it does not answer.
+    `since`, in milliseconds since 1970, is when the first of them can have been submitted. Raises what AWS Batch says
+    if it does not answer.
     """
     left = {job.native_id: of_live(job) for job in live.jobs} if live else {}
     whole = {one.native_id for one in recorded if one.status in (COMPLETED, ABORTED)}
-    since = live.updated - BEFORE if live else 0
+    since = max(since, live.updated - BEFORE) if live else since
     ids = dict.fromkeys([*left, *(job for queue in queues for job in _listed(batch, queue, run, since))])
     for description in ended(batch, [job for job in ids if job not in whole]):
         tags = description.get("tags") or {}
         of = left.get(description["jobId"])
         if of is not None or tags.get(f"{tag_prefix}run") == run:
             yield description, of or of_tags(tags, tag_prefix)
+
+
+def begun(s3: Client, bucket: str, prefix: str) -> int:
+    """Return when the run below `prefix` began, in milliseconds since 1970: with its oldest object, else now."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    dates = (item["LastModified"] for page in pages for item in page.get("Contents", ()))
+    return int(min(dates, default=datetime.now(UTC)).timestamp() * 1000)
 
 
 def ended(batch: Client, ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:

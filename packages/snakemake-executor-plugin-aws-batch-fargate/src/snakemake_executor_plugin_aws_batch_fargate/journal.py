@@ -83,16 +83,16 @@ class Journal:
         """
         if self._recorder is None or self._place is None:
             return
-        place = self._place
+        place = self._place.s3, self._place.bucket, self._place.prefix.strip("/")
         try:
-            recorded = read_attempts(place.s3, place.bucket, place.prefix.strip("/"))
-            live = read_live(place.s3, place.bucket, place.prefix.strip("/"))
+            recorded, live, since = read_attempts(*place), read_live(*place), gaps.begun(*place)
             self._recorder.know(recorded)
             self._budget.add(recorded)
             if live is not None:
                 self._recorder.sweep()
                 self._left = {job.native_id: job for job in live.jobs}
-            for description, of in gaps.found(batch, target.queues, target.run, target.tags.prefix, recorded, live):
+            of_run = target.queues, target.run, target.tags.prefix
+            for description, of in gaps.found(batch, *of_run, recorded, live, since):
                 self._budget.add(self._recorder.note(description, of))
                 self._left.pop(description["jobId"], None)
         except (ClientError, BotoCoreError, RecordError, ValueError) as error:
