@@ -49,6 +49,7 @@ def head_job(job_id: str, *attempts: tuple[int, int], **keys: Any) -> dict[str, 
         "jobId": job_id,
         "jobName": head_name("cohort7"),
         "jobQueue": "arn:aws:batch:us-east-1:123456789012:job-queue/terraflow-head",
+        "status": "SUCCEEDED",
         "createdAt": START - MINUTE,
         "attempts": [{"startedAt": start, "stoppedAt": stop} for start, stop in attempts],
         "container": {
@@ -165,6 +166,13 @@ def test_what_runs_now_counts_up_to_now(a_run: Batch, commands: Any, capsys: pyt
             [head_job("head-1", (START, START + MINUTE)), head_job("x", (0, MINUTE), jobName="Cohort7-head")], [1], "",
             id="another run's, whose name differs in a capital",
         ),
+        pytest.param(
+            [
+                head_job("old", (START - 9 * MINUTE, START - 2 * MINUTE), createdAt=START - 10 * MINUTE),
+                head_job("head-1", (START, START + MINUTE)),
+            ],
+            [1], "", id="one of a removed run of the same name",
+        ),
         pytest.param([], [30], "Batch forgets jobs after a week", id="forgotten"),
     ],
 )  # fmt: skip
@@ -178,6 +186,40 @@ def test_heads(jobs: list[dict[str, Any]], hours: list[int | None], note: str, c
     assert bool(note) == bool(found.note)
 
 
+KILLED = {"startedAt": START, "stoppedAt": START + MINUTE, "statusReason": "Essential container in task exited"}
+ENDED = {"startedAt": START + 2 * MINUTE, "stoppedAt": START + 3 * MINUTE, "container": {"exitCode": 0}}
+
+
+@pytest.mark.parametrize(
+    ("job", "ends"),
+    [
+        ({"attempts": [{**KILLED, "container": {"exitCode": 137, "reason": "OutOfMemoryError"}}, ENDED]},
+         [("FAILED", 137, "Essential container in task exited; OutOfMemoryError"), ("COMPLETED", 0, "")]),
+        ({"attempts": [KILLED], "status": "RUNNING", "startedAt": START + 2 * MINUTE},
+         [("FAILED", None, "Essential container in task exited"), ("RUNNING", None, "")]),
+        ({"attempts": [KILLED], "status": "RUNNABLE"}, [("FAILED", None, "Essential container in task exited")]),
+        ({"attempts": [{**ENDED, "container": {"exitCode": 60}}], "status": "FAILED"}, [("FAILED", 60, "")]),
+        ({"attempts": [{**ENDED, "container": {"exitCode": 143}}], "status": "FAILED", "isTerminated": True},
+         [("ABORTED", 143, "")]),
+    ],
+)  # fmt: skip
+def test_how_heads_ended(job: dict[str, Any], ends: list[tuple[str, int | None, str]], commands: Any) -> None:
+    put(commands, "cohort7", ABOUT, LIVE)
+    found = heads.heads_of(find.find("cohort7"), RECORD, STACK, Batch(head_job("head-1", **job)))  # type: ignore[arg-type]
+    assert [(one.status, one.exit, one.reason) for one in found.attempts] == ends
+
+
+@pytest.mark.parametrize(
+    ("about", "end"),
+    [(ABOUT, ("COMPLETED", 0)), (dataclasses.replace(ABOUT, exit_code=61), ("FAILED", 61)),
+     (dataclasses.replace(ABOUT, exit_code=None, ended=None), ("FAILED", None))],
+)  # fmt: skip
+def test_how_a_head_ended_that_batch_has_forgotten(about: Any, end: tuple[str, int | None], commands: Any) -> None:
+    put(commands, "cohort7", about, LIVE)
+    (one,) = heads.heads_of(find.find("cohort7"), RECORD, STACK, Batch()).attempts  # type: ignore[arg-type]
+    assert (one.status, one.exit) == end
+
+
 def test_a_run_that_a_laptop_conducted_has_no_head(commands: Any) -> None:
     put(commands, "cohort7", None, LIVE, RECORD)
     found = heads.heads_of(find.find("cohort7"), RECORD, STACK, Batch())  # type: ignore[arg-type]
@@ -188,7 +230,7 @@ def test_a_run_that_a_laptop_conducted_has_no_head(commands: Any) -> None:
 
 def test_earlier_heads_that_batch_has_forgotten_are_named(commands: Any) -> None:
     put(commands, "cohort7", ABOUT, LIVE)
-    record = [attempt(head="2026-02-01T12:00:00Z-ab"), attempt(native_id="2", head="2026-03-01T12:00:00Z-cd")]
+    record = [attempt(head="20260201T120000Z-ab12cd34"), attempt(native_id="2", head="20260301T120000Z-cd12ab34")]
     job = head_job("head-1", (START, START + MINUTE))
     found = heads.heads_of(find.find("cohort7"), record, STACK, Batch(job))  # type: ignore[arg-type]
     assert "Not counted: 1 earlier" in found.note

@@ -21,6 +21,8 @@ from terraflow.stack import Stack
 if TYPE_CHECKING:
     from mypy_boto3_batch.client import BatchClient
 
+# Batch's word for an attempt that has not ended.
+RUNNING = "RUNNING"
 MIB, GIB = 2**20, 2**30
 DISK = 20
 # Job ids in a call (API reference, DescribeJobs).
@@ -44,6 +46,11 @@ def heads_of(run: Run, recorded: Sequence[Attempt], stack: Stack, batch: "BatchC
             known = tuple(_of_batch(run, stack, batch or find.client("batch", stack)))
         except (ClientError, BotoCoreError) as error:
             told = f"Batch does not say how long the heads ran. {explain_aws(error)} "
+    # A run of the same name that was removed had heads, too.
+    submissions = [one.submit for one in recorded] + ([run.about.submitted] if run.about else [])
+    begun = min(submissions, default=0)
+    own = {head.native_id for head in known if head.complete is None or head.complete >= begun}
+    known = tuple(head for head in known if head.native_id in own)
     if known:
         earlier = sorted({one.head for one in recorded if _before(one.head, min(head.submit for head in known))})
         missing = f"Not counted: {len(earlier)} earlier heads, which Batch has forgotten." if earlier else ""
@@ -59,7 +66,7 @@ def heads_of(run: Run, recorded: Sequence[Attempt], stack: Stack, batch: "BatchC
 def _before(head: str, moment: int) -> bool:
     """Return whether a head, whose name begins with the time when it began, began before a moment."""
     try:
-        began = datetime.fromisoformat(head[:20].replace("Z", "+00:00"))
+        began = datetime.fromisoformat(head.partition("-")[0])
     except ValueError:
         return False
     return began.timestamp() * 1000 < moment
@@ -76,12 +83,14 @@ def _of_batch(run: Run, stack: Stack, batch: "BatchClient") -> Iterator[Attempt]
 
 def _attempts(job: Mapping[str, Any]) -> Iterator[Attempt]:
     """Yield the attempts of a described job; the one that runs is not yet among its attempts."""
-    times = [(one.get("startedAt"), one.get("stoppedAt")) for one in job.get("attempts", ())]
-    if job.get("startedAt") and job["startedAt"] not in [start for start, _ in times]:
-        times.append((job["startedAt"], job.get("stoppedAt")))
+    tries = list(job.get("attempts", ()))
+    if job.get("startedAt") and job["startedAt"] not in [one.get("startedAt") for one in tries]:
+        tries.append(job)
     container = job.get("container", {})
     asked = {one["type"]: float(one["value"]) for one in container.get("resourceRequirements", ())}
-    for number, (start, stop) in enumerate(times, 1):
+    for number, one in enumerate(tries, 1):
+        own = one.get("container", {})
+        reasons = dict.fromkeys(filter(None, (one.get("statusReason"), own.get("reason"))))
         yield _attempt(
             native_id=job["jobId"],
             number=number,
@@ -90,12 +99,24 @@ def _attempts(job: Mapping[str, Any]) -> Iterator[Attempt]:
             cpus=asked.get("VCPU", 1.0),
             memory=int(asked.get("MEMORY", memory_for(None)) * MIB),
             submit=job["createdAt"],
-            start=start,
-            complete=stop,
+            start=one.get("startedAt"),
+            complete=one.get("stoppedAt"),
+            status=_status(job, number == len(tries), one.get("stoppedAt")),
+            exit_code=own.get("exitCode"),
+            reason="; ".join(reasons),
             disk=container.get("ephemeralStorage", {}).get("sizeInGiB", DISK) * GIB,
             architecture=container.get("runtimePlatform", {}).get("cpuArchitecture", "X86_64"),
             public_address=container.get("networkConfiguration", {}).get("assignPublicIp") == "ENABLED",
         )
+
+
+def _status(job: Mapping[str, Any], is_last: bool, stopped: int | None) -> str:
+    """Return how an attempt of a head's job has ended; only the last one can have done so well."""
+    if stopped is None:
+        return RUNNING
+    if is_last and job["status"] == "SUCCEEDED":
+        return attempts.COMPLETED
+    return attempts.ABORTED if is_last and job.get("isTerminated") else attempts.FAILED
 
 
 def _of_about(run: Run, stack: Stack) -> Iterator[Attempt]:
@@ -105,6 +126,7 @@ def _of_about(run: Run, stack: Stack) -> Iterator[Attempt]:
     ended = about.ended
     if ended is None and live is not None and not run.has_head:
         ended = live.ended or live.updated
+    status = RUNNING if ended is None else attempts.COMPLETED if about.exit_code == 0 else attempts.FAILED
     yield _attempt(
         native_id=about.head_job,
         number=1,
@@ -115,6 +137,9 @@ def _of_about(run: Run, stack: Stack) -> Iterator[Attempt]:
         submit=about.submitted,
         start=about.started,
         complete=ended,
+        status=status,
+        exit_code=about.exit_code,
+        reason=about.message,
         disk=DISK * GIB,
         architecture=stack.architecture,
         public_address=False,
@@ -123,7 +148,8 @@ def _of_about(run: Run, stack: Stack) -> Iterator[Attempt]:
 
 def _attempt(
     native_id: str, number: int, name: str, queue: str, cpus: float, memory: int, submit: int, start: int | None,
-    complete: int | None, disk: int, architecture: str, public_address: bool,
+    complete: int | None, status: str, exit_code: int | None, reason: str, disk: int, architecture: str,
+    public_address: bool,
 ) -> Attempt:  # fmt: skip
     """Return an attempt of a head, which is on demand and serves all samples."""
     return Attempt(
@@ -134,9 +160,9 @@ def _attempt(
         wildcards={},
         is_group=False,
         hash="",
-        status=attempts.COMPLETED,
-        exit=None,
-        reason="",
+        status=status,
+        exit=exit_code,
+        reason=reason,
         queue=queue,
         spot=False,
         definition="",
