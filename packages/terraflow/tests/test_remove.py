@@ -118,6 +118,20 @@ def test_without_a_terminal_nothing_goes(bucket: Any, capsys: pytest.CaptureFixt
     assert keys(bucket) == before
 
 
+@pytest.mark.parametrize("path", ["head/run.json", "head/live.json"])
+def test_a_run_that_cannot_be_read_goes(
+    bucket: Any, batch: Batch, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    bucket.put_object(Bucket=BUCKET, Key=f"runs/cohort7/{path}", Body=b"{")
+    batch.jobs["cohort7"] = "RUNNING"
+    assert cli.main(["remove", "cohort7", "--yes"]) == 1
+    assert "cohort7 has jobs that have not ended" in capsys.readouterr().err
+    del batch.jobs["cohort7"]
+    assert cli.main(["remove", "cohort7", "--yes"]) == 0
+    assert f"s3://data/runs/cohort7/{path} is not what a head writes there" in capsys.readouterr().out
+    assert keys(bucket) == sorted(OTHERS)
+
+
 def test_not_while_a_head_works(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:
     put_lock(bucket, "cohort7")
     before = keys(bucket)

@@ -73,3 +73,15 @@ def test_a_bucket_that_is_gone(commands: Any, capsys: pytest.CaptureFixture[str]
     commands.delete_bucket(Bucket=BUCKET)
     assert cli.main(["runs"]) == 1
     assert "The bucket of the stack is gone" in capsys.readouterr().err
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(stored: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    stored.put_object(Bucket=BUCKET, Key="runs/broken/head/run.json", Body=b"{")
+    stored.put_object(Bucket=BUCKET, Key="runs/mito/head/run.json", Body=b"[]")
+    assert cli.main(["runs"]) == 0
+    said = capsys.readouterr()
+    states = {line.split()[0]: line.split()[1] for line in said.out.splitlines()[1:6]}
+    assert states == {"again": "submitted", "mito": "running", "cohort7": "done", "broken": "unreadable", "old": "no"}
+    assert "There is no record of old: " in said.out
+    named = [line.partition(" is not what a head writes there")[0] for line in said.err.splitlines()]
+    assert named == ["s3://data/runs/broken/head/run.json", "s3://data/runs/mito/head/run.json"]

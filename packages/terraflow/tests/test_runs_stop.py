@@ -13,6 +13,7 @@ from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.record import live as lives
+from snakemake_aws_common.record import store
 from terraflow import cli
 from terraflow.heads import about as abouts
 from terraflow.runs import ending, find, state
@@ -213,3 +214,17 @@ def test_a_start_meanwhile_is_said(commands: Any, batch: PretendBatch, clock: Ti
     held = read(commands).lock
     assert held is not None
     assert held.holder.who == "eve@laptop"
+
+
+@pytest.mark.parametrize("path", [abouts.NAME, store.LIVE])
+def test_a_run_that_cannot_be_read_is_ended(commands: Any, batch: PretendBatch, stop: Any, path: str) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    commands.put_object(Bucket=BUCKET, Key=f"runs/cohort7/{path}", Body=b"[]")
+    put_lock(commands, "cohort7", who="worker@head")
+    batch.add("head-1", "cohort7", "head", queue="head")
+    batch.add("id-1", "cohort7", "bwa_mem")
+    code, out, err = stop("--yes")
+    assert (code, out) == (0, "Run cohort7 is stopped; 2 jobs ended. What is done stays.\n")
+    assert err.startswith(f"s3://data/runs/cohort7/{path} is not what a head writes there")
+    run = find.read_readable(commands, BUCKET, "cohort7")
+    assert (state.of(run), run.lock) == ("stopped", None)

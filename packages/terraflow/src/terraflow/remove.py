@@ -20,7 +20,7 @@ from terraflow.errors import UserError
 from terraflow.fetching import objects
 from terraflow.fetching.objects import Object
 from terraflow.heads import about as abouts
-from terraflow.heads.objects import AboutObject
+from terraflow.heads.objects import AboutObject, UnreadableError
 from terraflow.heads.submit import CLAIM
 from terraflow.runs import find
 from terraflow.runs.ending import Ending
@@ -57,7 +57,9 @@ def run(options: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True, markup=False, stderr=options.json)
     deployed = stacks.deployed()
     s3 = find.client("s3", deployed)
-    found = find.find(options.name, deployed, s3)
+    found = find.find(options.name, deployed, s3, find.read_readable)
+    for text in found.unreadable:
+        console.print(text)
     _refuse_held(found)
     refuse_jobs = _Jobs(found, deployed, s3, console.print)
     refuse_jobs()
@@ -147,7 +149,10 @@ class _Jobs:
                 f"{self._run.name}` ends them:",
                 *jobs.listed(shown),
             )
-        written = self._about.read()
+        try:
+            written = self._about.read()
+        except UnreadableError:
+            return
         claimed = written is not None and written.about.state == abouts.SUBMITTED and not written.about.head_job
         if written is not None and claimed and written.age < CLAIM:
             raise UserError(

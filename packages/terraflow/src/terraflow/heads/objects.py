@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from snakemake_aws_common.lock_object import CONFLICTS, MISSING, REFUSED, error_code
+from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 
@@ -14,8 +15,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 
+# What the content of another kind of object raises: it is not JSON, or it lacks a field.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+UNTOUCHED = "The run's results are untouched. Is this terraflow older than the one that made the run?"
+
+
 class ChangedError(Exception):
     """Somebody else has written the object since it was read."""
+
+
+class UnreadableError(UserError):
+    """An object is not what a head writes there; `etag` is the object's, if it was asked for."""
+
+    def __init__(self, address: str, error: Exception, etag: str = "") -> None:
+        """Name the object, and what its content has raised."""
+        super().__init__(f"{address} is not what a head writes there ({type(error).__name__}: {error}). {UNTOUCHED}")
+        self.etag = etag
 
 
 @dataclass(frozen=True)
@@ -41,7 +56,7 @@ class AboutObject:
         return f"s3://{self._bucket}/{self._key}"
 
     def read(self) -> Written | None:
-        """Return what it says; None if there is none."""
+        """Return what it says; None if there is none. Raise UnreadableError if it can't be understood."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._key)
         except ClientError as error:
@@ -51,7 +66,10 @@ class AboutObject:
         body = answer["Body"].read()
         now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         age = (now - answer["LastModified"]).total_seconds()
-        return Written(abouts.from_json(body), body, answer["ETag"], age)
+        try:
+            return Written(abouts.from_json(body), body, answer["ETag"], age)
+        except UNREADABLE as error:
+            raise UnreadableError(self.address, error, answer["ETag"]) from error
 
     def write(self, about: About | bytes, etag: str | None) -> str:
         """Store it in the place of the one with this ETag, or as the first one for None; return its ETag.

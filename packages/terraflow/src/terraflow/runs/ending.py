@@ -23,7 +23,7 @@ from snakemake_aws_common.lock_object import REFUSED, SECONDS, Holder, LockObjec
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
-from terraflow.heads.objects import AboutObject, ChangedError
+from terraflow.heads.objects import AboutObject, ChangedError, UnreadableError
 from terraflow.jobs import ACTIVE
 from terraflow.runs import batch as batches
 from terraflow.runs import find, state, words
@@ -84,8 +84,8 @@ class Ending:
     def jobs(self) -> list[BatchJob]:
         """Return the run's jobs that have not ended, heads first, also a head that was submitted just now."""
         found = batches.active(self._batch, self._stack, self._name, find.names(self._s3, self._stack.bucket))
-        written = AboutObject(self._s3, self._stack.bucket, self._name).read()
-        own = written.about.head_job if written else ""
+        about, _ = self._known()
+        own = about.head_job if about else ""
         if own and own not in [job.id for job in found]:
             described = batches.describe(self._batch, [own]).values()
             found = [job for job in (batches.job_of(one, self._name) for one in described) if not job.has_ended] + found
@@ -211,23 +211,29 @@ class Ending:
 
     # What becomes of the run
 
+    def _known(self) -> tuple[About | None, str | None]:
+        """Return what run.json says, if it can be understood, and its ETag, if it is there."""
+        try:
+            written = AboutObject(self._s3, self._stack.bucket, self._name).read()
+        except UnreadableError as error:
+            return None, error.etag
+        return (written.about, written.etag) if written else (None, None)
+
     def _write(self) -> None:
         """Write into run.json that the run was stopped, unless its head has written how it ended."""
         written = AboutObject(self._s3, self._stack.bucket, self._name)
         for _ in range(TRIES):
-            found = find.read(self._s3, self._stack.bucket, self._name)
+            found = find.read_readable(self._s3, self._stack.bucket, self._name)
             without = replace(found, lock=None)
-            if state.of(without) not in (state.SUBMITTED, state.LOST, state.UNKNOWN):
+            if state.of(without) not in (state.SUBMITTED, state.LOST, state.UNKNOWN, state.UNREADABLE):
                 return
-            now, known = words.now_ms(), written.read()
+            now, (known, etag) = words.now_ms(), self._known()
             who = state.who(without) or process.user()
             begun = state.started(without) or now
-            about = known.about if known else About(self._name, who, "snakemake", begun, started=begun)
+            about = known or About(self._name, who, "snakemake", begun, started=begun)
             message = f"It was stopped by {process.user()}."
             try:
-                written.write(
-                    replace(about, state=abouts.STOPPED, ended=now, message=message), known.etag if known else None
-                )
+                written.write(replace(about, state=abouts.STOPPED, ended=now, message=message), etag)
             except ChangedError:
                 continue
             return

@@ -21,6 +21,7 @@ from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
+from terraflow.heads.objects import UNREADABLE, UNTOUCHED, UnreadableError
 from terraflow.stack import Stack
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ FOLDER = "runs/"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 READERS = 16
 SIMILAR = 5
-UNTOUCHED = "The run's results are untouched. Is this terraflow older than the one that made the run?"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Run:
     about: About | None
     live: Live | None
     lock: LockState | None
+    # Says of each object that is there and can't be understood which it is.
+    unreadable: tuple[str, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -79,27 +81,29 @@ def client(service: str, stack: Stack) -> Any:  # noqa: ANN401
     return session.client(service, config=config)
 
 
-def find(name: str, stack: Stack | None = None, s3: "S3Client | None" = None) -> Run:
+def find(
+    name: str, stack: Stack | None = None, s3: "S3Client | None" = None, look: "Callable[..., Run] | None" = None
+) -> Run:
     """Return the run of this name in the stack's bucket; by default in the deployed stack's.
 
-    Raise UserError, which lists names like it, if there is none.
+    Raise UserError, which lists names like it, if there is none. `look` reads it: `read`, or `read_readable`.
     """
     stack = stack or stacks.deployed()
     s3 = s3 or client("s3", stack)
     if NAME.fullmatch(name):
         page = s3.list_objects_v2(Bucket=stack.bucket, Prefix=f"{FOLDER}{name}/", MaxKeys=1)
         if page.get("Contents"):
-            return read(s3, stack.bucket, name)
+            return (look or read)(s3, stack.bucket, name)
     raise UserError(_no_such_run(name, names(s3, stack.bucket), stack.bucket))
 
 
 def find_all(stack: Stack | None = None, s3: "S3Client | None" = None) -> list[Run]:
-    """Return all runs in the stack's bucket, by name."""
+    """Return all runs in the stack's bucket, by name, with what can be understood of each."""
     stack = stack or stacks.deployed()
     s3 = s3 or client("s3", stack)
     known = names(s3, stack.bucket)
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda name: read(s3, stack.bucket, name), known))
+        return list(pool.map(lambda name: read_readable(s3, stack.bucket, name), known))
 
 
 def names(s3: "S3Client", bucket: str) -> list[str]:
@@ -111,11 +115,21 @@ def names(s3: "S3Client", bucket: str) -> list[str]:
 
 def read(s3: "S3Client", bucket: str, name: str) -> Run:
     """Read what there is of a run. Raise UserError, which names the object, if one of them can't be understood."""
-    prefix = f"{FOLDER}{name}"
-    about = _parsed(f"s3://{bucket}/{prefix}/{abouts.NAME}", lambda: _about(s3, bucket, f"{prefix}/{abouts.NAME}"))
-    live = _parsed(f"s3://{bucket}/{prefix}/{store.LIVE}", lambda: store.read_live(s3, bucket, prefix))
+    run = read_readable(s3, bucket, name)
+    if run.unreadable:
+        raise UserError(run.unreadable[0])
+    return run
+
+
+def read_readable(s3: "S3Client", bucket: str, name: str) -> Run:
+    """Read what there is of a run; what can't be understood is as if it were not there, and is said in the result."""
+    prefix, said = f"{FOLDER}{name}", list[str]()
+    about = _parsed(
+        f"s3://{bucket}/{prefix}/{abouts.NAME}", lambda: _about(s3, bucket, f"{prefix}/{abouts.NAME}"), said
+    )
+    live = _parsed(f"s3://{bucket}/{prefix}/{store.LIVE}", lambda: store.read_live(s3, bucket, prefix), said)
     lock, _ = LockObject(s3, bucket, f"{prefix}/{head.NAME}").read()
-    return Run(name, bucket, about, live, lock)
+    return Run(name, bucket, about, live, lock, tuple(said))
 
 
 def has_object(s3: "S3Client", bucket: str, name: str, key: str) -> bool:
@@ -171,14 +185,13 @@ def _about(s3: "S3Client", bucket: str, key: str) -> About | None:
     return abouts.from_json(body)
 
 
-def _parsed(address: str, call: Callable[[], T]) -> T:
-    """Return the call's result, with an error of the user's for content that is not what heads write."""
+def _parsed(address: str, call: Callable[[], T], said: list[str]) -> T | None:
+    """Return the call's result; for content that is not what heads write, add to `said` what is wrong."""
     try:
         return call()
-    # Not JSON, or without a field.
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UserError(f"{address} is not what a head writes there ({said}). {UNTOUCHED}") from error
+    except UNREADABLE as error:
+        said.append(str(UnreadableError(address, error)))
+        return None
 
 
 def _no_such_run(name: str, known: Sequence[str], bucket: str) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -43,13 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """List the runs, the last started one first."""
     stack = stacks.deployed()
-    rows = sorted(map(row_of, find.find_all(stack)), key=lambda row: (-(row.started or 0), row.run))
+    found = find.find_all(stack)
+    for text in [text for one in found for text in one.unreadable]:
+        print(text, file=sys.stderr)
+    rows = sorted(map(row_of, found), key=lambda row: (-(row.started or 0), row.run))
     if options.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     elif rows:
         words.console().print(words.table(HEADS, list(map(_cells, rows)), right=("DONE", "JOBS", "COST")))
-        if not all(row.has_record for row in rows):
-            print(_about_others(rows))
+        if others := [row.run for row in rows if not row.has_record and row.state != state.UNREADABLE]:
+            print(_about_others(others))
     else:
         print(f"There is no run in s3://{stack.bucket}/{find.FOLDER} yet. `terraflow run` starts one.")
     return words.FINE
@@ -82,9 +86,8 @@ def _cells(row: Row) -> list[str]:
     ]  # fmt: skip
 
 
-def _about_others(rows: Sequence[Row]) -> str:
-    others = ", ".join(row.run for row in rows if not row.has_record)
+def _about_others(names: Sequence[str]) -> str:
     return (
-        f"There is no record of {others}: no job was submitted yet, or by a version that kept none. "
+        f"There is no record of {', '.join(names)}: no job was submitted yet, or by a version that kept none. "
         "`terraflow status NAME` asks AWS Batch."
     )

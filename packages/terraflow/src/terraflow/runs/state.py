@@ -14,6 +14,8 @@ STOPPED = abouts.STOPPED
 LOST = "lost"
 # No head works on it, and none that keeps a record has.
 UNKNOWN = "no record"
+# What its heads have written can't be understood.
+UNREADABLE = "unreadable"
 
 
 def of(run: Run) -> str:
@@ -22,7 +24,7 @@ def of(run: Run) -> str:
         return RUNNING
     written = last_written(run)
     if written is None:
-        return UNKNOWN
+        return UNREADABLE if run.unreadable else UNKNOWN
     return LOST if written.state in (RUNNING, lives.RUNNING) else written.state
 
 

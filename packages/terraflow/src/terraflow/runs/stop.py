@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
     """End the run."""
     stack = stacks.deployed()
     s3, batch = find.client("s3", stack), find.client("batch", stack)
-    found = find.find(options.name, stack, s3)
+    found = find.find(options.name, stack, s3, find.read_readable)
+    for text in found.unreadable:
+        print(text, file=sys.stderr)
     ending = Ending(stack, options.name, s3, batch, lambda text: print(text, file=sys.stderr))
     jobs = ending.jobs()
     _refuse_unseen_head(found, jobs)
@@ -89,6 +91,7 @@ def _is(found: Run) -> str:
     known = state.of(found)
     return {
         state.UNKNOWN: "nobody has written how it ended",
+        state.UNREADABLE: "how it ended can't be read",
         state.LOST: "its head is lost, and no job runs",
         state.FAILED: "it has failed",
         state.SUBMITTED: "its head has ended before it began",
