@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from snakemake_aws_common.prices import cost_of, load
 from snakemake_aws_common.record.attempt import Attempt, Step
-from terraflow.costs.bill import KEYS, NANO, SHARED, lines_of, rows_by, split, weights_of
+from terraflow.costs.bill import KEYS, NANO, lines_of, rows_by, split, weights_of
+from terraflow.samples import SHARED
 
 PRICES = load("us-east-1")
 GIB = 1 << 30

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
 
 from run_objects import ABOUT, STACK, put
@@ -104,6 +104,36 @@ def test_it_ends_with_the_exit_code_of_the_head(
     found, shown = followed(monkeypatch, s3, Looks(last), Logs())
     assert found == code
     assert words in "\n".join(shown)
+
+
+class Flaky(Looks):
+    """AWS Batch, of which some of these looks fail."""
+
+    def describe_jobs(self, jobs: list[str]) -> Mapping[str, Any]:
+        found = super().describe_jobs(jobs)
+        if found["jobs"] and isinstance(error := found["jobs"][0], Exception):
+            raise error
+        return found
+
+
+def failing(code: str, status: int) -> Any:
+    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "DescribeJobs")
+
+
+def test_what_passes_is_waited_for_and_said_once(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(s3, "cohort7", HEAD)
+    gone = EndpointConnectionError(endpoint_url="https://batch")
+    done = job("SUCCEEDED", "one", exitCode=0)
+    batch = Flaky(job("RUNNING", "one"), gone, gone, failing("InternalError", 500), done)  # type: ignore[arg-type]
+    code, shown = followed(monkeypatch, s3, batch, Logs(one=["a", "b"]))
+    assert code == 0
+    assert [line for line in shown if not line.startswith("(head")] == [
+        "a", "b", "AWS can't be asked just now, and is asked again: "
+        'Could not connect to the endpoint URL: "https://batch"',
+    ]  # fmt: skip
+    with pytest.raises(ClientError, match="AccessDenied"):
+        followed(monkeypatch, s3, Flaky(failing("AccessDenied", 403)), Logs())
 
 
 def test_ctrl_c_ends_the_following_only_and_says_so(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

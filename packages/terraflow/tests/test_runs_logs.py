@@ -161,6 +161,20 @@ def test_which_jobs(jobs: Any, show: Show, arguments: tuple[str, ...], ids: list
     assert [one["job"]["native_id"] for one in json.loads(out)["jobs"]] == ids
 
 
+def test_calls_of_one_sample_are_its_own(commands: Any, cloudwatch: Any, show: Show) -> None:
+    calls = [
+        replace(OTHER, native_id=f"of-{name}", process="bcftools_call", wildcards={"callset": name}, steps=())
+        for name in ("a", "all")
+    ]
+    put(commands, "cohort7", about=ABOUT, live=LIVE, attempts=[ATTEMPT, *calls])
+    for rule in ([], ["--rule", "bcftools_call"]):
+        _, out = show("--sample", "a", *rule, "--json")
+        assert {one["job"]["native_id"] for one in json.loads(out)["jobs"]} == {"of-a", *([] if rule else ["id-1"])}
+    code, text = show("--sample", "all")
+    assert code == 1
+    assert "is of sample 'all'. There are a." in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -277,3 +291,27 @@ def test_a_job_is_followed_until_it_ends(
     assert show("--rule", "bwa_mem", "--follow") == (
         3, "first\nlast\n== bwa_mem (sample=a): FAILED Essential container in task exited\n"
     )  # fmt: skip
+
+
+def test_a_job_is_followed_through_trouble(
+    commands: Any, batch: PretendBatch, cloudwatch: Any, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = LiveJob("id-4", "bwa_mem", {}, False, "RUNNING", START, "", "terraflow-spot", True, 4, 1, 1, START)
+    put(commands, "cohort7", live=replace(LIVE, state=lives.RUNNING, ended=None, jobs=(job,)))
+    put_lock(commands, "cohort7")
+    batch.add("id-4", "cohort7", "bwa_mem", container={"logStreamName": "worker/4"})
+    write(cloudwatch, "worker/4", ["first"])
+    get, looks = cloudwatch.get_log_events, iter([False, True, True, False, False])
+
+    def flaky(**given: Any) -> Any:
+        if next(looks, False):
+            raise EndpointConnectionError(endpoint_url="https://logs")
+        return get(**given)
+
+    monkeypatch.setattr(cloudwatch, "get_log_events", flaky)
+    monkeypatch.setattr(module.time, "sleep", lambda _: batch.jobs["id-4"].update(status="SUCCEEDED"))
+    assert show("--rule", "bwa_mem", "--follow") == (
+        0,
+        "first\n== bwa_mem: SUCCEEDED\n"
+        'AWS can\'t be asked just now, and is asked again: Could not connect to the endpoint URL: "https://logs"\n',
+    )

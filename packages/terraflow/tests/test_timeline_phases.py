@@ -110,6 +110,28 @@ def test_a_job_is_not_shown_twice() -> None:
     ]
 
 
+def test_calls_of_one_sample_are_its_own_and_joint_calls_are_shared() -> None:
+    calls = [
+        replace(ALONE, native_id=name, process="bcftools_call", wildcards={"callset": name, "window": "1"})
+        for name in ("a", "all", "late")
+    ]
+    aligned = replace(ALONE, native_id="shared", wildcards={"sample": "shared"})
+    # The alignments of a sample that is not done yet.
+    live = Live(
+        "run", "h", "ada", "running", T0, T0 + 400_000, jobs=(replace(job("RUNNING", 0), wildcards={"sample": "late"}),)
+    )
+    found = bars.bars([LANE, aligned, *calls], live, lambda _: None)
+    assert {bar.one.native_id: (bar.sample, bar.rest) for bar in found} == {
+        "job-lane": ("a", "L1"),
+        "a": ("a", "1"),
+        "all": ("shared", "all 1"),
+        "late": ("late", "1"),
+        "job-live": ("late", ""),
+        "shared": ("shared (a sample)", ""),
+    }
+    assert list(bars.samples(found)) == ["a", "late", "shared (a sample)", "shared"]
+
+
 def test_labels_tell_bars_apart() -> None:
     twins = [replace(ALONE, native_id=name, wildcards={"sample": "a", "unit": "1"}) for name in "xyz"]
     found = bars.bars([*RECORD, *twins], None, lambda _: None)

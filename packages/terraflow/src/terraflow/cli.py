@@ -1,6 +1,7 @@
 """The command line of terraflow."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -93,6 +94,8 @@ COMMANDS = {
 }
 # Commands whose words after `--` go to another program.
 PASS_ON = ("run",)
+# The exit code of a program that was ended as nobody read on (SIGPIPE), as `head` and `less` do.
+UNREAD = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,10 +121,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"{options.command} passes nothing on to another program: found -- {' '.join(passed_on)}")
     options.passed_on = passed_on
     try:
-        return int(import_module(COMMANDS[options.command][0]).run(options))
+        code = int(import_module(COMMANDS[options.command][0]).run(options))
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"terraflow {options.command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # What is still to be written as Python ends goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except OSError as error:
         if error.filename is None:
             raise

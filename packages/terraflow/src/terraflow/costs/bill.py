@@ -3,18 +3,17 @@
 Whole numbers, so that the sums by rule, by sample, by day and by queue are one number.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from snakemake_aws_common.prices import Cost, Prices, cost_of
 from snakemake_aws_common.record.attempt import Attempt, Step
+from terraflow import samples as names
 
 # Billionths of a dollar.
 NANO = 1_000_000_000
 PARTS = ("vcpu", "memory", "disk", "address")
-# What serves all samples.
-SHARED = "shared"
 KEYS = ("rule", "sample", "day", "queue")
 
 
@@ -55,7 +54,9 @@ class Row:
 def lines_of(attempts: Iterable[Attempt], prices: Prices, now_ms: int | None = None) -> list[Line]:
     """Return the lines of a bill: one for each rule in each attempt, whatever became of the attempt."""
     given = list(attempts)
-    samples = {value for one in given for value in _samples(one)}
+    samples = names.names_of(
+        wildcards for one in given for wildcards in (one.wildcards, *(step.wildcards for step in one.steps))
+    )
     return [line for one in given for line in _lines(one, cost_of(one, prices, now_ms), samples, now_ms)]
 
 
@@ -73,12 +74,6 @@ def rows_by(key: str, lines: Iterable[Line]) -> list[Row]:
     return sorted(rows, key=lambda row: row.key if key == "day" else (-row.nano, row.key))
 
 
-def _samples(attempt: Attempt) -> Iterable[str]:
-    for wildcards in (attempt.wildcards, *(step.wildcards for step in attempt.steps)):
-        if "sample" in wildcards:
-            yield wildcards["sample"]
-
-
 def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) -> list[Line]:
     # A job of one rule may have been lost before its worker measured anything; its own name and wildcards are known.
     steps = attempt.steps if attempt.is_group else ()
@@ -90,7 +85,7 @@ def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) 
     return [
         Line(
             rule=step.process,
-            sample=_sample(step.wildcards, samples),
+            sample=names.group_of(names.sample_of(step.wildcards, samples)),
             day=day,
             queue=attempt.queue,
             parts=tuple(part[number] for part in parts),
@@ -99,14 +94,6 @@ def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) 
         )
         for number, step in enumerate(steps)
     ]
-
-
-def _sample(wildcards: Mapping[str, str], samples: Container[str]) -> str:
-    """Return the sample that a job serves; one whose calls are those of one sample has its name as callset."""
-    name = wildcards.get("sample", wildcards.get("callset", ""))
-    if name not in samples:
-        return SHARED
-    return name if name != SHARED else f"{SHARED} (a sample)"
 
 
 def _seconds(attempt: Attempt, now_ms: int | None) -> float:

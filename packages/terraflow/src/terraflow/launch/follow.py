@@ -9,7 +9,7 @@ from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 from terraflow.runs import batch as batches
-from terraflow.runs import find
+from terraflow.runs import find, waiting
 from terraflow.runs.tail import Tail
 from terraflow.stack import Stack
 
@@ -37,7 +37,7 @@ def follow(name: str, stack: Stack, out: Console, pause: float = PAUSE) -> int:
 
 
 def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
-    about = _about(name, stack)
+    about = waiting.patiently(lambda: _about(name, stack), out.print, pause)
     if about is None or not about.head_job:
         raise UserError(
             f"The head of run {name} is no job of the stack's head queue, so its log can't be followed from here. "
@@ -45,13 +45,15 @@ def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
         )
     batch, tail = find.client("batch", stack), Tail(find.client("logs", stack), stack.log_group)
     status, begun = "", time.monotonic()
-    while True:
+
+    def look() -> int | None:
+        """Print what the head has said since the last look; return its exit code once it has ended."""
+        nonlocal status
         found = batch.describe_jobs(jobs=[about.head_job])["jobs"]
         if not found:
             if status or time.monotonic() - begun > UNSEEN:
                 raise UserError(f"AWS Batch does not know {about.head_job}, the head of run {name}, any more.")
-            time.sleep(pause)
-            continue
+            return None
         job = found[0]
         if job["status"] != status:
             status = job["status"]
@@ -59,9 +61,11 @@ def _follow(name: str, stack: Stack, out: Console, pause: float) -> int:
         for stream in batches.streams_of(job):
             for line in tail.lines(stream):
                 out.print(line)
-        if status in ENDED:
-            return _exit_code(_about(name, stack) or about, job, out)
+        return _exit_code(_about(name, stack) or about, job, out) if status in ENDED else None
+
+    while (code := waiting.patiently(look, out.print, pause)) is None:
         time.sleep(pause)
+    return code
 
 
 def _about(name: str, stack: Stack) -> About | None:

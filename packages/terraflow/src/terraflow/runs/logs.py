@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from terraflow.heads import about as abouts
 from terraflow.jobs import ACTIVE
 from terraflow.launch import follow
 from terraflow.runs import batch as batches
-from terraflow.runs import find, matching, rule_logs, state, words
+from terraflow.runs import find, matching, rule_logs, state, waiting, words
 from terraflow.runs.find import Run
 from terraflow.runs.matching import Match
 from terraflow.runs.tail import GONE, Tail
@@ -245,17 +246,28 @@ def _follow(stack: Stack, jobs: Sequence[Match]) -> int:
         )
     [job] = running
     batch, tail = find.client("batch", stack), Tail(find.client("logs", stack), stack.log_group)
-    while True:
+
+    def look() -> int | None:
+        """Print what the job has written since the last look; return the exit code once it has ended."""
         described = batches.describe(batch, [job.native_id]).get(job.native_id)
         if described is None:
             raise UserError(f"AWS Batch does not know job {job.native_id} any more.")
         over = described["status"] not in ACTIVE
         for stream in batches.streams_of(described):
-            _print(list(tail.lines(stream)))
+            lines: list[str] = []
+            try:
+                lines.extend(tail.lines(stream))
+            finally:
+                # What was read before the trouble is not read again.
+                _print(lines)
         if over:
             print(f"== {job.title}: {described['status']} {described.get('statusReason', '')}".rstrip())
             return words.FINE if described["status"] == "SUCCEEDED" else words.RUN_FAILED
+        return None
+
+    while (code := waiting.patiently(look, lambda text: print(text, file=sys.stderr), PAUSE)) is None:
         time.sleep(PAUSE)
+    return code
 
 
 # Words

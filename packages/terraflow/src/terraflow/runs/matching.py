@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from snakemake_aws_common.record import attempt as attempts
 from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import LiveJob
+from terraflow import samples as names
 from terraflow.errors import UserError
 from terraflow.runs import words
 
-SAMPLE = "sample"
 SIMILAR = 5
 Part = tuple[str, Mapping[str, str]]
 
@@ -51,6 +51,7 @@ def matches(
         *((one, tuple(one.steps)) for one in going),
     ]
     every = [(one, parts or ((one.process, one.wildcards),)) for one, parts in every]
+    samples = names.names_of(wildcards for one, parts in every for wildcards in _wildcards(one, parts))
     if rule is not None:
         known = {name for one, parts in every for name in (one.process, *(name for name, _ in parts))}
         _refuse_unknown("rule", rule, known)
@@ -60,9 +61,9 @@ def matches(
             if rule == one.process or rule in [name for name, _ in parts]
         ]
     if sample is not None:
-        known = {value for one, parts in every for value in _samples(one, parts)}
-        _refuse_unknown(SAMPLE, sample, known)
-        every = [(one, parts) for one, parts in every if sample in _samples(one, parts)]
+        served = [{names.sample_of(tags, samples) for tags in _wildcards(one, parts)} for one, parts in every]
+        _refuse_unknown("sample", sample, {name for some in served for name in some if name is not None})
+        every = [pair for pair, some in zip(every, served, strict=True) if sample in some]
     if job is not None:
         _refuse_unknown("job", job, {one.native_id for one, _ in every})
         every = [(one, parts) for one, parts in every if one.native_id == job]
@@ -72,8 +73,8 @@ def matches(
     return sorted(found, key=lambda one: (one.runs, one.end or one.begin or 0, one.attempt or 0), reverse=True)
 
 
-def _samples(one: Attempt | LiveJob, parts: Sequence[Part]) -> set[str]:
-    return {wildcards[SAMPLE] for wildcards in (one.wildcards, *(tags for _, tags in parts)) if SAMPLE in wildcards}
+def _wildcards(one: Attempt | LiveJob, parts: Sequence[Part]) -> Sequence[Mapping[str, str]]:
+    return one.wildcards, *(tags for _, tags in parts)
 
 
 def _refuse_unknown(kind: str, asked: str, known: set[str]) -> None:

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console, Group
 from rich.live import Live
 
-from snakemake_aws_common import patience
 from terraflow import stack as stacks
-from terraflow.runs import find, overview, picture, state, words
+from terraflow.runs import find, overview, picture, state, waiting, words
 from terraflow.runs.find import Run
 from terraflow.runs.overview import Overview
 
@@ -111,7 +109,5 @@ def _patiently(look: Callable[[], Overview], before: Overview) -> tuple[Overview
     """Return what is seen now, or what was seen before and why nothing newer is."""
     try:
         return look(), ""
-    except (ClientError, BotoCoreError) as error:
-        if not patience.retry_seconds(error):
-            raise
-        return before, f"AWS can't be asked just now, and is asked again: {error}"
+    except waiting.TROUBLE as error:
+        return before, waiting.trouble(error)

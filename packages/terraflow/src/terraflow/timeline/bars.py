@@ -1,16 +1,14 @@
 """The bars of the page: one for each attempt that the record has, and one for each job that has not ended."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
 from snakemake_aws_common.record import attempt as states
 from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import Live, LiveJob
+from terraflow import samples as names
 from terraflow.timeline import phases
-
-# Group of the jobs that work for all samples.
-SHARED = "shared"
 
 
 class Bar(NamedTuple):
@@ -54,36 +52,41 @@ def bars(
     Batch gives all attempts at a job the time when the job was submitted: a bar begins where the one before it ends.
     Jobs in `live` last until `seen`, by default until the head looked; those in `going` run.
     """
+    jobs = live.jobs if live is not None and live.ended is None else ()
+    samples = names.names_of(one.wildcards for some in (attempts, jobs) for one in some)
+    samples |= names.names_of(step.wildcards for one in attempts for step in one.steps)
     last: dict[str, Bar] = {}
     found = []
     for one in sorted(attempts, key=attrgetter("attempt")):
         before = last.get(one.native_id)
         begin = one.submit if before is None else max(one.submit, before.end)
-        last[one.native_id] = bar = _bar(one, begin, max(begin, phases.end_of(one)), cost(one))
+        last[one.native_id] = bar = _bar(one, begin, max(begin, phases.end_of(one)), cost(one), samples)
         found.append(bar)
-    if live is not None and live.ended is None:
+    if live is not None and jobs:
         now = live.updated if seen is None else seen
         running = {one.native_id: one for one in going}
-        for job in live.jobs:
+        for job in jobs:
             before = last.get(job.native_id)
             # A job that ends is in the record a moment before it leaves the list of those that run.
             if before is not None and (before.one.status == states.COMPLETED or before.end >= live.updated):
                 continue
             begin = max(job.submit, before.end if before else 0)
             one = running.get(job.native_id) or _as_attempt(job, before.one.attempt + 1 if before else 1)
-            found.append(_bar(one, begin, max(now, begin), cost(one) if one.start is not None else None))
+            found.append(_bar(one, begin, max(now, begin), cost(one) if one.start is not None else None, samples))
     return sorted(found, key=attrgetter("begin", "one.process", "rest", "one.native_id"))
 
 
-def _bar(one: Attempt, begin: int, end: int, cost: float | None) -> Bar:
+def _bar(one: Attempt, begin: int, end: int, cost: float | None, samples: Container[str]) -> Bar:
     wildcards = one.wildcards
+    sample = names.sample_of(wildcards, samples)
+    told = (names.SAMPLE, names.CALLSET) if wildcards.get(names.CALLSET) == sample else (names.SAMPLE,)
     return Bar(
         one,
         begin,
         end,
         cost,
-        sample=wildcards.get("sample", SHARED),
-        rest=" ".join([value for name, value in wildcards.items() if name != "sample"]),
+        sample=names.group_of(sample),
+        rest=" ".join([value for name, value in wildcards.items() if name not in told]),
         taken=one.start if one.starting is None else one.starting,
     )
 
@@ -121,4 +124,4 @@ def samples(found: Sequence[Bar]) -> Mapping[str, int]:
 
 
 def _last(name: str) -> tuple[bool, str]:
-    return name == SHARED, name
+    return name == names.SHARED, name

@@ -1,0 +1,35 @@
+"""The command line as a program: what becomes of output that nobody reads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = """
+def add_arguments(parser):
+    pass
+
+def run(options):
+    print("line\\n" * {lines})
+    return 0
+"""
+CALL = """
+import sys
+from terraflow import cli
+cli.COMMANDS["talk"] = ("talk", "", "")
+sys.exit(cli.main(["talk"]))
+"""
+
+
+# A few lines leave the program as it ends, many while it prints.
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_output_that_nobody_reads_ends_a_command_quietly(tmp_path: Path, lines: int) -> None:
+    (tmp_path / "talk.py").write_text(COMMAND.format(lines=lines))
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", CALL], stdout=writer, stderr=subprocess.PIPE, env=environment)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
