@@ -63,7 +63,7 @@ def call(bucket: Any, capsys: pytest.CaptureFixture[str]) -> Call:
     ("command", "code", "words"),
     [
         (["runs"], 0, ["no record", "There is no record of cohort7: no job was submitted yet, or by a version that"]),
-        (["status", "cohort7"], 0, ["nobody conducts it", "There is no record", "bwa_mem        1        1", "id-1"]),
+        (["status", "cohort7"], 0, ["nobody holds the run's lock", "bwa_mem        1        1", "id-1"]),
         (["logs", "cohort7"], 1, ["ada@laptop's own Snakemake", ".snakemake/log of the folder", "--rule and --sample"]),
         (["logs", "cohort7", "--rule", "bwa_mem"], 0, ["bwa_mem (sample=a): RUNNING", "Batch job id-1"]),
         (["logs", "cohort7", "--rule", "variants"], 1, ["only jobs are known that have not ended", "cohort7/logs/"]),

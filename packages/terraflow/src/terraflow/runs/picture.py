@@ -7,7 +7,7 @@ from rich.text import Text
 
 from snakemake_aws_common.record.live import LiveJob
 from terraflow.runs import state, words
-from terraflow.runs.overview import ENDED, Head, Overview
+from terraflow.runs.overview import ENDED, Overview
 
 # Jobs that are shown in a list, at most and at least, and lines that the heads of all tables and lists take.
 SHOWN = 10
@@ -56,7 +56,7 @@ def _lines(seen: Overview) -> Iterator[RenderableType]:
     if seen.message and not any(one.text in seen.message for one in seen.failures):
         yield Text(seen.message)
     if seen.state in (state.SUBMITTED, state.RUNNING, state.LOST, state.UNKNOWN):
-        yield Text(f"Head: {_head(seen.head, seen.run)}")
+        yield Text(f"Head: {_head(seen)}")
     if seen.spent is not None:
         most = f" of at most {words.dollars(seen.budget)}" if seen.budget is not None else ""
         guess = f"; {words.dollars(seen.estimate)} were expected in all" if seen.estimate is not None else ""
@@ -72,8 +72,9 @@ def _lines(seen: Overview) -> Iterator[RenderableType]:
         yield Text(f"Not known: {one}")
 
 
-def _head(head: Head, run: str) -> str:
+def _head(seen: Overview) -> str:
     """Return who conducts the run, or what becomes of that."""
+    head = seen.head
     said = f": {head.reason}" if head.reason else ""
     if head.works:
         return f"works, as Batch job {head.job}" if head.job else f"works, as {head.who} in {head.place}"
@@ -81,7 +82,10 @@ def _head(head: Head, run: str) -> str:
         return f"has ended without a word (Batch job {head.job}, {head.status}{said}). `terraflow run` goes on with it."
     if head.status:
         return f"waits to start, as Batch job {head.job} ({head.status}{said})"
-    return f"nobody conducts it. `terraflow run --name {run}` or `snakemake --profile aws` goes on with it."
+    goes_on = f"`terraflow run --name {seen.run}` or `snakemake --profile aws` goes on with it."
+    if not seen.has_record:
+        return f"nobody holds the run's lock, and only heads of version 0.1 work without it. {goes_on}"
+    return f"nobody conducts it. {goes_on}"
 
 
 def _rules(seen: Overview) -> RenderableType:
