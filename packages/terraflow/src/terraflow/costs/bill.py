@@ -6,6 +6,7 @@ Whole numbers, so that the sums by rule, by sample, by day and by queue are one 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from snakemake_aws_common.prices import Cost, Prices, cost_of
 from snakemake_aws_common.record.attempt import Attempt, Step
@@ -17,8 +18,7 @@ PARTS = ("vcpu", "memory", "disk", "address")
 KEYS = ("rule", "sample", "day", "queue")
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A part of an attempt's cost, in billionths of a dollar by what is paid for, and what it is counted under."""
 
     rule: str
@@ -79,7 +79,8 @@ def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) 
     steps = attempt.steps if attempt.is_group else ()
     steps = steps or (Step(attempt.process, attempt.wildcards),)
     weights, guessed = weights_of(steps, _seconds(attempt, now_ms))
-    parts = [split(round(getattr(cost, part) * NANO), weights) for part in PARTS]
+    # For each rule, its share of what is paid for.
+    shares = zip(*(split(round(getattr(cost, part) * NANO), weights) for part in PARTS), strict=True)
     began = next((one for one in (attempt.start, attempt.starting) if one is not None), attempt.submit)
     day = f"{datetime.fromtimestamp(began / 1000, UTC):%Y-%m-%d}"
     return [
@@ -88,11 +89,11 @@ def _lines(attempt: Attempt, cost: Cost, samples: set[str], now_ms: int | None) 
             sample=names.group_of(names.sample_of(step.wildcards, samples)),
             day=day,
             queue=attempt.queue,
-            parts=tuple(part[number] for part in parts),
+            parts=share,
             attempt=(attempt.native_id, attempt.attempt),
-            guessed=len(steps) > 1 and guessed[number],
+            guessed=len(steps) > 1 and guess,
         )
-        for number, step in enumerate(steps)
+        for step, share, guess in zip(steps, shares, guessed, strict=True)
     ]
 
 
