@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from run_objects import ABOUT, LIVE, MINUTE, STACK, put, put_lock
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import LiveJob
 from terraflow import cli
+from terraflow import stack as stacks
 from terraflow.costs import command, heads
-from terraflow.heads.submit import head_name
+from terraflow.heads.submit import head_name, memory_for
 from terraflow.runs import find
 from test_costs_bill import GIB, LANE, START, TEN_MINUTES, attempt
 
@@ -228,12 +230,51 @@ def test_a_run_that_a_laptop_conducted_has_no_head(commands: Any) -> None:
     )  # fmt: skip
 
 
+# Run.json does not say how much memory a head had: it is reckoned as for a head of so many jobs.
+BY_FILE = HEAD + (memory_for(4) / 1024 - 8) * 0.004445 * 1830 / 3600
+REFUSED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "ListJobs")
+SILENT = EndpointConnectionError(endpoint_url="https://batch.us-east-1.amazonaws.com")
+
+
+@pytest.mark.parametrize("trouble", [REFUSED, SILENT], ids=["refuses", "does not answer"])
+@pytest.mark.parametrize(
+    ("about", "head", "note"),
+    [
+        (ABOUT, BY_FILE, "The head's hours are those of its last start, by run.json."),
+        (None, 0.0, "There was no head in the cloud: by run.json, another machine conducted the run."),
+    ],
+    ids=["a head in the cloud", "none"],
+)
+def test_batch_that_says_nothing_of_heads_leaves_the_tasks_cost(
+    trouble: Exception, about: Any, head: float, note: str, commands: Any, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    put(commands, "cohort7", about, LIVE, RECORD)
+    real, known = find.client, Batch()
+    monkeypatch.setattr(stacks, "deployed", lambda: dataclasses.replace(STACK, architecture="X86_64"))
+
+    def nothing(**_: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(known, "paginate", nothing)
+    monkeypatch.setattr(find, "client", lambda service, stack: known if service == "batch" else real(service, stack))
+    found = shown(capsys)
+    costs = {row["rule"]: row["total"] for row in found["rows"]}
+    assert costs.pop("head", 0.0) == pytest.approx(head, abs=1e-8)
+    assert sum(costs.values()) == pytest.approx(DEMAND + TEN_MINUTES, abs=1e-8)
+    (said,) = (one for one in found["notes"] if one.startswith("Batch does not say how long the heads ran. AWS "))
+    assert said.endswith(f". {note}")
+    assert ".." not in said
+    assert cli.main(["cost", "cohort7", "--csv"]) == 0
+    assert capsys.readouterr().err == f"{said}\n"
+
+
 def test_earlier_heads_that_batch_has_forgotten_are_named(commands: Any) -> None:
     put(commands, "cohort7", ABOUT, LIVE)
     record = [attempt(head="20260201T120000Z-ab12cd34"), attempt(native_id="2", head="20260301T120000Z-cd12ab34")]
     job = head_job("head-1", (START, START + MINUTE))
     found = heads.heads_of(find.find("cohort7"), record, STACK, Batch(job))  # type: ignore[arg-type]
-    assert "Not counted: 1 earlier" in found.note
+    assert "Not counted: 1 earlier head, which Batch has forgotten." in found.note
 
 
 def test_the_estimate_stands_beside_the_cost(a_run: Batch, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:

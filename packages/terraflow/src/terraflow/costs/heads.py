@@ -16,6 +16,7 @@ from terraflow.errors import explain_aws
 from terraflow.heads.submit import RULE, head_name, listed_heads, memory_for
 from terraflow.runs import find
 from terraflow.runs.find import Run
+from terraflow.runs.words import counted
 from terraflow.stack import Stack
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def heads_of(run: Run, recorded: Sequence[Attempt], stack: Stack, batch: "BatchC
         try:
             known = tuple(_of_batch(run, stack, batch or find.client("batch", stack)))
         except (ClientError, BotoCoreError) as error:
-            told = f"Batch does not say how long the heads ran. {explain_aws(error)} "
+            told = f"Batch does not say how long the heads ran. {(explain_aws(error) or '').rstrip('.')}. "
     # A run of the same name that was removed had heads, too.
     submissions = [one.submit for one in recorded] + ([run.about.submitted] if run.about else [])
     begun = min(submissions, default=0)
@@ -53,14 +54,13 @@ def heads_of(run: Run, recorded: Sequence[Attempt], stack: Stack, batch: "BatchC
     known = tuple(head for head in known if head.native_id in own)
     if known:
         earlier = sorted({one.head for one in recorded if _before(one.head, min(head.submit for head in known))})
-        missing = f"Not counted: {len(earlier)} earlier heads, which Batch has forgotten." if earlier else ""
+        missing = f"Not counted: {counted(len(earlier), 'earlier head')}, which Batch has forgotten." if earlier else ""
         return Heads(known, missing)
     if run.about is None or not (run.about.head_job or run.about.started):
-        return Heads((), f"{told}There was no head in the cloud: another machine conducted the run.")
-    return Heads(
-        tuple(_of_about(run, stack)),
-        f"{told}The head's hours are those of its last start, by run.json: Batch forgets jobs after a week.",
-    )
+        by_another = "by run.json, another machine conducted the run" if told else "another machine conducted the run"
+        return Heads((), f"{told}There was no head in the cloud: {by_another}.")
+    why = "" if told else ": Batch forgets jobs after a week"
+    return Heads(tuple(_of_about(run, stack)), f"{told}The head's hours are those of its last start, by run.json{why}.")
 
 
 def _before(head: str, moment: int) -> bool:
