@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from snakemake_aws_common import price_list
-from snakemake_aws_common.prices import Cost, PricesError, billed_seconds, cost_of, load, total
+from snakemake_aws_common.prices import Cost, PricesError, billed_seconds, cost_of, load, load_or_stand_in, total
 from snakemake_aws_common.record.attempt import Attempt, Step
 
 PRICES = load("us-east-1")
@@ -140,6 +140,17 @@ def test_a_file_that_is_none_is_explained(text: str | None, words: str, tmp_path
         (tmp_path / "prices.json").write_text(text)
     with pytest.raises(PricesError, match=words):
         load("here", tmp_path / "prices.json")
+
+
+def test_others_prices_stand_in_for_those_of_a_region_without() -> None:
+    known, own_note = load_or_stand_in("us-east-1")
+    prices, note = load_or_stand_in("mars-north-1")
+    assert (known, own_note) == (load("us-east-1"), "")
+    one = attempt(600, disk=50 * GIB, public_address=True)
+    assert cost_of(one, prices).total == pytest.approx(1.75 * cost_of(one, known).total)
+    assert cost_of(attempt(600), prices).total == pytest.approx(1.75 * cost_of(attempt(600), known).total)
+    assert (prices.region, prices.spot_discount) == ("mars-north-1", known.spot_discount)
+    assert "no prices of mars-north-1: reckoned with those of us-east-1 times 1.75" in note
 
 
 def test_an_unknown_region_asks_for_a_file_and_shows_its_form() -> None:

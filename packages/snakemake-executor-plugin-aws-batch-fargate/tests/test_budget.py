@@ -169,7 +169,11 @@ def test_settings_that_make_no_sense(given: dict[str, Any], words: str) -> None:
         settings.prices_of(settings.ExecutorSettings(**given), "us-east-1")
 
 
-def test_a_region_without_prices_is_no_trouble_without_a_budget() -> None:
-    assert settings.prices_of(settings.ExecutorSettings(), "mars-north-1") is None
-    with pytest.raises(WorkflowError, match="mars-north-1"):
-        settings.prices_of(settings.ExecutorSettings(budget=5), "mars-north-1")
+@pytest.mark.parametrize("budget", [None, 5.0])
+def test_a_budget_is_kept_in_a_region_without_prices(make: Make, aws: FakeAws, s3: Any, budget: float | None) -> None:
+    one = make(region="eu-central-1", budget=budget)
+    planned(one, *jobs(1))
+    one.run_jobs(jobs(1))
+    assert len(aws.batch.submitted()) == 1
+    assert one.logger.text.count("no prices of eu-central-1: reckoned with those of us-east-1 times 1.75") == 1
+    assert "--aws-batch-fargate-prices FILE" in one.logger.text

@@ -64,6 +64,8 @@ class Site:
     planned: Rehearsal | Exception = PLANNED
     # Runs that were planned, with their archives.
     rehearsed: list[Any] = field(default_factory=list)
+    # What estimates were asked with.
+    estimated: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def request(self) -> Request:
@@ -93,7 +95,7 @@ def make(folder: Path, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Site:
         return {"s3": s3, "batch": site.queue}[service]
 
     monkeypatch.setattr(launcher, "rehearse", rehearse)
-    monkeypatch.setattr(launcher, "estimate", lambda *_: EXPECTED)
+    monkeypatch.setattr(launcher, "estimate", lambda *_, **given: site.estimated.append(given) or EXPECTED)
     monkeypatch.setattr(capacity, "of_spot", lambda *_: Capacity(6, "the account's quota"))
     monkeypatch.setattr(submit, "_client", client)
     monkeypatch.setattr(find, "client", client)

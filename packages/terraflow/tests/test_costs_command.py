@@ -15,7 +15,7 @@ from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import LiveJob
 from terraflow import cli
 from terraflow import stack as stacks
-from terraflow.costs import command, heads
+from terraflow.costs import heads
 from terraflow.heads.submit import head_name, memory_for
 from terraflow.runs import find
 from test_costs_bill import GIB, LANE, START, TEN_MINUTES, attempt
@@ -300,11 +300,10 @@ def test_what_is_not_there(
     assert words in capsys.readouterr().err
 
 
-def test_a_region_without_prices_asks_for_a_file(
-    a_run: Batch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_region_without_prices_says_whose_stand_in(
+    a_run: Batch, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    elsewhere = dataclasses.replace(STACK, region="mars-north-1")
-    monkeypatch.setattr("terraflow.stack.deployed", lambda: elsewhere)
-    assert cli.main(["cost", "cohort7"]) == 1
-    assert "--prices FILE" in capsys.readouterr().err
-    assert command.LEFT_OUT not in capsys.readouterr().out
+    monkeypatch.setattr("terraflow.stack.deployed", lambda: dataclasses.replace(STACK, region="mars-north-1"))
+    found = shown(capsys)
+    assert found["total"] == pytest.approx(1.75 * (DEMAND + HEAD + TEN_MINUTES), abs=1e-8)
+    assert "no prices of mars-north-1: reckoned with those of us-east-1 times 1.75" in found["notes"][0]

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,42 @@ def test_a_head_is_given_records_that_s3_lacks(site: Site, tmp_path: Path, store
     manifest = archive.unpack(packed.body, packed.sha256, tmp_path / "unpacked")
     sent = tmp_path / "unpacked/files" / manifest.directory / ".snakemake/metadata" / name
     assert sent.exists() != stored
+
+
+PRICES = {
+    "date": "today", "source": "us",
+    "regions": {"us-east-1": {"X86_64": {"vcpu_hour": 1, "memory_gb_hour": 0},
+                              "disk_gb_hour": 0, "address_hour": 0, "endpoint_gb": 0}},
+}  # fmt: skip
+
+
+def test_prices_of_ones_own_reach_the_estimate_and_the_head(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(PRICES))
+    stack = dataclasses.replace(HEADS, architecture="X86_64")
+    assert launch(dataclasses.replace(site.request, prices=file), stack).head_job == "head-1"
+    assert site.estimated == [{"prices_file": file}]
+    packed, _ = site.rehearsed[0]
+    manifest = archive.unpack(packed.body, packed.sha256, tmp_path / "unpacked")
+    words = archive.snakemake_arguments(manifest, tmp_path / "unpacked")
+    given = Path(words[words.index("--aws-batch-fargate-prices") + 1])
+    assert json.loads(given.read_text()) == PRICES
+
+
+@pytest.mark.parametrize(
+    ("text", "architecture", "words"),
+    [(None, "X86_64", "can't be read"), ("{}", "X86_64", "'regions'"),
+     (json.dumps(PRICES), "ARM64", "has prices of X86_64, and the stack's jobs run on ARM64")],
+)  # fmt: skip
+def test_prices_that_can_t_be_used_are_refused_before_a_run_is_planned(
+    site: Site, tmp_path: Path, text: str | None, architecture: str, words: str
+) -> None:
+    if text is not None:
+        (tmp_path / "contract.json").write_text(text)
+    request = dataclasses.replace(site.request, prices=tmp_path / "contract.json")
+    with pytest.raises(UserError, match=words):
+        launch(request, dataclasses.replace(HEADS, architecture=architecture))
+    assert not site.rehearsed
 
 
 def test_nothing_to_do_is_said_and_nothing_is_submitted(site: Site) -> None:

@@ -121,7 +121,7 @@ def test_without_prices_there_are_no_costs() -> None:
 
 def test_an_architecture_without_prices_leaves_costs_out(s3: Any) -> None:
     put(s3, "cohort7", about=ABOUT, live=LIVE, attempts=RECORD)
-    page = write.of_run(s3, find.find("cohort7", UNUSUAL, s3), UNUSUAL, PRICES)
+    page = write.of_run(s3, find.find("cohort7", UNUSUAL, s3), UNUSUAL)
     assert (page.cost, page.attempts) == (None, 4)
     assert "There are no prices of architecture in us-east-1" in page.money
 

@@ -4,12 +4,13 @@ The file is JSON: `date` and `source` of the prices; `spot_discount` (0.6: Spot 
 the prices of Spot vary); `pull_seconds` (how long a task pulls its image before Batch says that it started);
 `endpoint_bytes` (what a task sends through interface endpoints: logs and the image's manifest); and `regions`, with US
 dollars for each. A file of the user's own may hold their region alone; what it leaves out besides is as in the
-package's.
+package's. `stand_in`, in the package's file alone, is for regions without prices: whose prices are taken, and the
+factor between them and those of the most expensive region (an assumption).
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,39 @@ def load(region: str, file: Path | str | None = None) -> Prices:
 
     Raises PricesError, which names the file and the key, what it found and what it expected.
     """
-    shipped = json.loads((resources.files("snakemake_aws_common") / "prices.json").read_text("utf-8"))
+    shipped = _shipped()
     if file is None:
         return _prices(region, shipped, shipped, None)
     return _prices(region, _parsed(Path(file)), shipped, Path(file))
+
+
+def load_or_stand_in(region: str) -> tuple[Prices, str]:
+    """Return the package's prices of a region, and what a reader has to know of them: nothing if they are its own.
+
+    A region without prices has those of another one, raised so that a budget reckoned with them is kept.
+    """
+    shipped = _shipped()
+    if region in shipped["regions"]:
+        return load(region), ""
+    like, factor = shipped["stand_in"]["region"], shipped["stand_in"]["factor"]
+    known = load(like)
+    dearer = replace(
+        known,
+        region=region,
+        source=f"{known.source}, {like}, times {factor:g}",
+        rates={name: Rates(one.vcpu_hour * factor, one.memory_gb_hour * factor) for name, one in known.rates.items()},
+        **{name: getattr(known, name) * factor for name in RATES},
+    )
+    return dearer, (
+        f"This version has no prices of {region}: reckoned with those of {like} times {factor:g}, about what the most "
+        "expensive region takes. A budget is used up too early rather than too late; a file of prices mends it: "
+        "--prices FILE"
+    )
+
+
+def _shipped() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((resources.files("snakemake_aws_common") / "prices.json").read_text("utf-8"))
+    return found
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:

@@ -10,10 +10,21 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from .price_list import Prices, PricesError, Rates, load
+from .price_list import Prices, PricesError, Rates, load, load_or_stand_in
 from .record.attempt import Attempt
 
-__all__ = ["Cost", "Prices", "PricesError", "Rates", "billed_seconds", "cost_of", "load", "price_of", "total"]
+__all__ = [
+    "Cost",
+    "Prices",
+    "PricesError",
+    "Rates",
+    "billed_seconds",
+    "cost_of",
+    "load",
+    "load_or_stand_in",
+    "price_of",
+    "total",
+]
 
 GIB = 2**30
 # Disk that costs nothing, in GiB.

@@ -152,7 +152,10 @@ class Session:
             parts = urlsplit(self._prefix)
             place = Place(self.s3, parts.netloc, parts.path)
         progress = Progress(self.workflow, self.target.run, head_name(), report.spot, int(time.time() * 1000))
-        budget = Budget(given.budget, settings.prices_of(given, self.region))
+        prices, note = settings.prices_of(given, self.region)
+        if note:
+            self.logger.warning(note.replace("--prices", f"{settings.PREFIX}prices"))
+        budget = Budget(given.budget, prices)
         made = Journal(place, report, progress, budget, lambda: self.ledger.live, self.logger.warning)
         made.begin(self.batch, self.target)
         return made

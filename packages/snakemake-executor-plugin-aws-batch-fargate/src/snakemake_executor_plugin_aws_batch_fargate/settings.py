@@ -145,18 +145,18 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     )
 
 
-def prices_of(given: ExecutorSettings, region: str) -> prices.Prices | None:
-    """Return the prices of the region; None if there are none, and nobody has to know them.
+def prices_of(given: ExecutorSettings, region: str) -> tuple[prices.Prices, str]:
+    """Return the prices of the region, and what has to be known of them if they are none of its own.
 
-    Raises WorkflowError if the settings ask for them: by a file of prices, or by a budget, which has to be positive.
+    Raises WorkflowError for a file of prices that can't be used, and for a budget that is not positive.
     """
     if given.budget is not None and not given.budget > 0:
         raise WorkflowError(f"{PREFIX}budget is {given.budget:g}: it has to be more than 0 US dollars.")
+    if given.prices is None:
+        return prices.load_or_stand_in(region)
     try:
-        return prices.load(region, given.prices)
+        return prices.load(region, given.prices), ""
     except prices.PricesError as error:
-        if given.budget is None and given.prices is None:
-            return None
         raise WorkflowError(f"{PREFIX}prices: {error}") from error
 
 

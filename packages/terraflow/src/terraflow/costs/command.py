@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snakemake_aws_common import prices as price_lists
 from snakemake_aws_common.prices import Prices, PricesError
 from snakemake_aws_common.record import attempt as attempts
 from snakemake_aws_common.record.attempt import Attempt
@@ -17,6 +16,7 @@ from snakemake_aws_common.record.live import LiveJob
 from terraflow import stack as stacks
 from terraflow.costs import bill, compare, heads
 from terraflow.costs.bill import Line, Row
+from terraflow.costs.region import prices_for
 from terraflow.errors import UserError
 from terraflow.runs import find, words
 from terraflow.runs.find import Run
@@ -94,7 +94,7 @@ def bill_of(
 ) -> Bill:
     """Return the bill of a run: all attempts in its record, what runs now, and its heads.
 
-    Raise UserError if there is no record, or no price.
+    Raise UserError if there is no record, or no price of an architecture.
     """
     if not run.has_record:
         raise UserError(
@@ -107,15 +107,16 @@ def bill_of(
     seen = now if run.has_head or run.live is None else run.live.updated
     going = running(run, recorded, stack)
     found = heads.heads_of(run, recorded, stack, batch)
+    prices, notes = prices_for(stack.region, prices_file)
     try:
-        prices = price_lists.load(stack.region, prices_file)
         lines = [
             *bill.lines_of([*recorded, *going], prices, seen),
             *bill.lines_of(found.attempts, prices, now),
         ]
     except PricesError as error:
         raise UserError(str(error)) from None
-    notes = [found.note] if found.note else []
+    if found.note:
+        notes.append(found.note)
     if going:
         notes.append(f"{words.counted(len(going), 'job')} of it {'runs' if len(going) == 1 else 'run'} now.")
     if guessed := sorted({line.rule for line in lines if line.guessed}):

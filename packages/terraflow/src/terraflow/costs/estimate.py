@@ -6,26 +6,23 @@ fetched and stored; it is priced like an attempt in the record. The model (model
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from snakemake_aws_common import prices as price_lists
-from snakemake_aws_common.prices import GIB, LEAST_SECONDS, Cost, Prices, PricesError, price_of
+from snakemake_aws_common.prices import GIB, LEAST_SECONDS, Cost, Prices, price_of
 from snakemake_aws_common.rehearsal import PlannedJob, PlannedTask, Rehearsal
 from terraflow.costs import model as models
 from terraflow.costs import sizes as sizes_module
 from terraflow.costs.expected import Expected, RuleRow
 from terraflow.costs.model import Model
+from terraflow.costs.region import prices_for
 from terraflow.costs.schedule import Timed, seconds_until_done
 from terraflow.costs.sizes import Sizes
-from terraflow.errors import UserError
 from terraflow.heads.submit import memory_for
 from terraflow.stack import Stack
 
 MIB = 2**20
 HOUR = 3600.0
-# Whose prices stand in for those of a region without.
-STAND_IN = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def estimate(
     """
     model = model or models.load()
     sizes = sizes or sizes_module.sizes_of(rehearsal, model)
-    prices, notes = prices_for(stack.region, prices_file)
+    prices, notes = prices_for(stack.region, prices_file, stack.architecture)
     tasks = [_task(task, rehearsal.jobs, sizes, model, prices, stack.architecture) for task in rehearsal.tasks]
     timed = [Timed(task.seconds + model.place_seconds, task.planned.vcpus, task.planned.needs) for task in tasks]
     hours = seconds_until_done(timed, vcpus) / HOUR
@@ -81,22 +78,6 @@ def estimate(
         high=spot * model.uncertainty,
         notes=(*notes, *sizes.notes, *_unmeasured(rehearsal.jobs, model), *_assumptions(sizes, model, prices)),
     )
-
-
-def prices_for(region: str, file: Path | None = None) -> tuple[Prices, list[str]]:
-    """Return the prices of a region and, if there are none and no file is given, those of another with a note.
-
-    Raise UserError for a file that can't be used.
-    """
-    try:
-        return price_lists.load(region, file), []
-    except PricesError as error:
-        if file is not None:
-            raise UserError(str(error)) from None
-        note = (
-            f"There are no prices of {region} in this version: reckoned with those of {STAND_IN}, which may be lower."
-        )
-        return replace(price_lists.load(STAND_IN), region=region), [note]
 
 
 def task_seconds(

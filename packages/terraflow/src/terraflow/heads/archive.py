@@ -2,6 +2,7 @@
 
     manifest.json   what the head is to do (`Manifest`)
     stack.json      the stack's outputs, which Snakemake's profile reads
+    prices.json     the user's own prices, if there are any
     files/...       the project's workflow/, envs/ and profiles/, and from the working directory the configuration, the
                     sheet, and whatever other small files the configuration names; perhaps Snakemake's records of the
                     run, below `.snakemake`
@@ -26,6 +27,8 @@ from terraflow.stack import Stack
 VERSION = 1
 MANIFEST = "manifest.json"
 STACK = "stack.json"
+PRICES = "prices.json"
+PRICES_OPTION = "--aws-batch-fargate-prices"
 FILES = "files"
 # Of the project; `profiles` also lies below `workflow`.
 FOLDERS = ("workflow", "envs", "profiles")
@@ -73,12 +76,14 @@ def build(
     snakefile: Path | None = None,
     *,
     with_records: bool = False,
+    prices: Path | None = None,
 ) -> Packed:
     """Pack all that a head of the run needs; the same files give the same archive on every machine.
 
     `project` is the checkout, or a published workflow unpacked; `directory` is the working directory of the run;
     `configfiles` and `arguments` are what Snakemake would be given on this machine, in its words. `with_records` is for
-    a run whose records of Snakemake's, if there are any, lie as files in the working directory.
+    a run whose records of Snakemake's, if there are any, lie as files in the working directory. `prices` is a file of
+    the user's own prices.
     Raise UserError, which lists all of them, for files that a head would not find: files of data on this disk
     (`terraflow stage` sends them to the bucket), absolute paths, files that are missing or too large.
     """
@@ -107,6 +112,8 @@ def build(
         MANIFEST: _json(dataclasses.asdict(manifest)),
         STACK: _json(dataclasses.asdict(stack)),
     }
+    if prices is not None:
+        packed[PRICES] = prices.resolve()
     prefix = f"s3://{stack.bucket}/runs/{run}/"
     records = set(file_records.paths(directory / WORK, prefix)) if with_records else set()
     packed |= {f"{FILES}/{_place(path, root)}": path for path in sorted(files | records)}
@@ -155,8 +162,15 @@ def snakemake_arguments(manifest: Manifest, unpacked: Path) -> list[str]:
         *("--profile", str(files / manifest.profile), "--snakefile", str(files / manifest.snakefile)),
         *(["--configfile", *configfiles] if configfiles else []),
         *("--directory", str(files / manifest.directory), "--nocolor", "--rerun-incomplete"),
+        *([PRICES_OPTION, str(own)] if (own := prices_of(unpacked)) else []),
         *manifest.arguments,
     ]
+
+
+def prices_of(unpacked: Path) -> Path | None:
+    """Return the file of the user's own prices in an unpacked archive, if it has one."""
+    file = unpacked / PRICES
+    return file if file.is_file() else None
 
 
 def _absolute(directory: Path, path: Path) -> Path:

@@ -17,6 +17,7 @@ from snakemake_aws_common import memory
 from snakemake_aws_common.rehearsal import Rehearsal
 from terraflow.costs.estimate import estimate
 from terraflow.costs.expected import Expected
+from terraflow.costs.region import prices_for
 from terraflow.errors import UserError
 from terraflow.heads import archive, submit
 from terraflow.heads.about import About
@@ -85,6 +86,8 @@ def launch(request: Request, stack: Stack, approve: Callable[[Prepared], None] =
 
 def prepare(request: Request, stack: Stack) -> Prepared | None:
     """Check and estimate a run; return None if all that it makes is there. Nothing is written to the account."""
+    # A file that can't be used is told before the run is planned.
+    prices_for(stack.region, request.prices, stack.architecture)
     packed = archive.build(
         request.name,
         stack,
@@ -94,6 +97,7 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         (*request.arguments, *([BUDGET, f"{request.budget:g}"] if request.budget is not None else [])),
         request.snakefile,
         with_records=not find.has_object(find.client("s3", stack), stack.bucket, request.name, memory.NAME),
+        prices=request.prices,
     )
     try:
         rehearsal = rehearse(packed, request.name if request.is_named else None)
@@ -105,7 +109,7 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
     if not rehearsal.jobs:
         return None
     capacity = capacities.of_spot(stack)
-    expected = estimate(rehearsal, stack, capacity.vcpus)
+    expected = estimate(rehearsal, stack, capacity.vcpus, prices_file=request.prices)
     prepared = Prepared(request, packed, rehearsal, capacity, expected, _spent(request.name, stack))
     refuse_over_budget(prepared)
     return prepared

@@ -25,6 +25,7 @@ REFUSED = {
     ),
     "--aws-batch-fargate-run-name": "say --name before `--`",
     "--aws-batch-fargate-budget": "say --budget before `--`",
+    "--aws-batch-fargate-prices": "say --prices before `--`",
 }
 
 
@@ -34,7 +35,7 @@ class Request:
 
     `is_named` says whether the name was chosen: the default one is refused for other data than it had. `project` is
     the checkout or a published workflow; `directory` is the run's working directory. `budget` is US dollars. `sheet` is
-    the key of the sheet in the inbox that wants it, `sheet_etag` its ETag.
+    the key of the sheet in the inbox that wants it, `sheet_etag` its ETag. `prices` is a file of the user's own prices.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Request:
     sheet: str = ""
     sheet_etag: str = ""
     is_named: bool = True
+    prices: Path | None = None
 
 
 def checked_name(name: str) -> str:

@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="refuse a run that is expected to cost more, and submit no further job when this much is used up",
     )
     parser.add_argument(
+        "--prices",
+        type=Path,
+        metavar="FILE",
+        help="prices of your own contract as JSON, for the estimate and the budget",
+    )
+    parser.add_argument(
         "--directory",
         type=Path,
         default=Path(),
@@ -81,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
         arguments=checked_arguments(options.passed_on),
         snakefile=options.snakefile,
         budget=options.budget,
+        prices=options.prices,
         who=who(stack.region),
     )
     out = words.console()

@@ -118,7 +118,7 @@ def of(
     if run.live is None:
         jobs = _ask(lambda: batches.active(batch, stack, run.name, runs()), unknown, "its jobs")
         return _from_batch(seen, jobs or [], unknown)
-    seen = replace(seen, spent=_cost(run.live, attempts, stack, now, unknown))
+    seen = replace(seen, spent=_cost(run.live, attempts, stack, now))
     return _from_record(seen, run.live, run, batch, late, unknown)
 
 
@@ -219,15 +219,11 @@ def _place(jobs: Sequence[LiveJob], front: Sequence[str]) -> int | None:
     return next((place for place, job in enumerate(front, start=1) if job in ids), None)
 
 
-def _cost(live: Live, attempts: Record, stack: Stack, now: int, unknown: list[str]) -> float | None:
+def _cost(live: Live, attempts: Record, stack: Stack, now: int) -> float:
     """Return what the run has cost so far, by its record if the head did not count."""
     if live.spent is not None:
         return live.spent
-    try:
-        rates = prices.load(stack.region)
-    except prices.PricesError as error:
-        unknown.append(f"the cost: {error}")
-        return None
+    rates, _ = prices.load_or_stand_in(stack.region)
     return prices.total(prices.cost_of(one, rates, now) for one in attempts()).total
 
 

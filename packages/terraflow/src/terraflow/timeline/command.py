@@ -28,7 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the record, write the page, and say where it is."""
     stack = stacks.deployed()
-    prices = write.prices_of(stack, options.prices)
     s3 = find.client("s3", stack)
     found = find.find(options.name, stack, s3)
     if not found.has_record:
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
             "The next start of the run makes one, of the jobs that it runs."
         )
     limits = {"limit": options.vcpus} if options.vcpus else write.limits_of(stack)
-    page = write.of_run(s3, found, stack, prices, limits)
+    page = write.of_run(s3, found, stack, options.prices, limits)
     file = options.out or Path(f"timeline-{options.name}.html")
     write.save(page, file)
     if options.json:

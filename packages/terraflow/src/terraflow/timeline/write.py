@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake_aws_common import prices as price_lists
-from snakemake_aws_common.prices import Prices
 from terraflow.costs import command as costs
 from terraflow.costs import heads
-from terraflow.errors import UserError
+from terraflow.costs.region import prices_for
 from terraflow.launch import capacity
 from terraflow.runs import find, state, words
 from terraflow.stack import Stack
@@ -25,9 +24,17 @@ NAME = "results/timeline.html"
 
 
 def of_run(
-    s3: "S3Client", run: find.Run, stack: Stack, prices: Prices | None, limits: Mapping[str, float] | None = None
+    s3: "S3Client",
+    run: find.Run,
+    stack: Stack,
+    prices_file: Path | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> Page:
-    """Return the page of a run; without prices it has no costs. `limits` are vCPUs, by what limits them."""
+    """Return the page of a run; `limits` are vCPUs, by what limits them.
+
+    Raise UserError for a file of prices that can't be used.
+    """
+    prices, notes = prices_for(stack.region, prices_file)
     with _no_collection():
         now = words.now_ms()
         recorded = find.attempts(s3, run)
@@ -45,7 +52,7 @@ def of_run(
             heads=known.attempts,
             # A head that died has left jobs in live.json that may have ended since.
             seen=now if run.has_head or run.live is None else run.live.updated,
-            notes=[known.note] if known.note else [],
+            notes=[*notes, *([known.note] if known.note else [])],
         )
         try:
             return make(content, now)
@@ -53,23 +60,13 @@ def of_run(
             return make(replace(content, prices=None, notes=[str(error)]), now)
 
 
-def write(s3: "S3Client", stack: Stack, name: str) -> str:
+def write(s3: "S3Client", stack: Stack, name: str, prices_file: Path | None = None) -> str:
     """Make the page of a run and put it beside the run's report; return its address. A head does so as it ends."""
     run = find.read(s3, stack.bucket, name)
-    page = of_run(s3, run, stack, prices_of(stack), limits_of(stack))
+    page = of_run(s3, run, stack, prices_file, limits_of(stack))
     key = f"{run.prefix}/{NAME}"
     s3.put_object(Bucket=stack.bucket, Key=key, Body=page.html.encode(), ContentType="text/html; charset=utf-8")
     return f"s3://{stack.bucket}/{key}"
-
-
-def prices_of(stack: Stack, file: Path | None = None) -> Prices | None:
-    """Return the prices of the stack's region, None if there are none. Raise UserError for a file that is of no use."""
-    try:
-        return price_lists.load(stack.region, file)
-    except price_lists.PricesError as error:
-        if file is not None:
-            raise UserError(str(error)) from None
-        return None
 
 
 def limits_of(stack: Stack) -> dict[str, float]:
