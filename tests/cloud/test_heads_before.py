@@ -19,6 +19,8 @@ from terraflow.stack import Stack
 DB = ("--persistence-backend", "db")
 SHORT = ("--aws-batch-fargate-lock-seconds", "5")
 DONE = "Nothing to be done"
+# As commit e730b5f names the jobs of `make`: jobs that it has submitted are found by them.
+NAMES = {"main-make-a-bd198516b1b5-4a2641", "main-make-b-f70b7965c627-6de2e8"}
 # The dry run of a head's archive needs the bucket's name alone.
 STACK = Stack(**{field.name: {} for field in fields(Stack)} | {"bucket": BUCKET, "region": REGION})  # type: ignore[arg-type]
 
@@ -86,6 +88,7 @@ def test_jobs_of_a_head_before_are_taken_over(site: Site) -> None:
     subprocess.Popen.wait(before)
     forget(site)
     ended, going = site.batch.submitted("make")
+    assert {ended["jobName"], going["jobName"]} == NAMES
     site.succeed(ended)
     site.batch.engine = site.succeed
     after = site.start(*DB, *SHORT)
