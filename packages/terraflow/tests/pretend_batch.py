@@ -43,11 +43,15 @@ class PretendBatch:
         assert name == "list_jobs"
         return self
 
-    def paginate(self, jobQueue: str, jobStatus: str) -> Iterator[Mapping[str, Any]]:
-        """Yield a page for each job."""
-        self._called("ListJobs", (jobQueue, jobStatus))
+    def paginate(
+        self, jobQueue: str, jobStatus: str = "", filters: Sequence[Mapping[str, Any]] = ()
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield a page for each job of a status, or of any status whose name one filter names."""
+        self._called("ListJobs", (jobQueue, jobStatus or filters))
+        [named] = [one["values"] for one in filters] or [None]
         for job in list(self.jobs.values()):
-            if job["jobQueue"].endswith(f"/{jobQueue}") and job["status"] == jobStatus:
+            chosen = job["status"] == jobStatus if named is None else job["jobName"] in named
+            if job["jobQueue"].endswith(f"/{jobQueue}") and chosen:
                 yield {"jobSummaryList": [{"jobId": job["jobId"], "jobName": job["jobName"]}]}
 
     def describe_jobs(self, jobs: Sequence[str]) -> Mapping[str, Any]:

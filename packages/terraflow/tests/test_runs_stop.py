@@ -14,12 +14,15 @@ from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record import store
-from terraflow import cli
+from terraflow import cli, receipt
 from terraflow.heads import about as abouts
+from terraflow.heads import leaving
 from terraflow.runs import ending, find, state
+from terraflow.timeline import write
 
 BEGUN = replace(ABOUT, state=abouts.RUNNING, ended=None, exit_code=None)
 WORKS = replace(LIVE, state=lives.RUNNING, ended=None)
+LEAVE = leaving.leave
 SAID = "This ends run cohort7 of ada: "
 
 
@@ -52,7 +55,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 @pytest.fixture
-def stop(commands: Any, clock: Time, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def left(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs whose timeline and receipt would have been written."""
+    made: list[str] = []
+    monkeypatch.setattr(leaving, "leave", lambda _, run: made.append(run))
+    return made
+
+
+@pytest.fixture
+def stop(
+    commands: Any, clock: Time, left: list[str], capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """What the command returns, and prints to both streams."""
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -178,6 +191,42 @@ def test_a_head_that_was_submitted_this_second(commands: Any, batch: PretendBatc
     batch.add("head-1", "cohort7", "head", "SUBMITTED", queue="nowhere")
     assert stop("--yes")[0] == 0
     assert batch.jobs["head-1"]["status"] == "FAILED"
+
+
+def test_timeline_and_receipt_are_left(
+    commands: Any, batch: PretendBatch, stop: Any, left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    stop()
+    assert left == []
+    monkeypatch.setattr(leaving, "leave", LEAVE)
+    # Quotas can't be asked for here.
+    monkeypatch.setattr(write, "limits_of", lambda _: {})
+    code, out, err = stop("--yes", "--json")
+    assert (code, json.loads(out)) == (0, {"run": "cohort7", "ended": ["id-1"], "left": {}})
+    assert err.endswith(
+        "The timeline of the run: s3://data/runs/cohort7/results/timeline.html\n"
+        "The receipt of the run: s3://data/runs/cohort7/ro-crate-metadata.json\n"
+    )
+    page = commands.get_object(Bucket=BUCKET, Key="runs/cohort7/results/timeline.html")["Body"].read()
+    assert b"<title>Run cohort7: stopped" in page
+
+
+def test_a_timeline_that_fails_hides_no_end(
+    commands: Any, batch: PretendBatch, stop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr(leaving, "leave", LEAVE)
+    monkeypatch.setattr(write, "write", fail)
+    monkeypatch.setattr(receipt, "write", fail)
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    code, out, err = stop("--yes")
+    assert (code, out) == (0, "Run cohort7 is stopped; 1 job ended. What is done stays.\n")
+    assert "`terraflow timeline cohort7` makes it." in err and "`terraflow verify cohort7 --write` makes it." in err
 
 
 def test_how_a_run_has_ended_meanwhile_stays_written(commands: Any, batch: PretendBatch, stop: Any) -> None:

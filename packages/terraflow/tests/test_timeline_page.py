@@ -99,8 +99,12 @@ def test_names_and_messages_stay_text() -> None:
         for one in hostile
     ]
     live = replace(LIVE, failures=(Failure("id", HOSTILE, {"sample": HOSTILE}, HOSTILE),))
-    about = replace(ABOUT, who=HOSTILE, message=HOSTILE)
-    page = made(replace(CONTENT, run=HOSTILE, attempts=hostile, live=live, about=about, limits={HOSTILE: 6}))
+    page = made(
+        replace(
+            CONTENT, run=HOSTILE, attempts=hostile, live=live, limits={HOSTILE: 6},
+            who=HOSTILE, started_by=HOSTILE, message=HOSTILE,
+        )
+    )  # fmt: skip
     assert page.html.count("<script") == page.html.count("</script>") == 5
     assert "<img" not in without_scripts(page)
     assert html.escape(HOSTILE).replace("&#x27;", "&#39;") in page.html
@@ -124,6 +128,28 @@ def test_an_architecture_without_prices_leaves_costs_out(s3: Any) -> None:
     page = write.of_run(s3, find.find("cohort7", UNUSUAL, s3), UNUSUAL)
     assert (page.cost, page.attempts) == (None, 4)
     assert "There are no prices of architecture in us-east-1" in page.money
+
+
+def facts(page: Page) -> dict[str, str]:
+    """The facts about the run that stand above its figures."""
+    return dict(re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", page.html))
+
+
+def test_the_page_tells_of_the_last_start(s3: Any) -> None:
+    """A laptop has done what a head in the cloud was stopped at."""
+    stopped = replace(ABOUT, state="stopped", submitted=T0 - 90_000, ended=T0 + 1, message="It was stopped by ada.")
+    live = replace(LIVE, who="eve@laptop", started=T0 + 2, ended=T0 + 500_000)
+    put(s3, "cohort7", about=stopped, live=live, attempts=RECORD)
+    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK, PRICES)
+    told, message = facts(page), '<p class="failure">It was stopped by ada.</p>'
+    assert (told["who"], told["started by"]) == ("eve@laptop", "snakemake")
+    assert message not in page.html
+    assert told["first job submitted"] == "2026-03-01 12:00:00 UTC"
+    assert page.start == T0 - 90_000
+    put(s3, "cohort7", about=stopped, live=replace(live, started=T0))
+    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK, PRICES)
+    assert facts(page)["who"] == "ada"
+    assert message in page.html
 
 
 @pytest.fixture

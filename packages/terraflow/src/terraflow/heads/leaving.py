@@ -1,4 +1,4 @@
-"""What a head leaves when its run has ended: the timeline, and then the receipt, which has it."""
+"""What is left when a run has ended: the timeline, and then the receipt, which has it."""
 
 import sys
 from collections.abc import Callable

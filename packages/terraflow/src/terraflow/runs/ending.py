@@ -230,7 +230,7 @@ class Ending:
             now, (known, etag) = words.now_ms(), self._known()
             who = state.who(without) or process.user()
             begun = state.started(without) or now
-            about = known or About(self._name, who, "snakemake", begun, started=begun)
+            about = known or About(self._name, who, state.BY_HAND, begun, started=begun)
             message = f"It was stopped by {process.user()}."
             try:
                 written.write(replace(about, state=abouts.STOPPED, ended=now, message=message), etag)

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def row_of(run: Run) -> Row:
     """Return what the list says about a run."""
-    live, about = run.live, run.about
+    live = run.live
     written = state.last_written(run)
     # Jobs that an earlier start of the run has done say nothing about one that has not begun.
     counted = live is not None and state.of(run) != state.SUBMITTED
@@ -74,7 +74,7 @@ def row_of(run: Run) -> Row:
         jobs=sum(rule.total for rule in live.rules.values()) if live and counted else None,
         spent=live.spent if live else None,
         who=state.who(run),
-        started_by=about.started_by if about else "",
+        started_by=state.started_by(run),
         has_record=run.has_record,
     )
 

@@ -16,6 +16,8 @@ LOST = "lost"
 UNKNOWN = "no record"
 # What its heads have written can't be understood.
 UNREADABLE = "unreadable"
+# What has started a run that no launcher has: Snakemake, on somebody's machine.
+BY_HAND = "snakemake"
 
 
 def of(run: Run) -> str:
@@ -54,9 +56,21 @@ def started(run: Run) -> int | None:
 
 def who(run: Run) -> str:
     """Return who started the run last; empty if nobody has written it. A head in the cloud does not know it itself."""
-    about, written = run.about, last_written(run)
-    if about is not None and (about is written or about.ended is None):
+    about, written = _launched(run), last_written(run)
+    if about is not None:
         return about.who
     if written is not None:
         return written.who
     return run.lock.holder.who if run.lock else ""
+
+
+def started_by(run: Run) -> str:
+    """Return how the run was started last, as run.json says; `snakemake` if a head did so without a launcher."""
+    about = _launched(run)
+    return about.started_by if about else BY_HAND if run.live else ""
+
+
+def _launched(run: Run) -> "abouts.About | None":
+    """Return what a launcher has written of the run's last start; None if that had none."""
+    about = run.about
+    return about if about is not None and (about is last_written(run) or about.ended is None) else None

@@ -4,11 +4,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict
 
 from terraflow import approval
 from terraflow import stack as stacks
 from terraflow.errors import UserError
+from terraflow.heads import leaving
 from terraflow.heads.submit import CLAIM
 from terraflow.jobs import listed
 from terraflow.runs import find, state, words
@@ -53,6 +55,10 @@ def run(options: argparse.Namespace) -> int:
             "again, or end them in the console of AWS Batch:",
             *listed([f"{job}: {reason}" for job, reason in sorted(done.left.items())]),
         )
+    if found.has_record:
+        # The head that would have left them is gone.
+        with redirect_stdout(sys.stderr):
+            leaving.leave(stack, found.name)
     said = f"Run {found.name} is stopped; {words.counted(len(done.ended), 'job')} ended. What is done stays."
     return _report(options, **asdict(done), said=said)
 

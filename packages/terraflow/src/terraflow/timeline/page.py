@@ -41,6 +41,7 @@ class Content:
     """What a page is made from. `limits` are vCPUs that may be in use at a time, by what limits them.
 
     `attempts` have ended, `going` are those that run, also as jobs in `live`, until `seen`; `heads` conducted the run.
+    `who` has started it last, by `started_by`; `message` says how that ended.
     """
 
     run: str
@@ -55,6 +56,9 @@ class Content:
     heads: Sequence[Attempt] = ()
     seen: int | None = None
     notes: Sequence[str] = ()
+    who: str = ""
+    started_by: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,8 @@ def make(content: Content, now: int) -> Page:
     measured, money = sizes.sizes(content.attempts), _money(content, page.cost)
     html = _template().render(
         title=_title(content, page.cost),
-        facts=_facts(content, page),
-        message=_message(content),
+        facts=_facts(content, page, min((one.begin for one in jobs), default=None)),
+        message=content.message,
         failures=[_failure(one) for one in content.live.failures] if content.live else [],
         jobs=len(found),
         limits=content.limits,
@@ -138,14 +142,14 @@ def _title(content: Content, cost: float | None) -> str:
     return f"Run {content.run}: {content.state}" + (f", ${cost:,.2f}" if cost is not None else "")
 
 
-def _facts(content: Content, page: Page) -> dict[str, str]:
-    about, live = content.about, content.live
+def _facts(content: Content, page: Page, first: int | None) -> dict[str, str]:
+    live = content.live
     budget = _budget(content)
     goes_on = bool(live and live.jobs and live.ended is None)
     facts = {
-        "who": about.who if about else live.who if live else "",
-        "started by": about.started_by if about else "",
-        "first job submitted": utc(page.start),
+        "who": content.who,
+        "started by": content.started_by,
+        "first job submitted": utc(first),
         "as of" if goes_on else "ended": utc(page.end),
         "duration": words.duration(page.end - page.start) if page.start is not None and page.end is not None else "",
         "attempts at jobs": f"{page.attempts:,}",
@@ -154,11 +158,6 @@ def _facts(content: Content, page: Page) -> dict[str, str]:
         "budget": f"${budget:,.2f}" if budget is not None else "",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def _message(content: Content) -> str:
-    written = content.about or content.live
-    return written.message if written else ""
 
 
 def _failure(one: Failure) -> str:

@@ -53,6 +53,9 @@ def of_run(
             # A head that died has left jobs in live.json that may have ended since.
             seen=now if run.has_head or run.live is None else run.live.updated,
             notes=[*notes, *([known.note] if known.note else [])],
+            who=state.who(run),
+            started_by=state.started_by(run),
+            message=state.message(run),
         )
         try:
             return make(content, now)
