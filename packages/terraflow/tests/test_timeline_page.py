@@ -140,14 +140,14 @@ def test_the_page_tells_of_the_last_start(s3: Any) -> None:
     stopped = replace(ABOUT, state="stopped", submitted=T0 - 90_000, ended=T0 + 1, message="It was stopped by ada.")
     live = replace(LIVE, who="eve@laptop", started=T0 + 2, ended=T0 + 500_000)
     put(s3, "cohort7", about=stopped, live=live, attempts=RECORD)
-    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK, PRICES)
+    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK)
     told, message = facts(page), '<p class="failure">It was stopped by ada.</p>'
     assert (told["who"], told["started by"]) == ("eve@laptop", "snakemake")
     assert message not in page.html
     assert told["first job submitted"] == "2026-03-01 12:00:00 UTC"
     assert page.start == T0 - 90_000
     put(s3, "cohort7", about=stopped, live=replace(live, started=T0))
-    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK, PRICES)
+    page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK)
     assert facts(page)["who"] == "ada"
     assert message in page.html
 
