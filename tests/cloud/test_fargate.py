@@ -83,7 +83,7 @@ BROKEN = [
     ("executionRoleArn = aws_iam_role.execution.arn", "privileged = true", "no executionRoleArn"),
     ('["FARGATE"]', '["EC2"]', "platformCapabilities ['EC2']"),
     ('["FARGATE"]', '["EC2"]', "a definition for EC2 on a queue of FARGATE"),
-    ('value = "2048"', 'value = "512"', "1 vCPU with 512 MiB"),
+    ('memory, "2048")', 'memory, "512")', "1 vCPU with 512 MiB"),
     ("sizeInGiB = each.value.disk_gib", "sizeInGiB = each.value.disk_gib + 150", "ephemeral storage of 350 GiB"),
     ('type = "MEMORY"', 'type = "GPU", value = "1" }, { type = "MEMORY"', "GPU: Fargate has none"),
     ("{ initProcessEnabled = true }", "{ sharedMemorySize = 64 }", "linuxParameters.sharedMemorySize is not for"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 from hypothesis import HealthCheck, settings
 from moto.backends import get_backend
@@ -17,6 +18,15 @@ from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettin
 # The time of one example depends more on the machine than on the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """Read botocore's descriptions of services once: each client of the executor has a session, and each session reads them."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
 
 
 @pytest.fixture(scope="module")
