@@ -13,6 +13,11 @@ from pretend_batch import PretendBatch
 from run_objects import BUCKET, STACK
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _descriptions_are_read_once(one_botocore_loader: None) -> None:
+    """Each command makes a session of boto3."""
+
+
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An empty AWS account in this process; no credentials or settings of the user's lead elsewhere."""
