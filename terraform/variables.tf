@@ -326,7 +326,7 @@ variable "log_retention_days" {
 # ---- started without anybody ---------------------------------------------------------------------------------------
 
 variable "inbox_budget" {
-  description = "US dollars that a run may cost which nobody started by hand; it switches the inbox on: a sheet that is uploaded as raw/NAME/samples.tsv starts run NAME. About $0.35 an idle month, the same in a private and in a public network: each hour a job of a minute looks for sheets whose files were missing. It needs head_jobs. Outside us-east-1, us-east-2 and us-west-2 it is reckoned with higher prices than AWS's: docs/costs.md. null: off, $0."
+  description = "US dollars that a run may cost which nobody started by hand; it switches the inbox on: a sheet that is uploaded as raw/NAME/samples.tsv starts run NAME. About $0.46 an idle month in a private network and $0.52 in a public one: each hour a job of a minute looks for sheets whose files were missing. It needs head_jobs. Outside us-east-1, us-east-2 and us-west-2 it is reckoned with higher prices than AWS's: docs/costs.md. null: off, $0."
   type        = number
   default     = null
 

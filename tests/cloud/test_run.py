@@ -153,7 +153,7 @@ def test_the_demo(lab: Laboratory) -> None:
     about = [call for call in calls if call["caller"] == head[0] and is_of_head(call)]
     live = [call for call in about if call["key"].endswith("live.json")]
     print(
-        f"{len(jobs)} jobs; S3 requests: head {head[1]}, {len(about)} of them for its record ({len(live)} for what runs), "
+        f"{len(jobs)} jobs; S3 requests: head {head[1]}, {len(about)} about the run ({len(live)} for what runs), "
         f"at most {workers[0][1]} others"
     )
     assert head[1] - len(about) <= 8 * len(jobs)

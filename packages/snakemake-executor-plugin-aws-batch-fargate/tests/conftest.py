@@ -22,7 +22,7 @@ settings.load_profile("any machine")
 
 @pytest.fixture(scope="session", autouse=True)
 def one_loader() -> Iterator[None]:
-    """Read botocore's descriptions of services once: each client of the executor has a session, and each session reads them."""
+    """Read botocore's descriptions of services once: each client has a session, and each session reads them."""
     loader = botocore.loaders.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *_: loader)

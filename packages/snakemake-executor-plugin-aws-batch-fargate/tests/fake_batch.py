@@ -149,7 +149,7 @@ class FakeBatch:
             here = [job for job in here if job["status"] == body.get("jobStatus", "RUNNING")]
         start = int(body.get("nextToken", 0))
         page = [
-            {name: job[name] for name in ("jobId", "jobName", "createdAt", "status")}
+            {name: job[name] for name in ("jobId", "jobName", "createdAt", "status", "isTerminated") if name in job}
             for job in here[start : start + 100]
         ]
         return {"jobSummaryList": page, **({"nextToken": str(start + 100)} if len(here) > start + 100 else {})}

@@ -36,6 +36,25 @@ def test_another_run_is_left_alone(make: Make, aws: FakeAws) -> None:
     assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED"] * 2
 
 
+def test_a_run_whose_name_begins_another_one_s_ends_none_of_its_jobs(make: Make, aws: FakeAws) -> None:
+    make(run_name="main-2", poll_seconds=60).run_jobs(jobs(2))
+    two = make(run_name="main")
+    two.run_jobs([FakeJob()])
+    two.cancel_jobs([])
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED", "SUBMITTED", "FAILED"]
+    two.shutdown()
+    assert "do nothing that it needs" not in two.logger.text
+
+
+def test_a_job_that_is_being_ended_is_not_waited_for(make: Make, aws: FakeAws) -> None:
+    """TerminateJob leaves a container 30 seconds, in which Batch shows its job as before."""
+    make(poll_seconds=60).run_jobs([FakeJob()])
+    (old,) = aws.batch.submitted()
+    old |= {"status": "RUNNING", "isTerminated": True}
+    make().run_jobs([FakeJob()])
+    assert len(aws.batch.submitted()) == 2
+
+
 def test_a_job_whose_parameters_have_changed_is_ended_and_run_anew(make: Make, aws: FakeAws) -> None:
     make(poll_seconds=60).run_jobs([FakeJob(non_derived_params=["-T 30"])])
     two = make()

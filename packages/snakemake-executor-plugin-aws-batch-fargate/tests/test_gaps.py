@@ -128,6 +128,23 @@ def test_jobs_of_a_removed_run_of_the_same_name_are_not_this_runs(
     assert [one.native_id for one in record(s3)] == [aws.batch.submitted()[1]["jobId"]]
 
 
+def test_jobs_that_batch_has_forgotten_are_not_handed_on(
+    make: Make, aws: FakeAws, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "YOUNG", 0)
+    one = make()
+    one.run_jobs(jobs(2))
+    until(lambda: listed(s3) == 2)
+    kill(one)
+    aws.batch.jobs.clear()
+    two = make()
+    two.run_jobs([FakeJob("gather", {}, output=["all"])])
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+    until(lambda: len(ended(two)) == 1)
+    two.shutdown()
+    assert live(s3).jobs == ()
+
+
 @pytest.mark.parametrize("budget", [None, 5.0])
 def test_a_record_that_can_not_be_read(make: Make, aws: FakeAws, s3: Any, budget: float | None) -> None:
     """Without a budget the run goes on; with one nobody knows what is left of it."""
@@ -142,11 +159,11 @@ def test_a_record_that_can_not_be_read(make: Make, aws: FakeAws, s3: Any, budget
     assert aws.batch.count("submitjob") == 0
 
 
-def test_jobs_of_long_ago_are_not_asked_for(aws: FakeAws) -> None:
-    """Answers begin with the latest job: the third page is not needed."""
+def test_young_jobs_are_found_among_old_ones(aws: FakeAws) -> None:
+    """Answers need not begin with the latest job: the last page counts, too."""
     for number in range(250):
         aws.batch.answer("submitjob", {"jobName": f"main-{number}", "jobQueue": "spot", "tags": {}})
         aws.batch.end(aws.batch.submitted()[number], "SUCCEEDED", 0)
-        aws.batch.submitted()[number]["createdAt"] = number
+        aws.batch.submitted()[number]["createdAt"] = 250 - number
     found = list(gaps._listed(client.FargateBatchClient("us-east-1"), "spot", "main", 160))
-    assert len(found) == 90 and aws.batch.count("listjobs") == 2
+    assert len(found) == 91 and aws.batch.count("listjobs") == 3

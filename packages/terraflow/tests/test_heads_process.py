@@ -122,6 +122,15 @@ def test_a_head_says_nothing_about_the_end_of_another_one(s3: Any) -> None:
     assert found is not None and (found.state, found.head_job) == (abouts.RUNNING, "another")
 
 
+@pytest.mark.parametrize(("before", "after"), [(abouts.SUBMITTED, abouts.FAILED), (abouts.RUNNING, abouts.RUNNING)])
+def test_an_attempt_that_is_refused_says_nothing_of_the_one_that_works(s3: Any, before: str, after: str) -> None:
+    """Both are of one Batch job."""
+    put(s3, RUN, dataclasses.replace(ABOUT, state=before, ended=None, exit_code=None))
+    Told(s3, BUCKET, RUN, "head-1").ended(Outcome(abouts.FAILED, 63, "held"))
+    found = about_of(s3)
+    assert found is not None and found.state == after
+
+
 def test_what_an_earlier_head_did_last_is_not_this_one_s(s3: Any) -> None:
     put(s3, RUN, live=FAILED)
     told = Told(s3, BUCKET, RUN, "head-1")

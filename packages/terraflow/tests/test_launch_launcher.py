@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from launching import EXPECTED, HEADS, Site, make
+from launching import EXPECTED, HEADS, PLANNED, Site, make
 from run_objects import ABOUT, BUCKET, LIVE, put
 from snakemake_aws_common.rehearsal import Rehearsal
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads import archive
 from terraflow.heads.submit import UnderWayError
+from terraflow.launch import launcher
 from terraflow.launch.inputs import MissingError
 from terraflow.launch.launcher import BUDGET, OverBudgetError, Prepared, launch
 from terraflow.launch.rehearse import RefusedError
@@ -173,3 +174,17 @@ def test_other_errors_stay_the_workflows_words(site: Site, error: str) -> None:
     with pytest.raises(RefusedError) as raised:
         launch(site.request, HEADS)
     assert str(raised.value) == f"{error}\nNothing was submitted."
+
+
+def test_files_that_come_while_the_run_is_planned_are_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = [RefusedError("MissingInputException in rule decompress in file x")]
+
+    def rehearse(*_: object) -> Rehearsal:
+        if not planned:
+            return PLANNED
+        for key in ("raw/a_R1.fastq.gz", "raw/a_R2.fastq.gz", "reference/g.fa"):
+            site.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        raise planned.pop()
+
+    monkeypatch.setattr(launcher, "rehearse", rehearse)
+    assert launch(site.request, HEADS).head_job == "head-1"

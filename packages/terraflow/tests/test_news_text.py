@@ -6,6 +6,7 @@ from snakemake_aws_common.record.live import Failure, Live, LiveJob, RuleCount
 from terraflow.heads.about import About
 from terraflow.news import text
 from terraflow.news.text import HeadJob, Place
+from terraflow.runs import ending
 
 MINUTE = 60_000
 # 2026-03-01 12:00 UTC.
@@ -326,3 +327,8 @@ def test_a_subject_is_one_that_sns_takes(name: str, subject: str) -> None:
     mail = text.sheet(name, "", [], PLACE)
     assert mail.subject == subject
     assert len(mail.subject) < 100
+
+
+def test_a_head_that_was_stopped_before_it_began_was_stopped() -> None:
+    assert text.STOPPED_BY == ending.REASON
+    assert text.state_of(job(None, "FAILED", ending.REASON), about("submitted")) == "stopped"

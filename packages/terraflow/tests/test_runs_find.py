@@ -167,3 +167,10 @@ def test_parts_are_fetched_once_each_and_of_their_lines_those_that_are_named_are
     # As a part of a value it is none.
     assert find.attempts(s3, run, naming=["s"]) == []
     assert sorted(fetched) == sorted(4 * [f"runs/cohort7/{store.part_name(LIVE.head, number)}" for number in (1, 2, 3)])
+
+
+def test_a_head_that_was_refused_meanwhile_does_not_count(s3: Any) -> None:
+    """It wrote its end while a head on a laptop worked, which has ended since."""
+    refused = replace(ABOUT, state=abouts.FAILED, submitted=LIVE.started - 2, ended=LIVE.started + 1)
+    put(s3, "cohort7", about=refused, live=LIVE)
+    assert state.of(found(s3)) == state.DONE

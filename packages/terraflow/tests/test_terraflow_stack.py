@@ -132,11 +132,11 @@ def test_the_largest_job_is_what_the_profile_lets_a_rule_ask_for(tmp_path: Path)
         ({"existing_network": {"vpc_id": "vpc-1"}, "head_jobs": True, "network": "private", "zones": 3}, "nothing but"),
         (
             {"existing_network": None, "head_jobs": True, "network": "public", "zones": 3, "inbox_budget": 20},
-            "about $0.35 for looking into the inbox, and what the bucket and the images hold",
+            "about $0.46 for looking into the inbox, and what the bucket and the images hold",
         ),
         (
             {"existing_network": None, "head_jobs": True, "network": "private", "zones": 1, "inbox_budget": 20},
-            '(network = "public" has none), about $0.35 for looking into the inbox, and what the bucket',
+            '(network = "public" has none), about $0.46 for looking into the inbox, and what the bucket',
         ),
     ],
 )

@@ -21,11 +21,13 @@ class Found:
     status: str
     # Seconds since 1970; 0 if it is not known.
     created: float = 0.0
+    # Whether somebody has ordered its end, for which a container takes 30 seconds and more.
+    is_ending: bool = False
 
     @property
     def is_active(self) -> bool:
-        """Return whether it has not ended."""
-        return self.status in ACTIVE
+        """Return whether it has not ended, and is not being ended."""
+        return self.status in ACTIVE and not self.is_ending
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,17 @@ class Work:
 class Earlier:
     """Jobs that earlier heads of the same run submitted. One thread takes them, another forgets those that ended."""
 
-    def __init__(self, client: Client, queues: Iterable[str], run: str, note: Callable[[str], None]) -> None:
-        """`note` gets a message about each job that is ended."""
+    def __init__(
+        self, client: Client, queues: Iterable[str], run: str, note: Callable[[str], None], tag: str = "snakemake:run"
+    ) -> None:
+        """`note` gets a message about each job that is ended; `tag` is the key of the tag that names a job's run."""
         self._client = client
         self._queues = list(dict.fromkeys(queues))
-        self._run = run
+        self._run, self._tag = run, tag
         self._note = note
         self._active: dict[str, list[Found]] | None = None
+        # Ids of jobs whose tag says that they are of this run: names of jobs of `main-2` begin as those of `main`.
+        self._ours: set[str] = set()
         self._lock = Lock()
         # Ids of jobs that do this head's work, and of jobs that have ended.
         self._taken: set[str] = set()
@@ -90,6 +96,7 @@ class Earlier:
                     for page in pages:
                         for job in page["jobSummaryList"]:
                             self._keep(_found(job, status))
+            self._note_ours()
         return self._active
 
     def take(self, work: Work) -> Found | None:
@@ -119,10 +126,11 @@ class Earlier:
                 jobs[:] = [job for job in jobs if job.job_id != job_id]
 
     def rest(self) -> list[Found]:
-        """Return the jobs that nobody has taken, as far as they were looked for."""
+        """Return the jobs of this run, by their tags, that nobody has taken, as far as they were looked for."""
         with self._lock:
             found = [job for jobs in (self._active or {}).values() for job in jobs]
-        return [job for job in found if job.job_id not in self._taken]
+        ours = self._ours - self._taken
+        return [job for job in found if job.job_id in ours]
 
     def describe(self, ids: Sequence[str]) -> dict[str, Found]:
         """Return jobs by id, as far as Batch knows them."""
@@ -132,11 +140,18 @@ class Earlier:
                 found[job["jobId"]] = _found(job, job["status"])
         return found
 
+    def _note_ours(self) -> None:
+        ids = [job.job_id for jobs in (self._active or {}).values() for job in jobs]
+        for asked in batches(ids, IDS_TO_DESCRIBE):
+            for job in self._client.describe_jobs(jobs=asked)["jobs"]:
+                if (job.get("tags") or {}).get(self._tag) == self._run:
+                    self._ours.add(job["jobId"])
+
     def _keep(self, job: Found) -> None:
         assert self._active is not None
         identity = names.identity_in(job.name)
         # A job can be seen in two states when it moves on between two questions.
-        if identity and job.name.startswith(f"{self._run}-"):
+        if identity and job.is_active and job.name.startswith(f"{self._run}-"):
             jobs = self._active.setdefault(identity.outputs, [])
             if all(job.job_id != other.job_id for other in jobs):
                 jobs.append(job)
@@ -153,4 +168,5 @@ class Earlier:
 
 def _found(job: Mapping[str, Any], status: str) -> Found:
     """Return a job from an answer of Batch, whose times are milliseconds."""
-    return Found(job["jobId"], job["jobName"], job.get("status", status), job.get("createdAt", 0) / 1000)
+    is_ending = bool(job.get("isTerminated") or job.get("isCancelled"))
+    return Found(job["jobId"], job["jobName"], job.get("status", status), job.get("createdAt", 0) / 1000, is_ending)

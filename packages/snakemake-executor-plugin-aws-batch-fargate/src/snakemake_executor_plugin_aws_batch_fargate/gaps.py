@@ -18,8 +18,8 @@ from .untyped import Client
 
 # Milliseconds before the last list of jobs in which one may have been submitted that is not in it.
 BEFORE = 600_000
-# Pages of 100 jobs that are read of each queue.
-PAGES = 100
+# Milliseconds after its submission in which Batch may not show a job yet.
+YOUNG = 3_600_000
 
 
 def found(
@@ -60,18 +60,24 @@ def ended(batch: Client, ids: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         yield from (one for one in batch.describe_jobs(jobs=asked)["jobs"] if one["status"] in ENDED)
 
 
+def forgotten(batch: Client, jobs: Iterable[LiveJob], now: int) -> list[str]:
+    """Return the ids of jobs that AWS Batch does not know any more; one that was just submitted it may not know yet."""
+    ids = [job.native_id for job in jobs if now - job.submit >= YOUNG]
+    known = {one["jobId"] for asked in batches(ids, IDS_TO_DESCRIBE) for one in batch.describe_jobs(jobs=asked)["jobs"]}
+    return [job for job in ids if job not in known]
+
+
 def _listed(batch: Client, queue: str, run: str, since: int) -> Iterator[str]:
     """Yield ids of ended jobs whose names begin with the run's, made since then (milliseconds since 1970).
 
-    Answers to a filter begin with the latest job. Names of another run may begin with this one's.
+    Names of another run may begin with this one's. Answers to this filter are grouped by name, not by time (AWS Batch
+    API reference, ListJobs): each page has to be read.
     """
     asked = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [f"{run}-*"]}]}
-    pages = batch.get_paginator("list_jobs").paginate(**asked)
-    for _, page in zip(range(PAGES), pages, strict=False):
-        jobs = page["jobSummaryList"]
-        yield from (job["jobId"] for job in jobs if job.get("status") in ENDED and job.get("createdAt", 0) >= since)
-        if jobs and all(job.get("createdAt", 0) < since for job in jobs):
-            return
+    for page in batch.get_paginator("list_jobs").paginate(**asked):
+        for job in page["jobSummaryList"]:
+            if job.get("status") in ENDED and job.get("createdAt", 0) >= since:
+                yield job["jobId"]
 
 
 def of_tags(tags: Mapping[str, str], prefix: str) -> Known:

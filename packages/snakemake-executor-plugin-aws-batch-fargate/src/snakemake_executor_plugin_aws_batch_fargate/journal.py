@@ -95,6 +95,9 @@ class Journal:
             for description, of in gaps.found(batch, *of_run, recorded, live, since):
                 self._budget.add(self._recorder.note(description, of))
                 self._left.pop(description["jobId"], None)
+            # Nobody will ever see these end: what a head has left for weeks.
+            for job in gaps.forgotten(batch, list(self._left.values()), int(time.time() * 1000)):
+                self._left.pop(job)
         except (ClientError, BotoCoreError, RecordError, ValueError) as error:
             what = f"The record of earlier starts of the run can't be read, or completed from AWS Batch: {error}"
             if self._budget.limit is not None:

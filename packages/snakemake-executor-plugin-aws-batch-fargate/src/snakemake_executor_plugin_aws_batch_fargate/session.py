@@ -46,7 +46,7 @@ class Session:
         report = self._check(given.stack_hint)
 
         self.ledger = Ledger()
-        self.earlier = Earlier(self.batch, target.queues, target.run, logger.info)
+        self.earlier = Earlier(self.batch, target.queues, target.run, logger.info, f"{target.tags.prefix}run")
         self.markers = Markers(workflow, self.plan, target.run)
         repeated = partial(client.FargateBatchClient, self.region, client.repeated())
         self.submitter = Submitter(lock.gated(repeated()), report.fair_share, target.run, logger.warning)

@@ -114,6 +114,8 @@ class FargateJob(Job):
             "jobName": self.job_name,
             "jobDefinition": self.job_definition.arn,
             "status": str(getattr(self._status, "value", self._status)),
+            "isCancelled": False,
+            "isTerminated": self.stop,
             **self.milliseconds,
         }
         if self.job_stopped_reason is not None:
@@ -144,8 +146,6 @@ class FargateJob(Job):
             "platformCapabilities": self.job_definition.platform_capabilities,
             "propagateTags": self.propagate_tags,
             "tags": self.backend.list_tags_for_resource(self.arn),
-            "isCancelled": False,
-            "isTerminated": self.stop,
         }
         return described | ({"timeout": self.timeout} if self.timeout else {})
 

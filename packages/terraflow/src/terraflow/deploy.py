@@ -25,8 +25,8 @@ ENDPOINT_HOUR = 0.01
 ENDPOINTS = 3
 HEAD_ENDPOINTS = 1
 HOURS_OF_MONTH = 730
-# A launcher's minute in each hour of a month (0.5 vCPU, 2 GB).
-INBOX_MONTH = 0.35
+# A launcher's minute in each hour of a month (0.5 vCPU, 4 GB).
+INBOX_MONTH = 0.46
 
 # Resources that running jobs use: Terraform waits until the jobs end, or AWS ends them.
 USED_BY_JOBS = (

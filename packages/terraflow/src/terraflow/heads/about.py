@@ -40,6 +40,8 @@ class About:
     # Key of the head's archive, and id of its Batch job.
     archive: str = ""
     head_job: str = ""
+    # A random word, by which whoever submits a head knows its own claim.
+    claim: str = ""
     # Key of the sheet in the inbox that started the run, and its ETag; empty for a start by hand.
     sheet: str = ""
     sheet_etag: str = ""

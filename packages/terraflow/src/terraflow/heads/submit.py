@@ -11,6 +11,7 @@ spite of all that, such as when Batch's answer to a submission was lost, the loc
 import base64
 import contextlib
 import dataclasses
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -93,13 +94,21 @@ def submit(
     written = AboutObject(s3, stack.bucket, run)
     earlier = refuse_under_way(stack, run, s3=s3, batch=batch)
     claim = dataclasses.replace(
-        about, state=abouts.SUBMITTED, archive=key, head_job="", submitted=round(time.time() * 1000)
+        about,
+        state=abouts.SUBMITTED,
+        archive=key,
+        head_job="",
+        submitted=round(time.time() * 1000),
+        claim=secrets.token_hex(8),
     )
     try:
         etag = written.write(claim, earlier.etag if earlier else None)
     except ChangedError:
         other = written.read()
-        raise UnderWayError(_already(run, "was just submitted"), other.about if other else None) from None
+        # boto3 repeats a request whose answer was lost, and finds its own object.
+        if other is None or other.body != abouts.to_json(claim):
+            raise UnderWayError(_already(run, "was just submitted"), other.about if other else None) from None
+        etag = other.etag
     try:
         job = _submit_job(stack, run, key, memory_for(jobs), once)
     except BaseException:

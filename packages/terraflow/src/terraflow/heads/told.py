@@ -51,9 +51,14 @@ class Told:
         self._change(change, whoever=True)
 
     def ended(self, outcome: Outcome) -> None:
-        """Write how the run has ended."""
+        """Write how the run has ended; a head that found another one at work tells only what no head has begun.
+
+        The other one may be an attempt of the same Batch job.
+        """
 
         def change(about: About) -> About:
+            if outcome.exit_code == abouts.EXIT_HELD and about.state != abouts.SUBMITTED:
+                return about
             return dataclasses.replace(
                 about,
                 state=outcome.state,
@@ -82,7 +87,8 @@ class Told:
                 about = found.about if found else About(self._run, "", "", _now())
                 if not whoever and about.head_job not in ("", self._job):
                     return
-                self._object.write(change(about), found.etag if found else None)
+                if (changed := change(about)) != about:
+                    self._object.write(changed, found.etag if found else None)
                 return
             except ChangedError:
                 continue

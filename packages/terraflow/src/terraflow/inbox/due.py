@@ -64,4 +64,7 @@ def is_due(
         return written_again or (by == CLOCK and budget > (about.budget or 0))
     if about.state == abouts.STOPPED:
         return written_again
+    if about.exit_code == abouts.EXIT_HELD:
+        # Another head had the run, perhaps for another sheet.
+        return True
     return written_again or (by == CLOCK and entry.starts < STARTS)

@@ -99,13 +99,16 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         with_records=not find.has_object(find.client("s3", stack), stack.bucket, request.name, memory.NAME),
         prices=request.prices,
     )
+    name = request.name if request.is_named else None
     try:
-        rehearsal = rehearse(packed, request.name if request.is_named else None)
+        rehearsal = rehearse(packed, name)
     except RefusedError as error:
+        if not error.is_about_files:
+            raise
         # Snakemake names the files of the first job; those of a job that is done may be gone.
-        if error.is_about_files:
-            refuse_missing(request.directory, _config(request), find.client("s3", stack))
-        raise
+        refuse_missing(request.directory, _config(request), find.client("s3", stack))
+        # All are there: the last may have come while the run was planned.
+        rehearsal = rehearse(packed, name)
     if not rehearsal.jobs:
         return None
     capacity = capacities.of_spot(stack)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from terraflow.errors import UserError
@@ -87,7 +88,9 @@ def who(region: str) -> str:
     """Return who calls: the last part of AWS's name for the caller, and the machine's name for them if AWS has none."""
     here = f"{getpass.getuser()}@{socket.gethostname()}"
     session: Any = boto3.session.Session(region_name=region)
+    # In a private network nothing answers.
+    quickly = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=2, read_timeout=5)
     try:
-        return str(session.client("sts").get_caller_identity()["Arn"]).rpartition("/")[2] or here
+        return str(session.client("sts", config=quickly).get_caller_identity()["Arn"]).rpartition("/")[2] or here
     except (BotoCoreError, ClientError):
         return here

@@ -12,6 +12,8 @@ from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 from terraflow.runs.words import clock, counted, dollars, duration
 
+# Batch's reason for a head that `terraflow stop` has ended (`terraflow.runs.ending`), perhaps before it began.
+STOPPED_BY = "ended by terraflow stop"
 # The head's job ended, and the head had not said why.
 DIED = "died"
 # One job of this rule finishes the reads of one sample.
@@ -73,6 +75,8 @@ def state_of(job: HeadJob, about: About | None) -> str | None:
         return abouts.FAILED
     if job.status == "SUCCEEDED":
         return abouts.DONE
+    if job.reason.startswith(STOPPED_BY):
+        return abouts.STOPPED
     return by_code.get(job.exit_code, DIED) if job.exit_code else DIED
 
 
@@ -85,7 +89,9 @@ def ended(job: HeadJob, about: About | None, live: Live | None, place: Place) ->
     if state is None:
         return None
     about = about if about is not None and about.head_job == job.id else None
-    live = live if live is not None and live.started >= (about.submitted if about else job.started or 0) else None
+    # Whoever submitted it may have another clock than the head.
+    since = min(about.submitted, about.started or about.submitted) if about else job.started or 0
+    live = live if live is not None and live.started >= since else None
     rows = [
         ("Samples", _samples(about, live)),
         ("Jobs", _jobs(live)),

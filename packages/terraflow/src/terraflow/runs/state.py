@@ -31,11 +31,11 @@ def of(run: Run) -> str:
 
 
 def last_written(run: Run) -> "abouts.About | lives.Live | None":
-    """Return what tells of the run's last start: run.json, unless a head has begun after what is written there."""
+    """Return what tells of the run's last start: run.json, unless a head has begun or ended after what is there."""
     about, live = run.about, run.live
     if about is None or live is None:
         return about or live
-    return live if live.started >= (about.ended or about.submitted) else about
+    return live if (live.ended or live.started) >= (about.ended or about.submitted) else about
 
 
 def message(run: Run) -> str:
