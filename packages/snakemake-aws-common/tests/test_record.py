@@ -41,6 +41,11 @@ def test_attempts_are_read_as_they_were_written() -> None:
     assert ONE.steps[0].tag == "sample=a"
 
 
+def test_a_line_has_the_tag_of_a_trace() -> None:
+    two = dataclasses.replace(ONE, wildcards={"sample": "a", "unit": "1"})
+    assert json.loads(attempt.to_line(two))["tag"] == two.tag == "sample=a, unit=1"
+
+
 def test_fields_of_later_versions_are_left_out() -> None:
     line = json.loads(attempt.to_line(ONE))
     line["more"] = line["steps"][0]["more"] = 1

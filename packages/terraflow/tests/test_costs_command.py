@@ -148,6 +148,31 @@ def test_what_runs_now_counts_up_to_now(a_run: Batch, commands: Any, capsys: pyt
 
 
 @pytest.mark.parametrize(
+    ("last", "count"),
+    [
+        pytest.param({}, 1, id="ended well"),
+        pytest.param({"status": "FAILED"}, 1, id="failed before live.json was written"),
+        pytest.param({"status": "FAILED", "complete": START + 9 * MINUTE}, 1, id="failed after it was written"),
+        pytest.param({"status": "FAILED", "complete": START - MINUTE}, 2, id="lost, and runs again"),
+    ],
+)
+def test_a_job_that_has_just_ended_counts_once(
+    last: dict[str, Any], count: int, a_run: Batch, commands: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its record is written before live.json, which still says that it runs."""
+    job = LiveJob(
+        "9", "bwa_mem", {"sample": "b"}, False, "RUNNING", START, "", "spot", True, 4, 8 * GIB, 20 * GIB, START
+    )
+    state = dataclasses.replace(LIVE, state=lives.RUNNING, ended=None, jobs=(job,), updated=START + 2 * MINUTE)
+    one = dataclasses.replace(
+        attempt(native_id="9", wildcards={"sample": "b"}, start=START - 5 * MINUTE, complete=START + MINUTE), **last
+    )
+    put(commands, "cohort7", ABOUT, state, [*RECORD, one])
+    found = shown(capsys, "--by", "sample")
+    assert next(row for row in found["rows"] if row["sample"] == "b")["attempts"] == count
+
+
+@pytest.mark.parametrize(
     ("jobs", "hours", "note"),
     [
         pytest.param([head_job("head-1", (START, START + 30 * MINUTE))], [30], "", id="as Batch knows it"),

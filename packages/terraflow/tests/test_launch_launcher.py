@@ -67,6 +67,17 @@ def test_a_head_is_given_records_that_s3_lacks(site: Site, tmp_path: Path, store
     assert sent.exists() != stored
 
 
+def test_the_estimate_has_what_earlier_starts_have_cost(site: Site) -> None:
+    put(site.s3, "cohort7", live=dataclasses.replace(LIVE, spent=5.0))
+    launch(site.request, HEADS)
+    about = abouts.from_json(site.s3.get_object(Bucket=BUCKET, Key="runs/cohort7/head/run.json")["Body"].read())
+    assert about.estimate is not None
+    found = {name: about.estimate[name] for name in ("spot", "on_demand", "low", "high", "head", "earlier")}
+    assert found == pytest.approx(
+        {"spot": 7.1, "on_demand": 10.1, "low": EXPECTED.low + 5, "high": EXPECTED.high + 5, "head": 0.1, "earlier": 5}
+    )
+
+
 PRICES = {
     "date": "today", "source": "us",
     "regions": {"us-east-1": {"X86_64": {"vcpu_hour": 1, "memory_gb_hour": 0},

@@ -88,8 +88,8 @@ class Attempt:
 
 
 def to_line(attempt: Attempt) -> str:
-    """Return an attempt as one line of JSON."""
-    return json.dumps(asdict(attempt), separators=(",", ":"))
+    """Return an attempt as one line of JSON, with its tag for programs that read Nextflow's traces."""
+    return json.dumps({**asdict(attempt), "tag": attempt.tag}, separators=(",", ":"))
 
 
 def from_mapping(given: Mapping[str, Any]) -> Attempt:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_aws_common.prices import Prices, PricesError
 from snakemake_aws_common.record import attempt as attempts
+from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import LiveJob
 from terraflow import stack as stacks
@@ -126,10 +127,14 @@ def bill_of(
 
 def running(run: Run, recorded: Sequence[Attempt], stack: Stack) -> list[Attempt]:
     """Return the attempts of jobs that run now; the record has those that have ended."""
+    if run.live is None or run.live.ended is not None:
+        return []
     like = recorded[-1] if recorded else None
-    jobs = run.live.jobs if run.live and run.live.ended is None else ()
-    ended = {one.native_id: max(one.attempt, 0) for one in recorded}
-    return [_going(job, ended.get(job.native_id, 0) + 1, like, stack) for job in jobs if job.status == "RUNNING"]
+    jobs = {job.native_id: job for job in run.live.jobs if job.status == "RUNNING"}
+    # The record is in the order of ends.
+    last = {one.native_id: one for one in recorded if one.native_id in jobs}
+    going = [job for name, job in jobs.items() if not lives.has_ended(job, last.get(name), run.live)]
+    return [_going(job, last[job.native_id].attempt + 1 if job.native_id in last else 1, like, stack) for job in going]
 
 
 def _going(job: LiveJob, number: int, like: Attempt | None, stack: Stack) -> Attempt:

@@ -8,7 +8,7 @@
 6. store the archive, and submit the head.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -79,7 +79,7 @@ def launch(request: Request, stack: Stack, approve: Callable[[Prepared], None] =
         samples=count_samples(request.directory, _config(request)),
         workflow_version=version("terraflow"),
         budget=request.budget,
-        estimate=prepared.expected.mapping(),
+        estimate=_in_all(prepared),
     )
     return Launched(prepared, submit.submit(stack, about, key, jobs=len(prepared.rehearsal.jobs)))
 
@@ -128,6 +128,13 @@ def refuse_over_budget(prepared: Prepared) -> None:
         f"Run {prepared.request.name} is expected to cost {words.dollars(expected)}{before}, and its budget is "
         f"{words.dollars(budget)}. {NOTHING} Give it a larger one, or fewer samples."
     )
+
+
+def _in_all(prepared: Prepared) -> Mapping[str, Any]:
+    """Return what all starts of the run are expected to cost, for run.json: what is spent counts for the whole run."""
+    found = prepared.expected.mapping()
+    sums = {name: found[name] + prepared.spent for name in ("spot", "on_demand", "low", "high")}
+    return {**found, **sums, "earlier": prepared.spent}
 
 
 def _config(request: Request) -> dict[str, Any]:
