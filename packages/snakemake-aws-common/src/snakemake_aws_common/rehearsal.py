@@ -63,12 +63,12 @@ def to_json(rehearsal: Rehearsal) -> str:
 
 
 def from_json(text: str) -> Rehearsal:
-    """Return what `to_json` wrote."""
+    """Return what `to_json` wrote; what it did not write in an earlier version is empty."""
     given = json.loads(text)
     given["jobs"] = tuple(PlannedJob(**job) for job in given["jobs"])
     given["tasks"] = tuple(
         PlannedTask(**{**task, "jobs": tuple(task["jobs"]), "needs": tuple(task["needs"])}) for task in given["tasks"]
     )
     for name in ("errors", "problems", "passing", "unknown"):
-        given[name] = tuple(given[name])
+        given[name] = tuple(given.get(name, ()))
     return Rehearsal(**given)
