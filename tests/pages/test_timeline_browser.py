@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
     reason="There is no Chromium here: apt-get install chromium-headless-shell",
 )
 CONTENT = Content(
-    "cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, prices.load("us-east-1"), {"limit": 6}
+    "cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, prices.load("us-east-1"), {"limit: 6 vCPUs": 6}
 )
 COST = sum(prices.cost_of(one, prices.load("us-east-1")).total for one in RECORD)
 

@@ -87,6 +87,35 @@ def test_a_run_that_has_failed_is_explained(commands: Any, show: Show) -> None:
     assert (code, [one["native_id"] for one in json.loads(out)["failures"]]) == (3, ["id-2", "id-3"])
 
 
+@pytest.mark.parametrize("head", ["", "head-1"])
+def test_failures_of_an_earlier_start_are_past(commands: Any, show: Show, head: str) -> None:
+    """A sheet that is refused writes that the run has failed, and no head begins."""
+    text = "Rule bwa_mem (sample=a) failed on AWS Batch."
+    earlier = replace(LIVE, state=lives.FAILED, failures=(Failure("id-2", "bwa_mem", {"sample": "a"}, text),))
+    refused = replace(
+        ABOUT, state=abouts.FAILED, submitted=START + 60 * MINUTE, started=None, ended=START + 60 * MINUTE,
+        head_job=head, message="samples.tsv: line 2: fq1 is missing.",
+    )  # fmt: skip
+    put(commands, "cohort7", about=refused, live=earlier)
+    code, out = show()
+    assert code == 3
+    assert text not in out
+    assert "== head of cohort7" in out if head else out == "samples.tsv: line 2: fq1 is missing.\n"
+    code, out = show("--json")
+    told = json.loads(out)
+    assert code == 3
+    if not head:
+        assert (told["message"], told["failures"]) == (refused.message, [])
+
+
+@pytest.mark.parametrize("lines", ["-5", "many", "1.5"])
+def test_lines_are_a_number(show: Show, lines: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        show(f"--lines={lines}")
+    assert end.value.code == 2
+    assert f"--lines: found {lines}; expected a number of lines, 0 for all" in capsys.readouterr().err
+
+
 def head_job(batch: PretendBatch, status: str = "RUNNING") -> None:
     """A head that was started twice."""
     first = [{"container": {"logStreamName": "head/1"}}]

@@ -24,7 +24,7 @@ from timeline_records import HOSTILE, RECORD, T0
 
 PRICES = prices.load("us-east-1")
 STACK = replace(UNUSUAL, architecture="X86_64")
-CONTENT = Content("cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, PRICES, {"limit": 6})
+CONTENT = Content("cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, PRICES, {"limit: 6 vCPUs": 6})
 
 
 def made(content: Content = CONTENT) -> Page:
@@ -157,7 +157,7 @@ def folder(s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, with a deployed stack whose bucket holds a run."""
     put(s3, "cohort7", about=ABOUT, live=LIVE, attempts=RECORD)
     monkeypatch.setattr(stacks, "deployed", lambda: STACK)
-    monkeypatch.setattr(capacity, "of_spot", lambda _: capacity.Capacity(16, "spot_max_vcpus of 16 vCPUs"))
+    monkeypatch.setattr(capacity, "of_spot", lambda _: capacity.Capacity(16, "spot_max_vcpus"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -194,4 +194,4 @@ def test_a_head_puts_the_page_beside_the_report(s3: Any, folder: Path) -> None:
     assert answer["ContentType"] == "text/html; charset=utf-8"
     text = answer["Body"].read()
     assert b"<title>Run cohort7: done, $" in text
-    assert b'"spot_max_vcpus: 16 vCPUs"' in text
+    assert b'"Spot: 16 vCPUs (spot_max_vcpus)"' in text

@@ -52,6 +52,24 @@ def test_memory_that_was_too_little_is_doubled_whatever_was_measured() -> None:
     assert (found.out_of_memory, found.mem_mb) == (1, 8192)
 
 
+def test_a_group_that_was_out_of_memory_blames_the_rule_that_was_ended() -> None:
+    steps = (
+        step("decompress", 124_000, 10_000, peak_rss=3 * GIB),
+        step("fastqc", 124_000, 10_000, peak_rss=3 * GIB, exit=None),
+        step("bwa_mem", 138_000, 45_000, peak_rss=6 * GIB, exit=137),
+    )
+    full = replace(LANE, cpus=1, status="FAILED", exit=137, reason="OutOfMemoryError: container killed", steps=steps)
+    found = sizes.sizes([full, replace(full, steps=())])
+    assert {one.rule: (one.out_of_memory, one.mem_mb) for one in found} == {
+        "bwa_mem": (1, 16_384),
+        "decompress": (0, 3840),
+        "fastqc": (0, 3840),
+        # Nobody has measured which of its rules it was.
+        "lane": (0, None),
+    }
+    assert list(yaml.safe_load(sizes.snippet(found))["set-resources"]) == ["bwa_mem", "decompress", "fastqc"]
+
+
 @pytest.mark.parametrize(
     ("attempt", "busy", "threads"),
     [

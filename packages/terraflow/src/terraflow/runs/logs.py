@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common.record.attempt import Attempt
-from snakemake_aws_common.record.live import LiveJob
+from snakemake_aws_common.record.live import Failure, LiveJob
 from snakemake_aws_common.redaction import redact
 from terraflow import stack as stacks
 from terraflow.errors import UserError
@@ -62,11 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--job", metavar="ID", help="logs of this job of AWS Batch")
     parser.add_argument("--head", action="store_true", help="the head's log, also that of a run that has failed")
     parser.add_argument(
-        "--lines", type=int, default=LINES, metavar="N", help="so many from each (default: 100); 0: all"
+        "--lines", type=_lines, default=LINES, metavar="N", help="so many from each (default: 100); 0: all"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--follow", action="store_true", help="what is written from now on, too, until the job ends")
     how.add_argument("--json", action="store_true", help="one object, for programs")
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"found {text}; expected a number of lines, 0 for all")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,27 +82,32 @@ def run(options: argparse.Namespace) -> int:
     found = find.find(options.name, stack, s3)
     if options.rule or options.sample or options.job:
         return _jobs(options, stack, s3, found)
-    if state.of(found) == state.FAILED and found.live and found.live.failures and not options.head:
-        return _explain(options, found)
+    if state.of(found) == state.FAILED and not options.head:
+        about, live = found.about, found.live
+        # Jobs that an earlier start has lost say nothing of one that was refused, or whose head could not begin.
+        failures = live.failures if live and (about is None or live.started >= about.submitted) else ()
+        if failures or (about is state.last_written(found) and about and not about.head_job):
+            return _explain(options, found, failures)
     return _head(options, stack, s3, found)
 
 
 # A run that has failed
 
 
-def _explain(options: argparse.Namespace, found: Run) -> int:
-    """Show why jobs failed, in the executor's words."""
-    assert found.live is not None
-    failures = found.live.failures
+def _explain(options: argparse.Namespace, found: Run, failures: Sequence[Failure]) -> int:
+    """Show why the run's last start failed, and its jobs in the executor's words."""
+    message = state.message(found)
     if options.json:
-        print(json.dumps({"run": found.name, "state": state.FAILED, "failures": [asdict(one) for one in failures]}))
+        said = {"message": redact(message), "failures": [asdict(one) for one in failures]}
+        print(json.dumps({"run": found.name, "state": state.FAILED, **said}))
         return words.RUN_FAILED
     # A head's message may repeat the first failures.
-    if (message := state.message(found)) and not any(one.text in message for one in failures):
+    if message and not any(one.text in message for one in failures):
         print(redact(message))
     for failure in failures:
         print(f"\n{redact(failure.text)}")
-    print(f"\n`terraflow logs {found.name} --head` shows the head's log, --rule and --sample those of jobs.")
+    if failures:
+        print(f"\n`terraflow logs {found.name} --head` shows the head's log, --rule and --sample those of jobs.")
     return words.RUN_FAILED
 
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vcpus",
         type=_vcpus,
         metavar="N",
-        help="limit beside the vCPUs in use (default: the least of the stack's limit and the account's quota)",
+        help="limit beside the vCPUs in use (default: Spot's, the least of the stack's limit and the account's quota)",
     )
     parser.add_argument("--prices", type=Path, metavar="FILE", help="prices of your own contract, as JSON")
     parser.add_argument("--json", action="store_true", help="print the path and the run's numbers as JSON")
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
             f"Run {options.name} has no record: no head that keeps one has worked on it. "
             "The next start of the run makes one, of the jobs that it runs."
         )
-    limits = {"limit": options.vcpus} if options.vcpus else write.limits_of(stack)
+    limits = {f"limit: {options.vcpus:g} vCPUs": options.vcpus} if options.vcpus else write.limits_of(stack)
     page = write.of_run(s3, found, stack, options.prices, limits)
     file = options.out or Path(f"timeline-{options.name}.html")
     write.save(page, file)

@@ -93,7 +93,7 @@ def at_work() -> Spec:
 
 
 def vcpus(limits: Mapping[str, float]) -> Spec:
-    """Return the figure of the vCPUs in use, beside how many may be in use at a time, by what sets the limit."""
+    """Return the figure of the vCPUs in use, beside limits, by their labels."""
     areas: Spec = {
         "transform": [{"fold": list(QUEUES), "as": ["queue", "vcpus"]}],
         "mark": {"type": "area", "interpolate": "step"},
@@ -103,7 +103,7 @@ def vcpus(limits: Mapping[str, float]) -> Spec:
             "color": _colours("queue", QUEUES),
         },
     }
-    return _curves([areas, *_lines({f"{name}: {number:g} vCPUs": number for name, number in limits.items()})],
+    return _curves([areas, *_lines(limits)],
                    ["time", *QUEUES])  # fmt: skip
 
 

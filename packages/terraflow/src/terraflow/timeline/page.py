@@ -38,7 +38,7 @@ GOING = "RUNNING"
 
 @dataclass(frozen=True)
 class Content:
-    """What a page is made from. `limits` are vCPUs that may be in use at a time, by what limits them.
+    """What a page is made from. `limits` are vCPUs that may be in use at a time, by their labels.
 
     `attempts` have ended, `going` are those that run, also as jobs in `live`, until `seen`; `heads` conducted the run.
     `who` has started it last, by `started_by`; `message` says how that ended.

@@ -40,7 +40,8 @@ class Size:
     used_memory: int | None
     # Fetched and stored: what lay on the disk at least.
     used_disk: int | None
-    # Attempts that were ended since their memory was full, and the most memory that any of them had.
+    # Attempts that were ended since their memory was full, and the most memory that any of them had; in a group only
+    # those in which the rule itself was ended.
     out_of_memory: int
     too_little: int
 
@@ -117,7 +118,12 @@ def _size(rule: str, pairs: Sequence[tuple[Attempt, Step | None]]) -> Size:
         if step.fetch_bytes is not None or step.store_bytes is not None:
             disk.append((step.fetch_bytes or 0) + (step.store_bytes or 0))
     full = {reason for reason in {one.reason for one in attempts} if any(word in reason for word in OUT_OF_MEMORY)}
-    killed = [attempt.memory for attempt in attempts if attempt.reason in full]
+    # The memory of a group is that of all its rules together: another one may have filled it.
+    killed = [
+        attempt.memory
+        for attempt, step in pairs
+        if attempt.reason in full and not (attempt.is_group and (step is None or step.exit in (0, None)))
+    ]
     return Size(
         rule=rule,
         jobs=len(pairs),

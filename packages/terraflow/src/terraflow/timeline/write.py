@@ -30,7 +30,7 @@ def of_run(
     prices_file: Path | None = None,
     limits: Mapping[str, float] | None = None,
 ) -> Page:
-    """Return the page of a run; `limits` are vCPUs, by what limits them.
+    """Return the page of a run; `limits` are vCPUs, by their labels.
 
     Raise UserError for a file of prices that can't be used.
     """
@@ -73,9 +73,9 @@ def write(s3: "S3Client", stack: Stack, name: str, prices_file: Path | None = No
 
 
 def limits_of(stack: Stack) -> dict[str, float]:
-    """Return the vCPUs of Fargate Spot at a time, by what limits them; empty if AWS does not say."""
+    """Return the vCPUs of Fargate Spot at a time, by a label that says what limits them; empty if AWS does not say."""
     found = capacity.of_spot(stack)
-    return {} if found.vcpus is None else {found.limit.partition(" of ")[0]: found.vcpus}
+    return {} if found.vcpus is None else {f"Spot: {found.vcpus:g} vCPUs ({found.limit})": found.vcpus}
 
 
 @contextmanager
