@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
         writer.writerow([options.by, *COLUMNS])
         writer.writerows([row.key, row.attempts, *(_exact(part) for part in (*row.parts, row.nano))] for row in rows)
         # Not among the rows, which a program reads.
-        print(*made.notes, sep="\n", end="\n" if made.notes else "", file=sys.stderr)
+        print(*made.notes, LEFT_OUT, sep="\n", file=sys.stderr)
     else:
         _show(made, options.by, rows)
     return words.FINE

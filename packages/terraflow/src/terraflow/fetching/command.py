@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import boto3
 from botocore.config import Config
 from rich.console import Console
 from rich.filesize import decimal
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         max_pool_connections=2 * WORKERS,
         response_checksum_validation="when_required",
     )
-    s3 = boto3.client("s3", region_name=deployed.region, config=config)
+    s3 = find.client("s3", deployed, config)
     found = find.find(options.name, deployed, s3)
     if state.of(found) == state.RUNNING:
         console.print(f"Note: {found.name} runs. What is there is fetched; the same command later brings the rest.")

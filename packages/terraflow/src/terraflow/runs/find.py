@@ -68,8 +68,11 @@ class Run:
         return self.lock is not None and self.lock.left > 0
 
 
-def client(service: str, stack: Stack) -> Any:  # noqa: ANN401
-    """Return a client in the stack's region, for calls that somebody waits for: it gives up within half a minute."""
+def client(service: str, stack: Stack, settings: Config | None = None) -> Any:  # noqa: ANN401
+    """Return a client in the stack's region, for calls that somebody waits for: it gives up within half a minute.
+
+    `settings` go before its own.
+    """
     config = Config(
         connect_timeout=5,
         read_timeout=20,
@@ -78,7 +81,7 @@ def client(service: str, stack: Stack) -> Any:  # noqa: ANN401
     )
     # boto3's stubs have a signature for each service's own name.
     session: Any = boto3.session.Session(region_name=stack.region)
-    return session.client(service, config=config)
+    return session.client(service, config=config.merge(settings) if settings else config)
 
 
 def find(

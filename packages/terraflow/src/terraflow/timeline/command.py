@@ -10,9 +10,17 @@ from terraflow.errors import UserError
 from terraflow.runs import find
 from terraflow.timeline import write
 
+EXIT_CODES = """exit codes:
+  0  the page was written
+  1  it was not; the message says why
+  2  the command line is wrong
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{parser.epilog or ''}\n\n{EXIT_CODES}"
     parser.add_argument("name", metavar="NAME", help="name of the run")
     parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: timeline-NAME.html)")
     parser.add_argument(
