@@ -375,7 +375,7 @@ def test_run_json_and_exit_code_are_those_of_the_child(
 ) -> None:
     put(s3, RUN, SUBMITTED)
     left = list[str]()
-    monkeypatch.setattr(leaving, "leave", lambda _, run: left.append(run))
+    monkeypatch.setattr(leaving, "leave", lambda _, run, *prices: left.append(run))
     assert contained(program) == code
     found = about_of(s3)
     assert found is not None and found.state == state

@@ -128,7 +128,7 @@ def test_one_end_is_told_once_however_often_its_event_comes(lab: Laboratory) -> 
     assert [lab.news.handle(ended()) for _ in range(3)] == [1, 0, 0]
     [(subject, body)] = lab.topic.sent
     assert subject == "[terraflow] Run cohort is done"
-    assert "Samples   2 of 2 done\n" in body and "Cost      $1.00\n" in body
+    assert "Samples   2 of 2 done\n" in body and "Cost      $1.00 for its jobs\n" in body
     # A later start of the run is another end.
     assert lab.news.handle(ended("head-2", status="FAILED", code=137)) == 1
     assert lab.topic.sent[1][0] == "[terraflow] Run cohort ended without a word of its head"

@@ -12,7 +12,7 @@ MINUTE = 60_000
 # 2026-03-01 12:00 UTC.
 NOON = 1_772_366_400_000
 PLACE = Place("lab-data", "/terraflow/lab")
-ESTIMATE = {"spot": 11.0, "on_demand": 31.456}
+ESTIMATE = {"spot": 11.0, "on_demand": 31.456, "head": 0.25}
 
 
 def job(exit_code: int | None = 0, status: str = "SUCCEEDED", reason: str = "", id_: str = "head-1") -> HeadJob:
@@ -48,7 +48,7 @@ DONE = """Run cohort is done.
 
 Samples   24 of 24 done
 Jobs      60 of 60 done
-Cost      $12.40; expected $11.00 on Spot, $31.46 on demand; budget $40.00
+Cost      $12.40 for its jobs; expected $10.75 on Spot or $31.21 on demand, and $0.25 for the head; budget $40.00
 Duration  3 h 05 min, 2026-03-01 12:00 UTC to 2026-03-01 15:05 UTC
 Started   2026-03-01 11:55 UTC, upload (s3://lab-data/raw/cohort/samples.tsv)
 Results   s3://lab-data/runs/cohort/results/
@@ -65,7 +65,7 @@ FAILED = """Run cohort failed.
 
 Samples   23 of 24 done
 Jobs      55 of 60 done, 1 failed
-Cost      $12.40; expected $11.00 on Spot, $31.46 on demand; budget $40.00
+Cost      $12.40 for its jobs; expected $10.75 on Spot or $31.21 on demand, and $0.25 for the head; budget $40.00
 Duration  3 h 05 min, 2026-03-01 12:00 UTC to 2026-03-01 15:05 UTC
 Started   2026-03-01 11:55 UTC, upload (s3://lab-data/raw/cohort/samples.tsv)
 Results   s3://lab-data/runs/cohort/results/
@@ -85,7 +85,7 @@ $12.40 of $40.00 are spent, and what runs would pass it.
 
 Samples   18 of 24 done
 Jobs      30 of 60 done
-Cost      $12.40; expected $11.00 on Spot, $31.46 on demand; budget $40.00
+Cost      $12.40 for its jobs; expected $10.75 on Spot or $31.21 on demand, and $0.25 for the head; budget $40.00
 Duration  3 h 05 min, 2026-03-01 12:00 UTC to 2026-03-01 15:05 UTC
 Started   2026-03-01 11:55 UTC, upload (s3://lab-data/raw/cohort/samples.tsv)
 Results   s3://lab-data/runs/cohort/results/
@@ -103,7 +103,7 @@ Log: CloudWatch, /terraflow/lab, head/default/0a1b
 
 Samples   18 of 24 done
 Jobs      30 of 60 done
-Cost      $12.40; expected $11.00 on Spot, $31.46 on demand; budget $40.00
+Cost      $12.40 for its jobs; expected $10.75 on Spot or $31.21 on demand, and $0.25 for the head; budget $40.00
 Duration  3 h 00 min, 2026-03-01 12:00 UTC to 2026-03-01 15:00 UTC
 Started   2026-03-01 11:55 UTC, upload (s3://lab-data/raw/cohort/samples.tsv)
 Results   s3://lab-data/runs/cohort/results/

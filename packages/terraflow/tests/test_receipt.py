@@ -1,7 +1,7 @@
 """The receipt of a run: a Workflow Run Crate that names inputs, outputs, parameters, programs, people and cost."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import boto3
@@ -11,6 +11,7 @@ from rocrate.rocrate import ROCrate
 import receipt_run
 from receipt_run import ARCHIVE, DONE, FASTA, GFF, INTERMEDIATE, R1, R2, READS, RESULTS
 from run_objects import BUCKET, LIVE, STACK, put, put_lock
+from snakemake_aws_common import packing
 from snakemake_aws_common.record.attempt import Attempt
 from terraflow import receipt
 from terraflow.errors import UserError
@@ -148,6 +149,32 @@ def test_digests_of_images_and_the_cost(bucket: Any) -> None:
     cost = float(found["#cost"]["value"])
     assert 0.19748 < cost < 0.26
     assert ids(found["#run"]["resourceUsage"]) == ["#cost"]
+
+
+@pytest.mark.parametrize(
+    ("packed", "tag", "said"),
+    [
+        ({"stack.json": json.dumps(asdict(DEPLOYED)).encode()}, "worker-abc", None),
+        ({"manifest.json": b"{}"}, "worker-today", "the archive has no stack.json."),
+        ({"stack.json": b"{}"}, "worker-today", "the archive's stack.json is not whole: it lacks region"),
+        ({"stack.json": b"{"}, "worker-today", "the archive's stack.json is no JSON"),
+        (None, "worker-today", "The run does not say which images it had"),
+    ],
+)
+def test_images_are_those_that_the_run_had(
+    bucket: Any, packed: dict[str, bytes] | None, tag: str, said: str | None
+) -> None:
+    """Since then the stack was deployed with other images."""
+    if packed is None:
+        put(bucket, "cohort7", about=replace(DONE, archive=""))
+    else:
+        receipt_run.store(bucket, ARCHIVE, packing.pack(packed)[0])
+    today = replace(DEPLOYED, images={"worker": IMAGE.replace("abc", "today")})
+    receipt.write(today, "cohort7", s3=bucket)
+    found = {one["@id"]: one for one in json.loads(body(bucket))["@graph"]}
+    assert found[ids(found["#run"]["containerImage"])[0]]["tag"] == tag
+    told = "those named here are the stack's when this was written" in body(bucket).decode()
+    assert (told, said is None or said in body(bucket).decode()) == (said is not None, True)
 
 
 def test_a_head_says_how_it_ends(bucket: Any) -> None:

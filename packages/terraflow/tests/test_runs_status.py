@@ -82,7 +82,7 @@ def test_a_run_at_work(commands: Any, batch: PretendBatch, show: Callable[..., t
         0,
         "Run cohort7: running, started 2026-03-01 12:00 UTC, 1 h 00 min ago, by ada (terraflow run)\n"
         "Head: works, as Batch job head-1\n"
-        "Cost so far: $1.50 of at most $20.00\n"
+        "Cost so far, without the head: $1.50 of at most $20.00\n"
         # 36 vCPU-minutes were done in 59.5 minutes, and 112 are left: each bwa_mem takes 4 vCPUs for 8 minutes.
         "Expected end: about 2026-03-01 16:05 UTC, in 3 h 05 min\n"
         "\n"
@@ -111,7 +111,7 @@ def test_a_run_that_has_failed(commands: Any, show: Callable[..., tuple[int, str
     assert show() == (
         3,
         "Run cohort7: failed, started 2026-03-01 12:00 UTC, 30 min long, by ada (terraflow run)\n"
-        "Cost so far: $1.50\n"
+        "Cost so far, without the head: $1.50\n"
         "\n"
         "RULE     WAITING  RUNNING  DONE  FAILED  ALL\n"
         "bwa_mem        0        0     1       1    2\n"
@@ -247,11 +247,11 @@ def test_a_name_that_does_not_exist(commands: Any, show: Callable[..., tuple[int
 
 
 def test_what_was_estimated_stands_beside_the_cost(commands: Any, show: Callable[..., tuple[int, str]]) -> None:
-    estimate = {"hours": 2.5, "spot": 3.1, "on_demand": 9.0}
+    estimate = {"hours": 2.5, "spot": 3.1, "on_demand": 9.0, "head": 0.6}
     put(commands, "cohort7", about=replace(BEGUN, estimate=estimate), live=replace(WORKS, jobs=()))
     put_lock(commands, "cohort7")
     _, text = show()
-    assert "Cost so far: $1.50 of at most $20.00; $3.10 were expected in all\n" in text
+    assert "Cost so far, without the head: $1.50 of at most $20.00; $2.50 were expected in all\n" in text
     # Until something is done, the estimate says how long it takes.
     assert "Expected end: about 2026-03-01 14:30 UTC, in 1 h 30 min\n" in text
 

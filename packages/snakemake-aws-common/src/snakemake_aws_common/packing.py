@@ -40,6 +40,19 @@ def write(into: IO[bytes], files: Mapping[str, Path | bytes]) -> None:
                 archive.addfile(entry, content)
 
 
+def member(body: bytes, name: str) -> bytes:
+    """Return one file of an archive. Raises ArchiveError if it is not in it, or the archive is damaged."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(body), mode="r:xz") as archive:
+            found = next((one for one in archive if one.name == name and one.isfile() and one.size <= MOST), None)
+            content = archive.extractfile(found) if found else None
+            if content is None:
+                raise ArchiveError(f"the archive has no {name}.")
+            return content.read()
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise ArchiveError(f"the archive can't be read: {error}") from error
+
+
 def pack(files: Mapping[str, Path | bytes]) -> tuple[bytes, str]:
     """Return the archive of these files, as `write` makes it, and its SHA-256 in hexadecimal."""
     into = io.BytesIO()

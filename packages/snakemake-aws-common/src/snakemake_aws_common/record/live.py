@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .attempt import ABORTED, COMPLETED, Attempt
-
 RUNNING = "running"
 DONE = "done"
 FAILED = "failed"
@@ -80,16 +78,6 @@ class Live:
     # The cost of all attempts of all heads, those that run included.
     spent: float | None = None
     message: str = ""
-
-
-def has_ended(job: LiveJob, last: Attempt | None, live: Live) -> bool:
-    """Return whether a job that `live` lists has ended since, by the last attempt at it in the record.
-
-    A head records what has ended before it takes it off the list.
-    """
-    if last is None:
-        return False
-    return last.status in (COMPLETED, ABORTED) or (last.complete or 0) >= min(job.since, live.updated)
 
 
 def to_json(live: Live) -> bytes:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from snakemake_aws_common.prices import Prices, PricesError
 from snakemake_aws_common.record import attempt as attempts
-from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.ended import has_ended
 from snakemake_aws_common.record.live import LiveJob
 from terraflow import stack as stacks
 from terraflow.costs import bill, compare, heads
@@ -133,7 +133,7 @@ def running(run: Run, recorded: Sequence[Attempt], stack: Stack) -> list[Attempt
     jobs = {job.native_id: job for job in run.live.jobs if job.status == "RUNNING"}
     # The record is in the order of ends.
     last = {one.native_id: one for one in recorded if one.native_id in jobs}
-    going = [job for name, job in jobs.items() if not lives.has_ended(job, last.get(name), run.live)]
+    going = [job for name, job in jobs.items() if not has_ended(job, last.get(name), run.live)]
     return [_going(job, last[job.native_id].attempt + 1 if job.native_id in last else 1, like, stack) for job in going]
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from snakemake_aws_common import file_records, packing
+from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.stack import Stack
 
@@ -134,6 +135,15 @@ def unpack(body: bytes, sha256: str, into: Path) -> Manifest:
     manifest = read_manifest(into)
     (into / FILES / manifest.directory).mkdir(parents=True, exist_ok=True)
     return manifest
+
+
+def stack_in(body: bytes) -> Stack:
+    """Return the stack that an archive was made for. Raise packing.ArchiveError or UserError if it names none."""
+    text = packing.member(body, STACK)
+    try:
+        return stacks.from_outputs(json.loads(text), f"the archive's {STACK} is not whole")
+    except ValueError as error:
+        raise packing.ArchiveError(f"the archive's {STACK} is no JSON: {error}") from error
 
 
 def read_manifest(unpacked: Path) -> Manifest:

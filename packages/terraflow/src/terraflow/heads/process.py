@@ -145,7 +145,7 @@ class Head:
         _say(ended)
         # One that was told to end has no time for it.
         if had_lock and self._signals.since is None and ended.exit_code in LEAVING:
-            leaving.leave(self._stack, self._manifest.run)
+            leaving.leave(self._stack, self._manifest.run, archive.prices_of(self._folder))
         return ended.exit_code
 
 

@@ -199,9 +199,14 @@ def _jobs(live: Live | None) -> str:
 def _cost(about: About | None, live: Live | None) -> str:
     spent = live.spent if live else None
     expected: Mapping[str, Any] = (about.estimate if about else None) or {}
-    parts = [dollars(spent) if spent is not None else ""]
+    parts = [f"{dollars(spent)} for its jobs" if spent is not None else ""]
     if "spot" in expected and "on_demand" in expected:
-        parts.append(f"expected {dollars(expected['spot'])} on Spot, {dollars(expected['on_demand'])} on demand")
+        # What is spent has no head in it.
+        head = expected.get("head", 0.0)
+        spot, demand = (dollars(expected[name] - head) for name in ("spot", "on_demand"))
+        parts.append(
+            f"expected {spot} on Spot or {demand} on demand" + (f", and {dollars(head)} for the head" * bool(head))
+        )
     if about and about.budget is not None:
         parts.append(f"budget {dollars(about.budget)}")
     return "; ".join(part for part in parts if part)

@@ -3,14 +3,17 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snakemake_aws_common.packing import ArchiveError
 from terraflow.costs.command import bill_of
 from terraflow.errors import UserError, explain_aws
 from terraflow.fetching import objects
 from terraflow.fetching.objects import Object
+from terraflow.heads import archive as heads
 from terraflow.receipt import contents
 from terraflow.receipt.facts import Content, Facts, Image, Input
 from terraflow.runs import find, state, words
@@ -26,7 +29,7 @@ SOURCES = "snakemake-workflow-sources."
 S3 = "s3://"
 
 
-def gather(s3: "S3Client", stack: Stack, run: Run) -> Facts:
+def gather(s3: "S3Client", stack: Stack, run: Run, prices_file: Path | None = None) -> Facts:
     """Return all that is known of a run. What can't be found out is named in the facts, and is no error."""
     listed = {one.path: one for one in objects.of_run(s3, run)}
     missing: list[str] = []
@@ -55,8 +58,8 @@ def gather(s3: "S3Client", stack: Stack, run: Run) -> Facts:
         # One that has gone since it was listed is none.
         outputs={path: content for path in keys if (content := found[path]) is not None},
         tools=_tools(s3, run, listed, missing),
-        images=tuple(_images(stack, missing)),
-        cost=_cost(s3, stack, run, missing),
+        images=tuple(_images(_stack_of(s3, run, archive, stack, missing), missing)),
+        cost=_cost(s3, stack, run, prices_file, missing),
         missing=tuple(missing),
     )
 
@@ -153,6 +156,21 @@ def _tools(s3: "S3Client", run: Run, listed: Mapping[str, Object], missing: list
     return {row[0]: row[1] for row in rows if len(row) == 2 and row[0] != "software"}
 
 
+def _stack_of(s3: "S3Client", run: Run, archive: str, deployed: Stack, missing: list[str]) -> Stack:
+    """Return the stack that the run was conducted with, as its head's archive has it, else today's."""
+    if run.about and archive and f"{run.prefix}/{archive}" == run.about.archive:
+        try:
+            return heads.stack_in(_read(s3, run, archive))
+        except (ArchiveError, UserError) as error:
+            trouble = f" ({error})"
+    else:
+        trouble = ""
+    missing.append(
+        f"The run does not say which images it had{trouble}: those named here are the stack's when this was written."
+    )
+    return deployed
+
+
 def _images(stack: Stack, missing: list[str]) -> Iterator[Image]:
     """Yield the stack's images with their digests, as the registry has them."""
     for image in dict.fromkeys(stack.images.values()):
@@ -170,9 +188,9 @@ def _images(stack: Stack, missing: list[str]) -> Iterator[Image]:
         yield Image(registry, name, tag, digest)
 
 
-def _cost(s3: "S3Client", stack: Stack, run: Run, missing: list[str]) -> float | None:
+def _cost(s3: "S3Client", stack: Stack, run: Run, prices_file: Path | None, missing: list[str]) -> float | None:
     try:
-        made = bill_of(run, stack, s3=s3)
+        made = bill_of(run, stack, prices_file, s3=s3)
     except UserError as error:
         missing.append(str(error))
         return None

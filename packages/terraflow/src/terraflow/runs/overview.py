@@ -73,7 +73,7 @@ class Overview:
     failures: Sequence[Failure] = ()
     spent: float | None = None
     budget: float | None = None
-    # What the run was expected to cost, on Spot, before it began.
+    # What its jobs were expected to cost, on Spot, before it began; neither this nor `spent` has the head in it.
     estimate: float | None = None
     expected_end: int | None = None
     # What could not be found out, and why.
@@ -109,7 +109,7 @@ def of(
         updated=run.live.updated if run.live else None,
         head=head,
         has_record=run.has_record,
-        estimate=_estimated(run, "spot"),
+        estimate=_without_head(run),
     )
     hours = _estimated(run, "hours")
     if known == state.RUNNING and hours is not None and seen.started is not None:
@@ -205,6 +205,12 @@ def _from_batch(seen: Overview, jobs: Sequence[BatchJob], unknown: Sequence[str]
         ],
         unknown=unknown,
     )
+
+
+def _without_head(run: Run) -> float | None:
+    """Return what the run's jobs were expected to cost; None without an estimate."""
+    spot = _estimated(run, "spot")
+    return None if spot is None else spot - (_estimated(run, "head") or 0.0)
 
 
 def _estimated(run: Run, what: str) -> float | None:

@@ -60,7 +60,7 @@ def _lines(seen: Overview) -> Iterator[RenderableType]:
     if seen.spent is not None:
         most = f" of at most {words.dollars(seen.budget)}" if seen.budget is not None else ""
         guess = f"; {words.dollars(seen.estimate)} were expected in all" if seen.estimate is not None else ""
-        yield Text(f"Cost so far: {words.dollars(seen.spent)}{most}{guess}")
+        yield Text(f"Cost so far, without the head: {words.dollars(seen.spent)}{most}{guess}")
     if seen.expected_end is not None:
         left = words.duration(seen.expected_end - seen.now)
         yield Text(f"Expected end: about {words.clock(seen.expected_end)}, in {left}")

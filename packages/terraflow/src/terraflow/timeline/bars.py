@@ -5,8 +5,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from snakemake_aws_common.record import attempt as states
-from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.attempt import Attempt
+from snakemake_aws_common.record.ended import has_ended
 from snakemake_aws_common.record.live import Live, LiveJob
 from terraflow import samples as names
 from terraflow.timeline import phases
@@ -68,7 +68,7 @@ def bars(
         running = {one.native_id: one for one in going}
         for job in jobs:
             before = last.get(job.native_id)
-            if lives.has_ended(job, before.one if before else None, live):
+            if has_ended(job, before.one if before else None, live):
                 continue
             begin = max(job.submit, before.end if before else 0)
             one = running.get(job.native_id) or _as_attempt(job, before.one.attempt + 1 if before else 1)
