@@ -57,5 +57,5 @@ def commands(s3: Any, batch: PretendBatch, monkeypatch: pytest.MonkeyPatch) -> A
     """A client of S3 with the stack's bucket, in which commands find the stack."""
     clients = {"s3": s3, "batch": batch}
     monkeypatch.setattr("terraflow.stack.deployed", lambda: STACK)
-    monkeypatch.setattr("terraflow.runs.find.client", lambda service, _: clients[service])
+    monkeypatch.setattr("terraflow.runs.find.client", lambda service, *_: clients[service])
     return s3

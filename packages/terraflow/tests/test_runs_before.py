@@ -32,7 +32,9 @@ def bucket(s3: Any, batch: PretendBatch, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv(stacks.FILE_VARIABLE, str(tmp_path / "stack.json"))
     monkeypatch.chdir(tmp_path)
     client = find.client
-    monkeypatch.setattr(find, "client", lambda service, stack: batch if service == "batch" else client(service, stack))
+    monkeypatch.setattr(
+        find, "client", lambda service, *given: batch if service == "batch" else client(service, *given)
+    )
     passed = count(step=5)
     clock = ending.Clock(now=lambda: float(next(passed)), sleep=lambda _: None)
     monkeypatch.setattr(ending, "Clock", lambda: clock)

@@ -47,7 +47,7 @@ def cloudwatch(commands: Any, batch: PretendBatch, monkeypatch: pytest.MonkeyPat
     client = boto3.client("logs", region_name=STACK.region)
     client.create_log_group(logGroupName=STACK.log_group)
     clients = {"s3": commands, "batch": batch, "logs": client}
-    monkeypatch.setattr("terraflow.runs.find.client", lambda service, _: clients[service])
+    monkeypatch.setattr("terraflow.runs.find.client", lambda service, *_: clients[service])
     return client
 
 
