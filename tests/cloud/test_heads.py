@@ -1,9 +1,10 @@
 """Heads in real containers: a run of a tiny workflow with nothing of the laptop alive, healed, raced for and ended."""
 
+import math
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,10 +16,12 @@ from laboratory import Laboratory
 from stacks import Deployed
 
 from strict_aws import Aws
+from terraflow.costs.command import bill_of
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, submit
 from terraflow.heads.about import About
 from terraflow.heads.objects import AboutObject
+from terraflow.runs import find
 from terraflow.stack import Stack, from_outputs
 
 # Short leases, so that a head that is started again need not wait for minutes.
@@ -118,6 +121,21 @@ def site(
     subprocess.run(["docker", "rmi", *made.outputs["images"].values()], capture_output=True, check=False)
 
 
+def by_hand(jobs: Iterable[dict[str, Any]]) -> float:
+    """Return what jobs cost in us-east-1 by the times that Batch gives, in US dollars: no code of the project's."""
+    dollars = 0.0
+    for job in jobs:
+        asked = {one["type"]: float(one["value"]) for one in job["container"]["resourceRequirements"]}
+        share = 0.4 if job["jobQueue"].endswith("spot") else 1.0
+        for attempt in job["attempts"]:
+            ran = (attempt["stoppedAt"] - attempt["startedAt"]) / 1000
+            hours = max(60, math.ceil(ran + 30)) / 3600
+            dollars += hours * share * (asked["VCPU"] * 0.04048 + asked["MEMORY"] / 1024 * 0.004445)
+            public = job["container"]["networkConfiguration"]["assignPublicIp"] == "ENABLED"
+            dollars += hours * 0.005 if public else 0.00001
+    return dollars
+
+
 def test_a_run_needs_no_laptop_and_heals(site: Site) -> None:
     """Two people start it in one second; its head is killed; another one adopts its jobs; the last is ended."""
     with ThreadPoolExecutor() as pool:
@@ -153,6 +171,11 @@ def test_a_run_needs_no_laptop_and_heals(site: Site) -> None:
     # Each of the four says when it was made: one line each.
     made = site.s3.get_object(Bucket=site.bucket, Key="runs/cohort/results/all.txt")["Body"].read()
     assert len(made.splitlines()) == 4
+    run = find.find("cohort", site.stack, site.s3)
+    bill = bill_of(run, site.stack, s3=site.s3, batch=site.batch)
+    # Five tasks, and a head that was killed once.
+    assert len({line.attempt for line in bill.lines}) == 7
+    assert bill.total == pytest.approx(by_hand([head, *site.tasks("cohort")]), abs=1e-7)
 
     # TerminateJob on a head: nothing of the run goes on, and the run says so.
     job = site.submit("stopped", 600)
