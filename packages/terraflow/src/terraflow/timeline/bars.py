@@ -1,6 +1,6 @@
 """The bars of the page: one for each attempt that the record has, and one for each job that has not ended."""
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ from snakemake_aws_common.record.ended import has_ended
 from snakemake_aws_common.record.live import Live, LiveJob
 from terraflow import samples as names
 from terraflow.timeline import phases
+
+UNSUCCESSFUL = (states.FAILED, states.ABORTED)
 
 
 class Bar(NamedTuple):
@@ -30,7 +32,7 @@ class Bar(NamedTuple):
     @property
     def failed(self) -> bool:
         """Whether it ended without success."""
-        return self.one.status in (states.FAILED, states.ABORTED)
+        return self.one.status in UNSUCCESSFUL
 
     @property
     def peak_rss(self) -> int | None:
@@ -118,9 +120,9 @@ def labels(found: Sequence[Bar]) -> list[str]:
     return given
 
 
-def samples(found: Sequence[Bar]) -> Mapping[str, int]:
-    """Return the samples in order, each with its place; `shared` is the last one."""
-    return {name: place for place, name in enumerate(sorted({bar.sample for bar in found}, key=_last))}
+def ordered(samples: Iterable[str]) -> list[str]:
+    """Return samples in order; `shared` is the last one."""
+    return sorted(samples, key=_last)
 
 
 def _last(name: str) -> tuple[bool, str]:

@@ -30,9 +30,8 @@ def over(start: int, end: int, parts: int) -> Grid:
 def highest(grid: Grid, uses: Iterable[tuple[int, int, float]]) -> list[float]:
     """Return the highest sum of uses, each (start, end, amount), that there was at any time in each part."""
     # Where one ends as another begins, the end comes first.
-    changes = sorted(
-        (time, amount) for start, end, used in uses if end > start for time, amount in ((start, used), (end, -used))
-    )
+    some = [one for one in uses if one[1] > one[0]]
+    changes = sorted([(start, used) for start, _, used in some] + [(end, -used) for _, end, used in some])
     found = [0.0] * grid.parts
     start, width = grid.start, grid.width
     level, last = 0.0, 0

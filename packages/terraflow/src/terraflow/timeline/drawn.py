@@ -3,7 +3,9 @@
 One pass over the bars makes both: the phases of 50,000 attempts would take 100 MB if all were kept.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from snakemake_aws_common.record.attempt import Attempt, Step
@@ -32,9 +34,10 @@ def drawn(found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
         spans.append(_written(bar.begin, whole))
         used.append([steps.setdefault(_named(step, bar.one), len(steps)) for step in bar.one.steps])
     columns = {name: numbers for name, (numbers, _) in numbered.items()}
+    places = _places(numbered["sample"], columns["process"])
     return {
         "names": {name: texts for name, (_, texts) in numbered.items()} | {"step": list(steps)},
-        "jobs": columns | _plain(found, grid.start) | _places(found) | {"spans": spans, "steps": used},
+        "jobs": columns | _plain(found, grid.start) | places | {"spans": spans, "steps": used},
         "curves": dict(zip(phases.PHASES, counts.totals(), strict=True)) | _curves(found, grid),
     }
 
@@ -65,16 +68,13 @@ def _plain(found: Sequence[Bar], start: int) -> dict[str, list[Any]]:
     }
 
 
-def _places(found: Sequence[Bar]) -> dict[str, list[int]]:
+def _places(samples: tuple[list[int], list[str]], rules: list[int]) -> dict[str, list[int]]:
     """Return the places of samples and rules in their orders; within one, bars are in the order of their beginnings."""
-    samples = bars.samples(found)
-    rules: dict[str, int] = {}
-    for bar in found:
-        rules.setdefault(bar.one.process, len(rules))
-    return {
-        "by_sample": [samples[bar.sample] for bar in found],
-        "by_rule": [rules[bar.one.process] for bar in found],
-    }
+    numbers, names = samples
+    places = {name: place for place, name in enumerate(bars.ordered(names))}
+    order = [places[name] for name in names]
+    # Rules are numbered in the order of their first bars.
+    return {"by_sample": [order[number] for number in numbers], "by_rule": rules}
 
 
 def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
@@ -89,8 +89,8 @@ def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
 
 def _numbered(texts: Iterable[str]) -> tuple[list[int], list[str]]:
     """Return a number for each text, and the texts by their numbers."""
-    known: dict[str, int] = {}
-    numbers = [known.setdefault(text, len(known)) for text in texts]
+    known: defaultdict[str, int] = defaultdict(count().__next__)
+    numbers = [known[text] for text in texts]
     return numbers, list(known)
 
 
