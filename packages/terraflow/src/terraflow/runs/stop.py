@@ -55,12 +55,13 @@ def run(options: argparse.Namespace) -> int:
             "again, or end them in the console of AWS Batch:",
             *listed([f"{job}: {reason}" for job, reason in sorted(done.left.items())]),
         )
+    said = f"Run {found.name} is stopped; {words.counted(len(done.ended), 'job')} ended. What is done stays."
+    code = _report(options, **asdict(done), said=said)
     if found.has_record:
         # The head that would have left them is gone.
         with redirect_stdout(sys.stderr):
             leaving.leave(stack, found.name)
-    said = f"Run {found.name} is stopped; {words.counted(len(done.ended), 'job')} ended. What is done stays."
-    return _report(options, **asdict(done), said=said)
+    return code
 
 
 def question(found: Run, jobs: Sequence[BatchJob]) -> str:
