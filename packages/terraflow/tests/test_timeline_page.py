@@ -146,7 +146,7 @@ def test_the_page_tells_of_the_last_start(s3: Any) -> None:
     assert message not in page.html
     assert told["first job submitted"] == "2026-03-01 12:00:00 UTC"
     assert page.start == T0 - 90_000
-    put(s3, "cohort7", about=stopped, live=replace(live, started=T0))
+    put(s3, "cohort7", about=stopped, live=replace(live, started=T0, ended=T0))
     page = write.of_run(s3, find.find("cohort7", STACK, s3), STACK)
     assert facts(page)["who"] == "ada"
     assert message in page.html
