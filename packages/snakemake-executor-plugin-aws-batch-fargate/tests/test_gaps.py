@@ -1,5 +1,6 @@
 """A head that is started again: what ended while no head looked gets into the record."""
 
+import time
 from typing import Any
 
 import pytest
@@ -9,9 +10,14 @@ from fake_batch import FakeAws
 from fake_head import Make, ended, jobs, session_of, until
 from fake_jobs import FakeJob
 from record_site import listed, live, planned, record
+from snakemake_aws_common.record import store
 from snakemake_aws_common.record.attempt import ABORTED, COMPLETED, FAILED, Step
+from snakemake_aws_common.record.live import RUNNING, Live, to_json
 from snakemake_aws_common.record.measured import measured_name, pack_steps
-from snakemake_executor_plugin_aws_batch_fargate import client, gaps
+from snakemake_executor_plugin_aws_batch_fargate import attempts, client, gaps
+from snakemake_executor_plugin_aws_batch_fargate.recorder import Place
+
+KNOWN = attempts.Known("bwa_mem", {"sample": "a"}, is_group=False)
 
 
 def kill(one: Any) -> None:
@@ -105,6 +111,28 @@ def test_jobs_that_nobody_waits_for(make: Make, aws: FakeAws, s3: Any) -> None:
         aws.batch.submitted()[3]["jobId"]: (COMPLETED, "sample=s0"),
     }
     assert [job.native_id for job in live(s3).jobs] == [old["s2"]["jobId"]]
+
+
+@pytest.mark.parametrize("prefix", ["runs/main", "/runs/main/", ""])
+def test_a_record_is_read_where_it_was_written(s3: Any, prefix: str) -> None:
+    (one,) = attempts.ended_attempts({"jobId": "1", "status": "SUCCEEDED", "attempts": [{}]}, KNOWN, {}, "head")
+    state = Live("main", "head", "somebody", RUNNING, 1, 2)
+    place = Place(s3, "data", prefix)
+    place.put(store.part_name("head", 1), store.pack([one]), "application/gzip")
+    place.put(store.LIVE, to_json(state), "application/json")
+    assert store.read_attempts(s3, "data", prefix) == [one]
+    assert store.read_live(s3, "data", prefix) == state
+
+
+@pytest.mark.parametrize(("prefix", "oldest"), [("runs/main", "runs/main/b"), ("", "a"), ("runs/none", None)])
+def test_a_run_began_with_its_oldest_object(s3: Any, prefix: str, oldest: str | None) -> None:
+    before = int(time.time() * 1000)
+    for key in ("a", "runs/main/b", "runs/main/c"):
+        s3.put_object(Bucket="data", Key=key, Body=b"")
+        time.sleep(0.01)
+    made = {one["Key"]: one["LastModified"] for one in s3.list_objects_v2(Bucket="data")["Contents"]}
+    begun = gaps.begun(s3, "data", prefix)
+    assert begun == int(made[oldest].timestamp() * 1000) if oldest else begun >= before
 
 
 @pytest.mark.parametrize("starts", [1, 2])

@@ -49,7 +49,7 @@ def found(
 
 def begun(s3: Client, bucket: str, prefix: str) -> int:
     """Return when the run below `prefix` began, in milliseconds since 1970: with its oldest object, else now."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/" if prefix else "")
     dates = (item["LastModified"] for page in pages for item in page.get("Contents", ()))
     return int(min(dates, default=datetime.now(UTC)).timestamp() * 1000)
 

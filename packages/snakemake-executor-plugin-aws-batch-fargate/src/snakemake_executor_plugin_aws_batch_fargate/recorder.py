@@ -18,7 +18,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common.record.attempt import Attempt, Step
 from snakemake_aws_common.record.measured import MEASURED, measured_name, unpack_steps
-from snakemake_aws_common.record.store import MISSING, PART, pack, part_name
+from snakemake_aws_common.record.store import MISSING, PART, below, pack, part_name
 
 from .attempts import Known, ended_attempts
 from .preflight import DENIED
@@ -43,7 +43,7 @@ class Place:
 
     def at(self, name: str) -> str:
         """Return the key of a name below the run's prefix."""
-        return "/".join(filter(None, [self.prefix.strip("/"), name]))
+        return below(self.prefix, name)
 
     def put(self, name: str, body: bytes, kind: str) -> None:
         """Write an object; `kind` is its content type."""

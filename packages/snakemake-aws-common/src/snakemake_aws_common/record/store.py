@@ -39,6 +39,11 @@ def part_name(head: str, number: int) -> str:
     return f"{PARTS}{head}/{number:05}.jsonl.gz"
 
 
+def below(prefix: str, name: str) -> str:
+    """Return the key of a name below a run's prefix, which is empty for a run that has the bucket to itself."""
+    return "/".join(filter(None, [prefix.strip("/"), name]))
+
+
 def pack(attempts: Iterable[Attempt]) -> bytes:
     """Return the content of a part."""
     return gzip.compress("".join(f"{to_line(attempt)}\n" for attempt in attempts).encode(), compresslevel=6, mtime=0)
@@ -67,7 +72,7 @@ class Reader:
         self, client: Client, bucket: str, prefix: str, newest: int | None = None, naming: Sequence[str] = ()
     ) -> None:
         """Ask S3 nothing yet. `newest` is how many of the last parts to read; None is all. `naming`: see `unpack`."""
-        self._client, self._bucket, self._prefix = client, bucket, f"{prefix.rstrip('/')}/{PARTS}"
+        self._client, self._bucket, self._prefix = client, bucket, below(prefix, PARTS)
         self._newest, self._naming = newest, tuple(naming)
         # What is in each part, by its key and ETag.
         self._known: dict[tuple[str, str], list[Attempt]] = {}
@@ -111,7 +116,7 @@ def merged(parts: Iterable[Sequence[Attempt]]) -> list[Attempt]:
 def read_live(client: Client, bucket: str, prefix: str) -> Live | None:
     """Return what the run below `prefix` does now; None if no head that keeps a record has worked on it."""
     try:
-        answer = client.get_object(Bucket=bucket, Key=f"{prefix.rstrip('/')}/{LIVE}")
+        answer = client.get_object(Bucket=bucket, Key=below(prefix, LIVE))
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") in MISSING:
             return None
