@@ -22,7 +22,11 @@ from laboratory import Laboratory
 from stacks import Deployed
 
 from shared import ROOT
+from snakemake_aws_common import prices
+from snakemake_aws_common.record.attempt import COMPLETED, FAILED
+from snakemake_aws_common.record.store import read_attempts
 from strict_aws import Aws
+from terraflow.costs.bill import lines_of
 
 TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {
@@ -229,6 +233,12 @@ def test_what_aws_does_to_jobs_and_calls_is_survived(lab: Laboratory) -> None:
     (lane,) = [job for job in lab.jobs("stormy", "lane") if job["tags"]["terraflow:sample"] == "sampleB"]
     reclaimed, _ = lane["attempts"]
     assert reclaimed["statusReason"].startswith("Your Spot Task")
+    recorded = read_attempts(lab.aws.client("s3"), lab.bucket, "runs/stormy")
+    lost, again = [one for one in recorded if one.native_id == lane["jobId"]]
+    assert (lost.attempt, lost.status, lost.spot, lost.reason) == (1, FAILED, True, reclaimed["statusReason"])
+    assert (again.attempt, again.status) == (2, COMPLETED)
+    lines = lines_of([lost, again], prices.load(lab.outputs["region"]))
+    assert all(sum(line.nano for line in lines if line.attempt[1] == number) > 0 for number in (1, 2))
     first, second = [job for job in lab.jobs("stormy", "alignment") if job["tags"]["terraflow:sample"] == "sampleA"]
     assert (first["status"], second["status"]) == ("FAILED", "SUCCEEDED")
     assert requirements(second)["MEMORY"] == 2 * requirements(first)["MEMORY"]
