@@ -16,30 +16,58 @@ from terraflow.timeline.bars import Bar
 STRIDE = len(phases.PHASES)
 
 
+# What is written of each job, in the order of a row.
+COLUMNS = (
+    "process", "sample", "status", "reason", "queue", "id", "attempt", "rest", "spot", "failed", "exit", "cpus",
+    "memory", "disk", "peak", "cost", "begin", "length", "spans", "steps",
+)  # fmt: skip
+
+
 def drawn(found: Sequence[Bar], grid: curves.Grid) -> dict[str, Any]:
-    """Return `jobs`, `names` (the texts that their numbers stand for) and `curves`."""
-    numbered = {
-        "process": _numbered(bar.one.process for bar in found),
-        "sample": _numbered(bar.sample for bar in found),
-        "status": _numbered(bar.one.status for bar in found),
-        "reason": _numbered(bar.one.reason for bar in found),
-        "queue": _numbered(bar.one.queue for bar in found),
-    }
+    """Return `jobs`, `names` (the texts that their numbers stand for) and `curves` of a run that has bars."""
     counts = curves.Counts(grid, STRIDE)
-    steps: dict[str, int] = {}
-    spans, used = [], []
-    for bar in found:
-        whole = phases.spans_of(bar.one, bar.begin, bar.end)
-        counts.add(bar.begin, whole)
-        spans.append(_written(bar.begin, whole))
-        used.append([steps.setdefault(_named(step, bar.one), len(steps)) for step in bar.one.steps])
-    columns = {name: numbers for name, (numbers, _) in numbered.items()}
-    places = _places(numbered["sample"], columns["process"])
+    names = {name: _numbers() for name in ("process", "sample", "status", "reason", "queue", "step")}
+    process, sample, status, reason, queue, step = names.values()
+    rows = []
+    # All of a bar at a time: a pass for each column would fetch all bars from memory as often.
+    for bar, rest in zip(found, bars.labels(found), strict=True):
+        one, spans = bar.one, phases.spans_of(bar.one, bar.begin, bar.end)
+        counts.add(bar.begin, spans)
+        rows.append(
+            (
+                process[one.process],
+                sample[bar.sample],
+                status[one.status],
+                reason[one.reason],
+                queue[one.queue],
+                one.native_id,
+                one.attempt,
+                rest,
+                int(one.spot),
+                int(bar.failed),
+                one.exit,
+                one.cpus,
+                one.memory,
+                one.disk,
+                bar.peak_rss,
+                None if bar.cost is None else round(bar.cost, 6),
+                bar.begin - grid.start,
+                bar.end - bar.begin,
+                _written(bar.begin, spans),
+                [step[_named(part, one)] for part in one.steps],
+            )
+        )
+    jobs: dict[str, Any] = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
     return {
-        "names": {name: texts for name, (_, texts) in numbered.items()} | {"step": list(steps)},
-        "jobs": columns | _plain(found, grid.start) | places | {"spans": spans, "steps": used},
+        "names": {name: list(numbers) for name, numbers in names.items()},
+        "jobs": jobs | _places(list(sample), jobs["sample"], jobs["process"]),
         "curves": dict(zip(phases.PHASES, counts.totals(), strict=True)) | _curves(found, grid),
     }
+
+
+def _numbers() -> defaultdict[str, int]:
+    """Return numbers for texts, each given when it is first asked for."""
+    return defaultdict(count().__next__)
 
 
 def _named(step: Step, one: Attempt) -> str:
@@ -50,31 +78,12 @@ def _named(step: Step, one: Attempt) -> str:
     return " ".join([step.process, *own])
 
 
-def _plain(found: Sequence[Bar], start: int) -> dict[str, list[Any]]:
-    return {
-        "id": [bar.one.native_id for bar in found],
-        "attempt": [bar.one.attempt for bar in found],
-        "rest": bars.labels(found),
-        "spot": [int(bar.one.spot) for bar in found],
-        "failed": [int(bar.failed) for bar in found],
-        "exit": [bar.one.exit for bar in found],
-        "cpus": [bar.one.cpus for bar in found],
-        "memory": [bar.one.memory for bar in found],
-        "disk": [bar.one.disk for bar in found],
-        "peak": [bar.peak_rss for bar in found],
-        "cost": [None if bar.cost is None else round(bar.cost, 6) for bar in found],
-        "begin": [bar.begin - start for bar in found],
-        "length": [bar.end - bar.begin for bar in found],
-    }
-
-
-def _places(samples: tuple[list[int], list[str]], rules: list[int]) -> dict[str, list[int]]:
+def _places(names: Sequence[str], samples: Iterable[int], rules: Iterable[int]) -> dict[str, Any]:
     """Return the places of samples and rules in their orders; within one, bars are in the order of their beginnings."""
-    numbers, names = samples
     places = {name: place for place, name in enumerate(bars.ordered(names))}
     order = [places[name] for name in names]
     # Rules are numbered in the order of their first bars.
-    return {"by_sample": [order[number] for number in numbers], "by_rule": rules}
+    return {"by_sample": [order[number] for number in samples], "by_rule": rules}
 
 
 def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
@@ -85,13 +94,6 @@ def _curves(found: Sequence[Bar], grid: curves.Grid) -> dict[str, list[float]]:
     costs = [(bar.begin if bar.taken is None else bar.taken, bar.end, bar.cost) for bar in found if bar.cost]
     columns["spent"] = [round(amount, 6) for amount in curves.spent(grid, costs)]
     return columns
-
-
-def _numbered(texts: Iterable[str]) -> tuple[list[int], list[str]]:
-    """Return a number for each text, and the texts by their numbers."""
-    known: defaultdict[str, int] = defaultdict(count().__next__)
-    numbers = [known[text] for text in texts]
-    return numbers, list(known)
 
 
 def _written(begin: int, spans: Iterable[phases.Span]) -> str:
