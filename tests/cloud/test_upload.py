@@ -99,10 +99,11 @@ def test_an_upload_becomes_a_finished_run(whole: Stack, aws: Aws, tmp_path: Path
     assert (about.state, about.exit_code, about.started_by, about.budget) == (abouts.DONE, 0, "upload", 20), about
     results = {f"results/{name}" for name in ("variants/all.vcf.gz", "report.html", "timeline.html", "qc/multiqc.html")}
     keys = lab.keys("runs/cohort7/")
-    assert results <= keys, sorted(keys)
-    (log,) = [key for key in keys if key.startswith(abouts.LOGS)]
-    said = lab.s3.get_object(Bucket=lab.bucket, Key=f"runs/cohort7/{log}")["Body"].read().decode()
-    assert "could not be written" not in said and "expected" in said
+    assert results <= keys and ".head-lock.json" not in keys, sorted(keys)
+    assert [key for key in keys if key.startswith(abouts.LOGS)]
+    said = terraflow(lab, "logs", "cohort7", "--lines", "0")
+    assert "could not be written" not in said, said
+    assert "expected" in said, said
 
     topic: Any = Topic()
     settings = {
@@ -116,16 +117,15 @@ def test_an_upload_becomes_a_finished_run(whole: Stack, aws: Aws, tmp_path: Path
     for _ in range(2):
         News(lab.s3, lab.batch, topic, settings).handle(event)
     [(subject, body)] = topic.sent
-    print(subject, body)
-    assert "cohort7" in subject and "terraflow status cohort7" in body
+    assert subject == "[terraflow] Run cohort7 is done"
+    assert "Samples   2 of 2 done" in body and "budget $20.00" in body and "terraflow fetch cohort7" in body
 
     assert "cohort7" in terraflow(lab, "runs")
-    assert "sum" in terraflow(lab, "cost", "cohort7").lower()
+    assert "head" in terraflow(lab, "cost", "cohort7")
     terraflow(lab, "verify", "cohort7")
     terraflow(lab, "fetch", "cohort7", str(tmp_path / "fetched"))
     body_of = gzip.decompress((tmp_path / "fetched/results/variants/all.vcf.gz").read_bytes())
     assert [line for line in body_of.splitlines() if not line.startswith(b"#")]
-    assert "cohort7" not in [run for run in lab.keys("runs/") if ".head-lock" in run]
 
 
 def is_end_of(job: dict[str, Any], delivery: dict[str, Any]) -> bool:
