@@ -222,7 +222,8 @@ def _duration(job: HeadJob, about: About | None) -> str:
 def _start(about: About | None) -> str:
     if about is None:
         return ""
-    return f"{clock(about.submitted)}, {about.started_by}" + (f" ({about.who})" if about.who not in ("", about.started_by) else "")
+    who = f" ({about.who})" if about.who not in ("", about.started_by) else ""
+    return f"{clock(about.submitted)}, {about.started_by}{who}"
 
 
 def _failures(failures: Sequence[Failure]) -> str:

@@ -43,7 +43,8 @@ def of(seen: Overview, height: int | None = None) -> RenderableType:
 
 
 def _lines(seen: Overview) -> Iterator[RenderableType]:
-    by = f", by {seen.who}" + (f" ({seen.started_by})" if seen.started_by not in ("", seen.who) else "") if seen.who else ""
+    how = f" ({seen.started_by})" if seen.started_by not in ("", seen.who) else ""
+    by = f", by {seen.who}{how}" if seen.who else ""
     ran = ""
     if seen.started is not None:
         until = seen.ended if seen.ended is not None else seen.now
