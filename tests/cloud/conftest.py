@@ -1,13 +1,12 @@
 """An AWS, and the stack applied to it, for all tests of the cloud."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import needs
 import pytest
 from snakemake_heads import serving_heads
-from stacks import Deployed, Stack, as_arguments, copy_of_stack
+from stacks import Deployed, Stack, copy_of_stack, deploy
 
 from fake_batch import FakeAws
 from strict_aws import Aws
@@ -54,12 +53,7 @@ def new_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Callable[[]
 def deployed_stack(tmp_path_factory: pytest.TempPathFactory, aws: Aws) -> Iterator[Deployed]:
     """Return the stack with its defaults, applied once for each test process. Don't change it."""
     needs.need_terraform()
-    stack = copy_of_stack(tmp_path_factory.mktemp("deployed") / "terraform", aws)
-    done = stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments({}))
-    outputs = stack.outputs
-    stack_json = stack.folder.parent / "stack.json"
-    stack_json.write_text(json.dumps(outputs, indent=2))
-    yield Deployed(stack, outputs, stack_json, done.stdout)
+    yield deploy(tmp_path_factory.mktemp("deployed"), aws)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -83,3 +83,13 @@ class Deployed:
     def env(self) -> dict[str, str]:
         """Environment for whatever works with the stack."""
         return self.stack.env | {"TERRAFLOW_STACK": str(self.stack_json)}
+
+
+def deploy(folder: Path, aws: Aws) -> Deployed:
+    """Apply the stack with its defaults, from a copy in a folder that is made."""
+    stack = copy_of_stack(folder / "terraform", aws)
+    done = stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments({}))
+    outputs = stack.outputs
+    stack_json = folder / "stack.json"
+    stack_json.write_text(json.dumps(outputs, indent=2))
+    return Deployed(stack, outputs, stack_json, done.stdout)
