@@ -63,3 +63,22 @@ def test_a_lost_head_s_jobs_are_not_run_again_from_another_folder(site: Site, ot
     site.succeed(second)
     assert going.wait(60) == 0, other.said()
     assert counts(site) == [2, 1]
+
+
+def test_a_job_that_a_lost_head_has_not_stored_is_not_run_again(site: Site, other: Site) -> None:
+    """It was submitted after the memory was stored last, and ended before another head looked."""
+    head = site.start(*DB, "--aws-batch-fargate-lock-seconds", "5")
+    site.wait(lambda: STORED in site.objects() and counts(site) == [2, 0], head)
+    for job in site.batch.submitted("make"):
+        site.succeed(job)
+    site.wait(lambda: counts(site) == [2, 1], head)
+    head.kill()
+    head.wait()
+    (gather,) = site.batch.submitted("gather")
+    site.succeed(gather)
+    site.batch.engine = site.succeed
+    other.run(*DB, "--aws-batch-fargate-lock-seconds", "5")
+    assert counts(site) == [2, 1]
+    # The memory has it, and somebody may ask for it once more.
+    other.run(*DB, "--forcerun", "gather")
+    assert counts(site) == [2, 2]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from fake_batch import FakeAws
-from fake_head import Make, ended, jobs, session_of, until
+from fake_head import Make, ended, jobs, leave, session_of, until
 from fake_jobs import FakeGroup, FakeJob
+from record_site import listed, record
 from snakemake_executor_plugin_aws_batch_fargate.submitter import ACTIVE
 
 
@@ -109,6 +110,65 @@ def test_a_job_that_succeeded_while_there_was_no_head(make: Make, aws: FakeAws, 
     assert len(aws.batch.submitted()) == (1 if there else 2)
     if there:
         until(lambda: ended(two) == [(job, True)])
+
+
+class Memory:
+    """Snakemake's memory of one output: when it was stored, if that is known, and the job that makes it."""
+
+    def __init__(self, stored: float | None) -> None:
+        self.stored, self.ids = stored, list[str]()
+
+    def external_jobids(self, job: Any) -> list[str]:
+        return self.ids
+
+    def started(self, job: Any, external_jobid: str) -> None:
+        self.ids = [external_jobid]
+
+    def metadata(self, output: str) -> Any:
+        return None if self.stored is None else SimpleNamespace(endtime=self.stored, incomplete=False)
+
+
+LONG_AGO, FAR_AHEAD = 1.0, 4_000_000_000.0
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize(
+    ("stored", "there", "params", "submitted"),
+    [
+        (None, True, [], 1),
+        # As it was made before that job.
+        (LONG_AGO, True, [], 1),
+        # Somebody wants it once more.
+        (FAR_AHEAD, True, [], 2),
+        (None, False, [], 2),
+        (None, True, ["-T 20"], 2),
+    ],
+)
+def test_a_job_whose_marker_was_lost_with_its_head(
+    make: Make,
+    aws: FakeAws,
+    s3: Any,
+    recorded: bool,
+    stored: float | None,
+    there: bool,
+    params: list[str],
+    submitted: int,
+) -> None:
+    """It has ended well, before the head died or later: it is found by the record, or by its name, and its hash."""
+    one = make()
+    one.run_jobs([FakeJob()])
+    until(lambda: listed(s3) == 1)
+    if recorded:
+        aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+        until(lambda: len(record(s3)) == 1)
+    leave(one)
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+
+    two = make({"persistence": Memory(stored), "async_run": lambda coroutine: coroutine.close() is None and there})
+    job = FakeJob(non_derived_params=params)
+    two.workflow.dag.jobs = [job]
+    two.run_jobs([job])
+    assert len(aws.batch.submitted()) == submitted
 
 
 class Output(str):

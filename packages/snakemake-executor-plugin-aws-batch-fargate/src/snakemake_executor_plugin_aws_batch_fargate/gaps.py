@@ -14,9 +14,11 @@ from snakemake_aws_common.record.live import Live, LiveJob
 
 from .attempts import ENDED, Known, short
 from .batches import IDS_TO_DESCRIBE, batches
+from .earlier import Found
 from .untyped import Client
 
-# Milliseconds before the last list of jobs in which one may have been submitted that is not in it.
+# Milliseconds before the last list of jobs in which one may have been submitted that is not in it, nor in what
+# Snakemake's memory of the run has on S3.
 BEFORE = 600_000
 # Milliseconds after its submission in which Batch may not show a job yet.
 YOUNG = 3_600_000
@@ -45,6 +47,18 @@ def found(
         of = left.get(description["jobId"])
         if of is not None or tags.get(f"{tag_prefix}run") == run:
             yield description, of or of_tags(tags, tag_prefix)
+
+
+def ended_well(attempts: Iterable[Attempt], live: Live | None) -> list[Found]:
+    """Return the jobs that have ended well and that the last head may not have stored as under way, or as done."""
+    if live is None:
+        return []
+    since = live.updated - BEFORE
+    return [
+        Found(one.native_id, one.name, "SUCCEEDED", one.submit / 1000)
+        for one in attempts
+        if one.status == COMPLETED and one.submit >= since
+    ]
 
 
 def begun(s3: Client, bucket: str, prefix: str) -> int:

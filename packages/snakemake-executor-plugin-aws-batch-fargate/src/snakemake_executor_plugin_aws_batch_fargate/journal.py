@@ -21,6 +21,7 @@ from snakemake_aws_common.record.store import LIVE, RecordError, read_attempts, 
 from . import gaps, settings
 from .attempts import ENDED, known
 from .budget import Budget, Running
+from .earlier import Found
 from .messages import counted
 from .preflight import Report
 from .progress import Progress
@@ -58,6 +59,8 @@ class Journal:
         self._place, self._report, self._progress, self._budget = place, report, progress, budget
         # Jobs of earlier heads that had not ended when this one began.
         self._left: dict[str, LiveJob] = {}
+        # Jobs of earlier heads that have ended well, and that Snakemake's memory of the run may not know.
+        self.ended_well: list[Found] = []
         # Jobs that are being ended, and whose ends were not seen.
         self._unseen: list[SubmittedJobInfo] = []
         self._jobs, self._warn = jobs, warn
@@ -93,8 +96,11 @@ class Journal:
                 self._left = {job.native_id: job for job in live.jobs}
             of_run = target.queues, target.run, target.tags.prefix
             for description, of in gaps.found(batch, *of_run, recorded, live, since):
-                self._budget.add(self._recorder.note(description, of))
+                added = self._recorder.note(description, of)
+                self._budget.add(added)
+                recorded += added
                 self._left.pop(description["jobId"], None)
+            self.ended_well = gaps.ended_well(recorded, live)
             # Nobody will ever see these end: what a head has left for weeks.
             for job in gaps.forgotten(batch, list(self._left.values()), int(time.time() * 1000)):
                 self._left.pop(job)

@@ -30,7 +30,7 @@ class Marked:
 
 
 class Markers:
-    """Reads the markers to find earlier jobs, and clears those that earlier heads have left."""
+    """Reads the markers to find earlier jobs, restores those that are lost, and clears those that heads have left."""
 
     def __init__(self, workflow: Workflow, plan: Plan, run: str) -> None:
         """Read nothing yet."""
@@ -39,6 +39,26 @@ class Markers:
         self._run = run
         # Outputs that jobs of an earlier head have made, or are making.
         self._adopted: set[str] = set()
+
+    def restore(self, ended_well: Iterable[Found]) -> None:
+        """Mark the outputs of jobs that an earlier head submitted, and died before it stored that they were under way.
+
+        Only jobs that have ended well since are looked for: those that run are found without markers.
+        """
+        made: dict[str, dict[names.Identity, Found]] = {}
+        for found in ended_well:
+            # A job that did the rest of a group does not tell which of its jobs those were.
+            if (identity := names.identity_in(found.name)) is not None and not identity.part:
+                made.setdefault(identity.outputs, {})[identity] = found
+        if not made:
+            return
+        for job in self._workflow.dag.jobs:
+            same_outputs = made.get(self._plan.outputs(self._run, job))
+            if same_outputs is None or self._ids(job):
+                continue
+            one = same_outputs.get(self._plan.identity(self._run, job).whole)
+            if one is not None and not self._remembers(job, one.created) and self._made(job):
+                self._workflow.persistence.started(job, one.job_id)
 
     def work_of(self, jobs: Sequence[Job], earlier: Earlier, own: Collection[str]) -> list[Callable[[], Work]]:
         """Return for each job a function that gives its work, to be called when it is about to be submitted.
@@ -110,8 +130,15 @@ class Markers:
         others = {job_id for member in self._rest(job) for job_id in self._ids(member)}
         return Marked(some, set.intersection(*named) if named else set(), others - some)
 
-    def _ids(self, member: Job) -> Iterable[str]:
-        return map(str, self._workflow.persistence.external_jobids(member))
+    def _remembers(self, job: Job, since: float) -> bool:
+        """Return whether Snakemake knows how an output was made that was stored after then (seconds since 1970)."""
+        records = (self._workflow.persistence.metadata(output) for output in job.output)
+        ends = (record.endtime for record in records if record is not None and not record.incomplete)
+        # S3 gives times in whole seconds.
+        return any(end is not None and end + 1 >= since for end in ends)
+
+    def _ids(self, member: Job) -> Sequence[str]:
+        return [str(one) for one in self._workflow.persistence.external_jobids(member)]
 
     def _work(self, job: Job, marked: Marked, found: Sequence[Found]) -> Work:
         return Work(

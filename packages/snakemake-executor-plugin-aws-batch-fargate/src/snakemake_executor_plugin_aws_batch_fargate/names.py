@@ -74,7 +74,6 @@ def identity(
 
     own = members(job)
     jobs = sorted(component or own, key=lambda member: (member.rule.name, _text(member.wildcards_dict)))
-    named = _named(jobs)
     content = [
         [
             member.rule.name,
@@ -88,7 +87,12 @@ def identity(
         for member in jobs
     ]
     part = "" if len(own) == len(jobs) else _hash(_named(own))[:8]
-    return Identity(_hash([run, *named])[:12], _hash(content)[:6], part)
+    return Identity(outputs_hash(run, jobs), _hash(content)[:6], part)
+
+
+def outputs_hash(run: str, jobs: Iterable[Job]) -> str:
+    """Return the hash of what jobs make together."""
+    return _hash([run, *_named(jobs)])[:12]
 
 
 def _named(jobs: Iterable[Job]) -> list[str]:

@@ -31,6 +31,10 @@ class Plan:
         """Return the identity of a job or a group."""
         return names.identity(run, job, self.component(job), self._inputs, self._caches)
 
+    def outputs(self, run: str, job: Job) -> str:
+        """Return the part of the identity that names the outputs; no storage is asked."""
+        return names.outputs_hash(run, self.component(job))
+
     def old_identities(self, run: str, job: Job) -> set[names.Identity]:
         """Return the identities that release 0.1 gave the job: without inputs, and perhaps without finished jobs."""
         return {names.identity(run, job), names.identity(run, job, self.component(job)).whole}
