@@ -10,6 +10,7 @@ from fake_batch import FakeAws
 from fake_head import Make, ended, jobs, leave, session_of, until
 from fake_jobs import FakeGroup, FakeJob
 from record_site import listed, record
+from snakemake_executor_plugin_aws_batch_fargate.remembered import Remembered
 from snakemake_executor_plugin_aws_batch_fargate.submitter import ACTIVE
 
 
@@ -118,6 +119,11 @@ class Memory:
     def __init__(self, stored: float | None) -> None:
         self.stored, self.ids = stored, list[str]()
 
+    def store(self) -> None:
+        pass
+
+    store_now_and_then = store
+
     def external_jobids(self, job: Any) -> list[str]:
         return self.ids
 
@@ -133,15 +139,17 @@ LONG_AGO, FAR_AHEAD = 1.0, 4_000_000_000.0
 
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize(
-    ("stored", "there", "params", "submitted"),
+    ("stored", "there", "params", "whole", "submitted"),
     [
-        (None, True, [], 1),
+        (None, True, [], True, 1),
         # As it was made before that job.
-        (LONG_AGO, True, [], 1),
+        (LONG_AGO, True, [], True, 1),
         # Somebody wants it once more.
-        (FAR_AHEAD, True, [], 2),
-        (None, False, [], 2),
-        (None, True, ["-T 20"], 2),
+        (FAR_AHEAD, True, [], True, 2),
+        (None, False, [], True, 2),
+        (None, True, ["-T 20"], True, 2),
+        # With --drop-metadata nothing is ever known as done.
+        (None, True, [], False, 2),
     ],
 )
 def test_a_job_whose_marker_was_lost_with_its_head(
@@ -152,6 +160,7 @@ def test_a_job_whose_marker_was_lost_with_its_head(
     stored: float | None,
     there: bool,
     params: list[str],
+    whole: bool,
     submitted: int,
 ) -> None:
     """It has ended well, before the head died or later: it is found by the record, or by its name, and its hash."""
@@ -164,7 +173,9 @@ def test_a_job_whose_marker_was_lost_with_its_head(
     leave(one)
     aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
 
-    two = make({"persistence": Memory(stored), "async_run": lambda coroutine: coroutine.close() is None and there})
+    memory: Any = Memory(stored)
+    two = make({"persistence": memory, "async_run": lambda coroutine: coroutine.close() is None and there})
+    two._memory = Remembered(memory, whole)
     job = FakeJob(non_derived_params=params)
     two.workflow.dag.jobs = [job]
     two.run_jobs([job])

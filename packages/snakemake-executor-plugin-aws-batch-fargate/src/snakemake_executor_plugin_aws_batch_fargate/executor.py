@@ -46,6 +46,8 @@ class Executor(BatchExecutor):  # type: ignore[misc]
     def _open(self) -> Session:
         if self._session is None:
             session = Session(self.workflow, self._target, self._lock, self.logger)
+            if self._memory.is_whole:
+                session.markers.restore(session.journal.ended_well)
             self._submissions = Submissions(session, self)
             self._outcomes = Outcomes(session, self)
             self._session = session

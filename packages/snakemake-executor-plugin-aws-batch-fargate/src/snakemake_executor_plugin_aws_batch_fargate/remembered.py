@@ -18,9 +18,14 @@ from .untyped import Workflow
 class Remembered:
     """The memory of the run, if it is kept in a database and the run has a lock."""
 
-    def __init__(self, kept: memory.Memory | None) -> None:
-        """Do nothing for None."""
-        self._kept = kept
+    def __init__(self, kept: memory.Memory | None, has_records: bool = True) -> None:
+        """Do nothing for None. `has_records` is whether it holds how files were made, not only what is under way."""
+        self._kept, self._has_records = kept, has_records
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether it knows each job that is done, but for the last ones of a head that was killed."""
+        return self._kept is not None and self._has_records
 
     def store_now_and_then(self) -> None:
         """Store what has changed, every few seconds at most. Raise LostError if the lock of the run is lost."""
@@ -49,4 +54,4 @@ def bring(workflow: Workflow, lock: Lock, region: str | None, say: Callable[[str
             raise WorkflowError(
                 f"What Snakemake remembers of the run, {kept.address}, can't be read: {error}"
             ) from error
-    return Remembered(kept)
+    return Remembered(kept, kept is not None and workflow.execution_settings.keep_metadata)

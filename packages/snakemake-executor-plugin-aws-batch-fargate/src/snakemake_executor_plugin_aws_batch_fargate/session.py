@@ -51,7 +51,6 @@ class Session:
         repeated = partial(client.FargateBatchClient, self.region, client.repeated())
         self.submitter = Submitter(lock.gated(repeated()), report.fair_share, target.run, logger.warning)
         self.journal = self._begin_journal(report, given)
-        self.markers.restore(self.journal.ended_well)
         self.watch = Watch(repeated(), given.poll_seconds, logger.warning)
         self.waiting = Waiting()
         self.environment = self._environment()
