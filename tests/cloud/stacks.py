@@ -85,10 +85,10 @@ class Deployed:
         return self.stack.env | {"TERRAFLOW_STACK": str(self.stack_json)}
 
 
-def deploy(folder: Path, aws: Aws) -> Deployed:
-    """Apply the stack with its defaults, from a copy in a folder that is made."""
+def deploy(folder: Path, aws: Aws, **variables: Any) -> Deployed:
+    """Apply the stack, with its defaults but for these variables, from a copy in a folder."""
     stack = copy_of_stack(folder / "terraform", aws)
-    done = stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments({}))
+    done = stack.terraform("apply", "-auto-approve", "-no-color", *as_arguments(variables))
     outputs = stack.outputs
     stack_json = folder / "stack.json"
     stack_json.write_text(json.dumps(outputs, indent=2))
