@@ -25,7 +25,7 @@ settings.load_profile("any machine")
 
 # Files whose tests share a fixture that takes long: an applied stack, a run of the demo, a run of the small cohort.
 TOGETHER = {
-    "stack": ("test_events.py", "test_fargate.py", "test_policies.py", "test_stack.py"),
+    "stack": ("test_events.py", "test_fargate.py", "test_policies.py", "test_stack.py", "test_upload.py"),
     "runs on the stack": ("test_heads.py", "test_inbox.py", "test_run.py"),
     "demo": ("test_demo.py", "test_faults.py", "test_report.py", "test_runs.py"),
     "cohort": ("test_killed.py", "test_module.py", "test_replaced.py", "test_resume.py"),

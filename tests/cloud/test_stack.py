@@ -1,8 +1,5 @@
-"""The stack with Terraform's AWS provider: applied, applied again, with another image, beside another, where an
-upload becomes a run, destroyed.
-"""
+"""The stack with Terraform's AWS provider: applied, applied again, with another image, beside another, destroyed."""
 
-import gzip
 import json
 import subprocess
 import time
@@ -11,19 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import needs
 import pytest
 from stacks import Deployed, Stack, as_arguments
-from uploads import EXAMPLE, House, Topic, has_ended, is_end_of, terraflow
 
 from strict_aws import Aws
-from terraflow import stack as stacks
-from terraflow.emptying import empty_bucket
-from terraflow.heads import about as abouts
-from terraflow.heads.objects import AboutObject
-from terraflow.launch import publish
 from terraflow.news import package
-from terraflow.news.function import News
 
 # All that is off by default is on.
 SECOND = {
@@ -240,67 +229,8 @@ def test_a_sheet_the_clock_and_a_head_s_end_start_launchers(whole: Stack, aws: A
         assert {job["jobQueue"].rpartition("/")[2] for job in jobs} == {"second-head"}
         for job in (clock, again, after):
             batch.terminate_job(jobId=job, reason="seen")
-    empty_bucket(s3, outputs["bucket"], "")
-
-
-def test_an_upload_becomes_a_finished_run(whole: Stack, aws: Aws, tmp_path: Path) -> None:
-    """The sheet comes twice: one run starts. Its mail, its price and its results are there when its head has ended."""
-    needs.need_docker()
-    outputs = whole.outputs
-    stack_json = tmp_path / "stack.json"
-    stack_json.write_text(json.dumps(outputs))
-    folder = tmp_path / "project"
-    folder.mkdir()
-    lab = House(aws, Deployed(whole, outputs, stack_json, ""), folder)
-    with (folder / "profiles/aws/config.yaml").open("a") as profile:
-        profile.write("\naws-batch-fargate-poll-seconds: 1\n")
-    publish.publish(lab.s3, stacks.from_outputs(outputs, str(stack_json)), folder)
-    aws.deliveries(forget=True)
-
-    terraflow(lab, "stage", *EXAMPLE, "--name", "cohort7", "--run")
-    lab.until(lambda: lab.heads_of("cohort7"))
-    place = {"Bucket": lab.bucket, "Key": "raw/cohort7/samples.tsv"}
-    lab.s3.put_object(**place, Body=lab.s3.get_object(**place)["Body"].read())
-    lab.until(lambda: len(lab.launchers()) == 2 and all(map(has_ended, [*lab.launchers(), *lab.heads_of("cohort7")])))
-
-    assert [job["status"] for job in lab.launchers()] == ["SUCCEEDED"] * 2
-    (head,) = lab.heads_of("cohort7")
-    assert (head["status"], len(head["attempts"])) == ("SUCCEEDED", 1)
-    written = AboutObject(lab.s3, lab.bucket, "cohort7").read()
-    assert written is not None
-    about = written.about
-    assert (about.state, about.exit_code, about.started_by, about.budget) == (abouts.DONE, 0, "upload", 20), about
-    results = {f"results/{name}" for name in ("variants/all.vcf.gz", "report.html", "timeline.html", "qc/multiqc.html")}
-    keys = lab.keys("runs/cohort7/")
-    assert results <= keys and ".head-lock.json" not in keys, sorted(keys)
-    assert [key for key in keys if key.startswith(abouts.LOGS)]
-    said = terraflow(lab, "logs", "cohort7", "--lines", "0")
-    assert "could not be written" not in said, said
-    assert "expected" in said, said
-
-    topic: Any = Topic()
-    settings = {
-        "BUCKET": lab.bucket,
-        "TOPIC": "news",
-        "HEAD_QUEUE": outputs["queues"]["head"],
-        "LAUNCHER": "second-launcher",
-        "LOG_GROUP": outputs["log_group"],
-    }
-    (event,) = [one["event"] for one in aws.deliveries() if one["rule"] == "second-news-end" and is_end_of(head, one)]
-    for _ in range(2):
-        News(lab.s3, lab.batch, topic, settings).handle(event)
-    [(subject, body)] = topic.sent
-    assert subject == "[terraflow] Run cohort7 is done"
-    assert "Samples   2 of 2 done" in body and "budget $20.00" in body and "terraflow fetch cohort7" in body
-
-    assert "cohort7" in terraflow(lab, "runs")
-    assert "head" in terraflow(lab, "cost", "cohort7")
-    terraflow(lab, "verify", "cohort7")
-    terraflow(lab, "fetch", "cohort7", str(tmp_path / "fetched"))
-    body_of = gzip.decompress((tmp_path / "fetched/results/variants/all.vcf.gz").read_bytes())
-    assert [line for line in body_of.splitlines() if not line.startswith(b"#")]
-    lab.close()
-    empty_bucket(lab.s3, lab.bucket, "")
+    for version in s3.list_object_versions(Bucket=outputs["bucket"]).get("Versions", ()):
+        s3.delete_object(Bucket=outputs["bucket"], Key=version["Key"], VersionId=version["VersionId"])
 
 
 def test_two_stacks_stand_side_by_side_and_one_goes_alone(first: Deployed, whole: Stack, aws: Aws) -> None:
