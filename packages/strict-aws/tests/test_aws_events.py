@@ -227,6 +227,18 @@ def test_a_rule_with_a_rate_fires(waiting: Aws) -> None:
     assert len(waiting.deliveries()) == 1
 
 
+def test_delete_markers_go_with_the_rest(waiting: Aws, data: str) -> None:
+    """They have neither size nor ETag; their events say so by leaving both out."""
+    s3 = waiting.client("s3")
+    s3.put_bucket_versioning(Bucket=data, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=data, Key="in/marked.csv", Body=b"a,b")
+    s3.delete_object(Bucket=data, Key="in/marked.csv")
+    found = s3.list_object_versions(Bucket=data, Prefix="in/marked.csv")
+    both = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in [*found["Versions"], *found["DeleteMarkers"]]]
+    assert len(both) == 2
+    assert len(s3.delete_objects(Bucket=data, Delete={"Objects": both})["Deleted"]) == 2
+
+
 def test_a_bucket_keeps_that_it_sends_events(waiting: Aws) -> None:
     s3 = waiting.client("s3")
     assert s3.get_bucket_notification_configuration(Bucket="data")["EventBridgeConfiguration"] == {}

@@ -204,8 +204,8 @@ def patch() -> None:
             "bucket": {"name": bucket.name},
             "object": {
                 "key": key.name,
-                "size": key.size,
-                "etag": key.etag.strip('"'),
+                # A delete marker has neither.
+                **({"size": key.size, "etag": key.etag.strip('"')} if hasattr(key, "size") else {}),
                 "sequencer": f"{time.time_ns():016X}",
                 **({"version-id": key.version_id} if key.version_id else {}),
             },

@@ -11,6 +11,7 @@ from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import LimitedStream
 
 from strict_aws.state import STATE
 
@@ -72,6 +73,9 @@ class Log:
     def __call__(self, environ: Environ, start_response: Any) -> Iterator[bytes]:
         """Record a call and pass it on; answer status 500 if the server fails."""
         record = environ["aws.record"] = describe(environ)
+        if length := int(environ.get("CONTENT_LENGTH") or 0):
+            environ["wsgi.input"] = LimitedStream(environ["wsgi.input"], length)
+        sent = environ["wsgi.input"]
         # Before the answer: a caller that has it may ask for the log at once.
         with STATE.lock:
             STATE.requests.append(record)
@@ -85,9 +89,10 @@ class Log:
         except ConnectionAbortedError:
             raise
         except Exception:
-            # The body is read first: a client that still sends would wait for ever.
             logging.getLogger("strict_aws").exception("%s %s", record["service"], record["operation"])
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            # What is left of the body is read first: a client that still sends would wait for ever.
+            if isinstance(sent, LimitedStream):
+                sent.exhaust()
             start("500 InternalError", [("Content-Length", "0")])
             body = []
         try:
