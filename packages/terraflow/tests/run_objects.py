@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from snakemake_aws_common import head
@@ -14,6 +14,7 @@ from snakemake_aws_common.record.attempt import Attempt, Step
 from snakemake_aws_common.record.live import Live, RuleCount
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
+from terraflow.heads.objects import AboutObject
 from terraflow.stack import Stack
 
 BUCKET = "data"
@@ -45,6 +46,7 @@ ABOUT = About(
     ended=START + 30 * MINUTE,
     exit_code=0,
 )
+SUBMITTED = replace(ABOUT, state=abouts.SUBMITTED, head_job="", started=None, ended=None, exit_code=None)
 LIVE = Live(
     run="cohort7",
     head="2026-03-01T12:00:00Z-ab",
@@ -103,6 +105,12 @@ def put(
     if attempts:
         key = f"{prefix}/{store.part_name(LIVE.head, 1)}"
         s3.put_object(Bucket=BUCKET, Key=key, Body=store.pack(attempts))
+
+
+def about_of(s3: Any, name: str = ABOUT.run) -> About | None:
+    """Return what run.json says of a run."""
+    written = AboutObject(s3, BUCKET, name).read()
+    return written.about if written else None
 
 
 def put_lock(s3: Any, name: str, seconds: float = 150, who: str = "ada@laptop") -> None:

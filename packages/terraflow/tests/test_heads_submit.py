@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from run_objects import ABOUT, BUCKET, STACK, put
+from run_objects import ABOUT, BUCKET, STACK, about_of, put
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import Holder
 from terraflow.errors import UserError
@@ -57,11 +57,6 @@ class Batch:
         job = f"job-{len(self.submitted)}"
         self.statuses[job] = "SUBMITTED"
         return {"jobId": job}
-
-
-def about_of(s3: Any) -> About | None:
-    written = AboutObject(s3, BUCKET, "cohort7").read()
-    return written.about if written else None
 
 
 def test_a_head_is_one_job_with_its_archive_and_the_stack_s_tags(s3: Any) -> None:
