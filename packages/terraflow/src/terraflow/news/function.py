@@ -1,4 +1,4 @@
-"""The function that AWS Lambda calls (terraform/events.tf): reads what heads and launchers left in S3, and publishes.
+"""The function that AWS Lambda calls (terraform/news.tf): reads what heads and launchers left in S3, and publishes.
 
 It is called when a job of the head queue has ended, when a launcher has written what became of a sheet, and each half
 hour to see what waits.
