@@ -49,7 +49,7 @@ ABOUT = About(
 SUBMITTED = replace(ABOUT, state=abouts.SUBMITTED, head_job="", started=None, ended=None, exit_code=None)
 LIVE = Live(
     run="cohort7",
-    head="2026-03-01T12:00:00Z-ab",
+    head="20260301T120000Z-ab12cd34",
     who="worker@head",
     state=lives.DONE,
     started=START,

@@ -25,7 +25,7 @@ ATTEMPT = Attempt(
     native_id="1", attempt=1, name="a", process="bwa_mem", wildcards={"sample": "A"}, is_group=False, hash="",
     status="COMPLETED", exit=0, reason="", queue="terraflow-ondemand", spot=False, definition="", log_stream="",
     cpus=4, memory=8 << 30, disk=20 << 30, submit=0, runnable=None, starting=None, start=0, complete=3_600_000,
-    head="2026-03-01T12:00:00Z-ab", architecture="X86_64", public_address=False,
+    head="20260301T120000Z-ab12cd34", architecture="X86_64", public_address=False,
 )  # fmt: skip
 
 
