@@ -92,3 +92,15 @@ def test_a_job_has_the_permissions_of_its_role(strict_aws: Aws, data: str, run: 
     assert status(inside.head_object, Bucket="data", Key="runs/missing") == 404
     strict_aws.set(enforce_roles=False)
     assert status(inside.put_object, Bucket="data", Key="runs/b", Body=b"b") == 200
+
+
+def test_a_secret_is_read_by_those_who_may_read_it(strict_aws: Aws) -> None:
+    owner = strict_aws.client("secretsmanager")
+    own, other = (owner.create_secret(Name=name, SecretString=name)["ARN"] for name in ("own", "other"))
+    statement = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": own}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    arn = strict_aws.client("iam").create_policy(PolicyName="secret", PolicyDocument=document)["Policy"]["Arn"]
+    reader = strict_aws.client("secretsmanager", keys=strict_aws.keys_of(arn))
+    assert reader.get_secret_value(SecretId=own)["SecretString"] == "own"
+    assert code(reader.get_secret_value, SecretId=other) == "AccessDeniedException"
+    assert code(reader.put_secret_value, SecretId=own, SecretString="x") == "AccessDeniedException"

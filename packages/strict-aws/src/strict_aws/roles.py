@@ -1,8 +1,9 @@
 """Permissions: a call with the credentials of a role needs the permissions of the role (setting `enforce_roles`).
 
 The access key alone identifies the caller; signatures are not checked. S3, Batch, CloudWatch Logs,
-ECR, SNS and IAM's calls about one role have AWS's resources and condition keys; a call to another service needs its
-action on `*`, and one to STS nothing. Any other access key is the account's owner, who may do everything.
+ECR, SNS, Secrets Manager and IAM's calls about one role have AWS's resources and condition keys; a call to another
+service needs its action on `*`, and one to STS nothing. Any other access key is the account's owner, who may do
+everything.
 Source: Service Authorization Reference, "Actions, resources, and condition keys" of these services.
 """
 
@@ -24,6 +25,7 @@ from strict_aws.faults import error
 from strict_aws.state import STATE
 
 BATCH = f"arn:aws:batch:{REGION}:{ACCOUNT}"
+SECRETS = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret"
 Environ = dict[str, Any]
 # Action, resource and condition keys of one permission that a call needs.
 Need = tuple[str, str, policies.Context]
@@ -93,6 +95,9 @@ def needs(record: dict[str, Any], environ: Environ, body: bytes) -> Iterator[Nee
         yield f"iam:{operation}", f"arn:aws:iam::{ACCOUNT}:role/{name}", {}
     elif service == "sns":
         yield f"sns:{operation}", parse_qs(body.decode()).get("TopicArn", ["*"])[0], {}
+    elif service == "secretsmanager":
+        secret = json.loads(body or b"{}").get("SecretId", "*")
+        yield f"secretsmanager:{operation}", secret if secret.startswith(("arn:", "*")) else f"{SECRETS}:{secret}", {}
     elif service != "sts":
         yield f"{SERVICES.get(service, service)}:{operation}", "*", {}
 
