@@ -62,6 +62,15 @@ def test_a_lock_that_somebody_deleted_is_lost(head: Callable[..., Lease]) -> Non
         one.renew()
 
 
+def test_a_lock_that_was_released_is_not_taken_again(head: Callable[..., Lease]) -> None:
+    s3 = S3()
+    one = head(s3)
+    one.acquire()
+    one.release()
+    assert one.renew() is False
+    assert s3.body is None
+
+
 def test_s3_out_of_reach_stops_writes_and_not_the_run(
     head: Callable[..., Lease], clocks: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,11 +168,15 @@ class Lease:
                 self._trouble = error
 
     def renew(self) -> bool:
-        """Ask S3 for another lease. Return False if S3 did not answer. Raise LostError if another head has the run."""
+        """Ask S3 for another lease; raise LostError if another head has the run.
+
+        Return False if S3 did not answer, or if this head has released the run.
+        """
         with self._renewing:
             if self._lost:
                 raise self._lost
-            assert self._holder is not None
+            if self._holder is None:
+                return False
             since_request = Stopwatch()
             try:
                 self._etag = self._object.write(self._holder, IfMatch=self._etag)
