@@ -138,7 +138,7 @@ class Patience:
 
 
 def sleep_unless_cancelled(seconds: float, cancel: threading.Event) -> bool:
-    """Sleep until the time is up, `cancel` is set or the caller's `in_thread` is cancelled; return whether it was."""
+    """Sleep until the time is up, `cancel` is set or the caller is cancelled (`in_thread`); return whether it was."""
     until = time.monotonic() + seconds
     cancelled = _CANCELLED.get()
     with interruptible():
@@ -153,14 +153,28 @@ def sleep_unless_cancelled(seconds: float, cancel: threading.Event) -> bool:
 async def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a thread of its own. When this is cancelled, as by Ctrl-C, all waiting in the thread ends."""
     cancelled = threading.Event()
-    before = _CANCELLED.set(cancelled)
+    with cancelled_by(cancelled):
+        try:
+            return await asyncio.to_thread(asyncio.run, coroutine)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+
+@contextmanager
+def cancelled_by(event: threading.Event) -> Iterator[None]:
+    """Let `event` end all waiting in this block."""
+    before = _CANCELLED.set(event)
     try:
-        return await asyncio.to_thread(asyncio.run, coroutine)
-    except asyncio.CancelledError:
-        cancelled.set()
-        raise
+        yield
     finally:
         _CANCELLED.reset(before)
+
+
+def cancellation() -> Callable[[], bool]:
+    """Return a function that says, in any thread, whether nobody waits any more for what the caller does."""
+    cancelled = _CANCELLED.get()
+    return (lambda: False) if cancelled is None else cancelled.is_set
 
 
 @contextmanager
