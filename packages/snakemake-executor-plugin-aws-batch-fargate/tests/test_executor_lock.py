@@ -1,13 +1,19 @@
 """Clients of the executor: their lock is explained if it can't be had, and their credentials are renewed."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
+from fake_batch import FakeAws
+from fake_head import Make, ended, until
+from fake_jobs import FakeJob
+from record_site import BUCKET
 from snakemake_aws_common import credentials
+from snakemake_aws_common.lease import Lease, LostError
 from snakemake_executor_plugin_aws_batch_fargate import client, lock, signals
 from snakemake_executor_plugin_aws_batch_fargate.settings import ExecutorSettings
 
@@ -32,3 +38,24 @@ def test_clients_of_the_executor_use_credentials_that_are_renewed(monkeypatch: p
     monkeypatch.setattr(credentials, "session", lambda: session)
     s3 = client.client_of("s3", "us-east-1")
     assert "SHARED" in s3.generate_presigned_url("get_object", Params={"Bucket": "data", "Key": "a"})
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_jobs_that_are_ended_by_whoever_took_the_run_have_not_failed(
+    is_lost: bool, make: Make, aws: FakeAws, s3: Any
+) -> None:
+    one = make()
+    errors: list[BaseException] = []
+    one.workflow.scheduler.executor_error_callback = errors.append
+    lease = Lease(s3, BUCKET, key := "runs/main/.head-lock.json", print)
+    lease.acquire()
+    one._lock = lock.Lock(lease)
+    job = FakeJob()
+    one.run_jobs([job])
+    if is_lost:
+        s3.delete_object(Bucket=BUCKET, Key=key)
+    aws.batch.end(*aws.batch.submitted(), "FAILED", 1, "ended by hand")
+    until(lambda: bool(errors or ended(one)))
+    assert [type(error) for error in errors] == [LostError] * is_lost
+    assert ended(one) == [(job, False)] * (not is_lost)
+    lease.release()

@@ -85,6 +85,9 @@ class Executor(BatchExecutor):  # type: ignore[misc]
         found, not_asked = await asyncio.to_thread(session.watch.look, ids)
         grew = session.ledger.grew()
         seen = status.sort(active_jobs, found, not_asked)
+        if seen.failed:
+            # Who takes the run from this head ends its jobs: they have not failed.
+            await asyncio.to_thread(self._lock.ask)
         session.journal.looked(active_jobs, found)
         for info in seen.succeeded:
             await self._outcomes.succeed(info)

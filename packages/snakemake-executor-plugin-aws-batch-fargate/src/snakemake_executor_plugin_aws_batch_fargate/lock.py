@@ -36,6 +36,11 @@ class Lock:
         if self._lease is not None:
             self._lease.check()
 
+    def ask(self) -> None:
+        """Ask S3 whose the run is, and raise LostError if it is not this head's any more; return if S3 is silent."""
+        if self._lease is not None:
+            self._lease.renew()
+
     def refuse_lost(self) -> None:
         """Raise LostError if this head is known to have lost the run; asks nothing."""
         if self._lease is not None and self._lease.lost:
