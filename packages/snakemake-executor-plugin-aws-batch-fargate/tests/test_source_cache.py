@@ -44,6 +44,10 @@ def cache(tmp_path: Path) -> SourceCache:
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(name)
+            # As after `import` and `SourceFileLoader`.
+            compiled = path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc"
+            compiled.parent.mkdir(exist_ok=True)
+            compiled.write_text("compiled")
     return made
 
 

@@ -26,6 +26,8 @@ CACHE = "snakemake/source-cache"
 PERSISTENT = f"snakemake/{CACHE}"
 # In the run's cache are copies of local files, too: by their absolute paths, below this folder.
 LOCAL = "file"
+# A workflow that runs Python from the cache has it compiled there, unless PYTHONDONTWRITEBYTECODE forbids it.
+COMPILED = "__pycache__"
 # Files of other folders in a cache lie there by their addresses.
 WITHOUT_ADDRESS = (LOCAL, "git+file", "hosted-git")
 
@@ -146,8 +148,10 @@ def use(folder: Path, options: Namespace) -> None:
 
 
 def _files(folder: Path, name: str) -> dict[str, Path]:
-    """Return all files below a folder, by their names with this one in front."""
-    below = (Path(parent, file) for parent, _, files in os.walk(folder) for file in files)
+    """Return all files below a folder, by their names with this one in front, but for what Python has compiled."""
+    below = (
+        Path(parent, file) for parent, _, files in os.walk(folder) if Path(parent).name != COMPILED for file in files
+    )
     return {f"{name}/{path.relative_to(folder).as_posix()}": path for path in sorted(below)}
 
 
