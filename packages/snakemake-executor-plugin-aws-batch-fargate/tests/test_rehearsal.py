@@ -60,6 +60,7 @@ rule index:
         "echo > {output}"
 
 rule gather:
+    "Gather all, in a quarter of the memory with one job more."
     input:
         "a.bam",
         "b.bam",
@@ -181,6 +182,7 @@ def test_all_that_would_end_the_run_is_named(site: Site) -> None:
     assert ["Job queue spot is DISABLED" in one for one in planned.passing] == [True], "no fault of the run"
     assert "names special, which has no active revision" in text
     assert "Rule gather is larger than Fargate allows: 900000 MiB" in text
+    assert "The rule: Gather all, in a quarter of the memory with one job more." in text, "its own words say what to do"
     assert "budget is -1: it has to be more than 0" in text
 
 

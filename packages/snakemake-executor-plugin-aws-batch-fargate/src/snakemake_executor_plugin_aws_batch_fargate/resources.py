@@ -49,7 +49,14 @@ def shape_of(
             f"{memory} MiB of memory and {disk:.1f} GiB of disk. Lower threads, mem_mb or disk_mb of the rule "
             "(in its resources, or with set-threads and set-resources in a profile), or cut its work into more jobs"
             + (f", or take rules out of the group {names.rule_of(job)}." if job.is_group() else ".")
+            + _own_words(job)
         ) from error
+
+
+def _own_words(job: Job) -> str:
+    """Return what a rule says of itself, which may be why it is large and what to do; nothing for a group."""
+    text = None if job.is_group() else getattr(job.rule, "docstring", None)
+    return f" The rule: {' '.join(text.split())}" if text else ""
 
 
 def disk_of_group(group: Job, size: Callable[[JobFile], float] = megabytes) -> float:
