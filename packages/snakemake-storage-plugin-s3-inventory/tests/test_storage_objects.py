@@ -1,12 +1,16 @@
 """Objects of all kinds: any key, empty, versioned, encrypted, tagged; touched, found by wildcards, deleted."""
 
 import asyncio
+import copy
+from typing import Any
 
 import pytest
 from snakemake.io import glob_wildcards
 from snakemake.storage import flag_with_storage_object
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_storage_plugin_s3_inventory.location import locate, problem
+from snakemake_storage_plugin_s3_inventory.session import Session
 from storage_lab import Stores
 from strict_aws import Aws
 
@@ -33,6 +37,39 @@ def test_keys_of_all_kinds(aws: Aws, stores: Stores, bucket: str, key: str) -> N
     reader(key).remove()
     assert not reader(key).exists()
     assert not stores()(key).exists()
+
+
+def test_a_query_is_taken_apart_once_for_all_objects_that_have_it(stores: Stores) -> None:
+    store = stores()
+    first = store("runs/main/a").local_path()
+    asked = (locate.cache_info().misses, problem.cache_info().misses)
+    objects = [store("runs/main/a") for _ in range(5)]
+    assert all(one.is_valid_query() and one.local_path() is first for one in objects)
+    assert (locate.cache_info().misses, problem.cache_info().misses) == (asked[0], asked[1] + 1)
+
+
+def test_a_copy_with_another_query_is_another_object(stores: Stores) -> None:
+    made = stores()("runs/main/a")
+    other = copy.copy(made)
+    other.query = made.query.replace("/a", "/b")
+    assert (other.location.key, other.key, other.local_path().name) == ("runs/main/b", "runs/main/b", "b")
+    assert (made.location.key, made.local_path().name) == ("runs/main/a", "a")
+
+
+def test_a_question_about_a_size_waits_for_s3_in_one_place(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores().store("runs/main/a", b"text")
+    reader = stores()
+    calls = 0
+    patient = Session.with_patience
+
+    def counted(session: Session, *given: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return patient(session, *given)
+
+    monkeypatch.setattr(Session, "with_patience", counted)
+    assert (reader("runs/main/a").size(), calls) == (4, 1)
+    assert (reader("runs/main/a").size(), calls) == (4, 2)
 
 
 def test_an_empty_object(stores: Stores) -> None:

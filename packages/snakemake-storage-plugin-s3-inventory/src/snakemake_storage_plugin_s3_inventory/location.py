@@ -6,6 +6,9 @@ import re
 from typing import NamedTuple
 
 SCHEME = "s3://"
+# Queries that are taken apart once: Snakemake makes an object of a file for each job that reads or writes it, and again
+# for each question about a job's log or benchmark.
+REMEMBERED = 100_000
 MAX_KEY_BYTES = 1024
 # S3's rules for bucket names, with room for older names and for a wildcard that is filled in later.
 BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]|\{[^{}/]*\})*|\{[^{}/]*\}(?:[A-Za-z0-9._-]|\{[^{}/]*\})*")
@@ -38,6 +41,7 @@ class Location(NamedTuple):
         return self.key[: second or first] or None
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def locate(query: str) -> Location:
     """Return bucket and key of a query.
 
@@ -56,6 +60,7 @@ def is_bucket(name: str) -> bool:
     return BUCKET.fullmatch(name) is not None
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def problem(query: str) -> str | None:
     """Say what is wrong with a query, or return None."""
     if not query.startswith(SCHEME):

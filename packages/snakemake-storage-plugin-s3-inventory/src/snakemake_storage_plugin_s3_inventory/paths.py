@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from .location import Location
+from .location import REMEMBERED, Location
 
 
 class LocalPaths:
@@ -13,12 +13,11 @@ class LocalPaths:
         """`prefix` is the folder."""
         self._prefix = str(prefix)
         # Snakemake asks for so many paths that taking them apart would need more time than all else here.
-        self._folder = functools.lru_cache(maxsize=10_000)(Path)
+        self._path = functools.lru_cache(maxsize=REMEMBERED)(Path)
 
     def of(self, location: Location) -> Path:
         """Return the path of an object's local copy."""
-        folder, _, name = location.key.rpartition("/")
-        return self._folder(f"{self._prefix}/{location.bucket}/{folder}") / name
+        return self._path(self.cache_key(location))
 
     def cache_key(self, location: Location) -> str:
         """Return an object's name in Snakemake's cache: the path of its local copy."""
