@@ -68,6 +68,16 @@ def test_each_file_counts_once_and_seconds_overlap(measuring: Measuring) -> None
     assert found == [("map", 150, 3000, 71, 1250), ("count", 0, 0, 3, 500)]
 
 
+def test_what_arrives_while_an_earlier_rule_runs_counts_for_the_one_that_reads_it(measuring: Measuring) -> None:
+    tell(FETCHED, "reads", 100, 1, 3)
+    do(Rule("check", ["reads"], ["checked"]))
+    tell(FETCHED, "index.1", 50, 3, 8)
+    tell(FETCHED, "index.2", 70, 8, 10)
+    do(Rule("align", ["checked", "index.1", "index.2"], ["bam"]), Rule("again", ["index.1", "index.2"], ["more"]))
+    found = [(one.process, one.fetch_bytes, one.fetch_time) for one in measuring.steps()]
+    assert found == [("check", 100, 2000), ("align", 120, 7000), ("again", 0, 0)]
+
+
 def test_a_storage_that_says_nothing_leaves_it_unknown(measuring: Measuring) -> None:
     do(Rule("map", ["reads"], ["bam"]))
     (step,) = measuring.steps()

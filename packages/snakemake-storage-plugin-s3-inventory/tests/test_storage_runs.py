@@ -177,6 +177,40 @@ def test_a_worker_tags_intermediates_as_the_head_was_told(lab: Lab, tmp_path: Pa
     assert sorted(tags.values(), key=len) == [[], expected], tags
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_worker_fetches_what_later_jobs_of_its_lanes_share_once_while_the_first_ones_run(
+    lab: Lab, tmp_path: Path, gone: bool
+) -> None:
+    shutil.copy(HERE / "storage_group.smk", lab.folder / "Snakefile")
+    s3 = lab.aws.client("s3")
+    sizes = {"raw/reads.1": 5, "raw/reads.2": 7, "raw/index.1": 11, "raw/index.2": 13}
+    for key, size in sizes.items():
+        s3.put_object(Bucket=lab.bucket, Key=key, Body=key[-1:].encode() * size)
+    config = ("--config", f"samples={lab.samples}", f"bucket={lab.bucket}")
+    lab.snakemake(*ELSEWHERE, "--group-components", "lanes=2", *config)
+    for lane in "12":
+        s3.delete_object(Bucket=lab.bucket, Key=f"runs/main/out/{lane}")
+    if gone:
+        missing = {"call": "error", "operation": "GetObject", "status": 404, "code": "NoSuchKey", "times": 9}
+        lab.aws.fault(**missing, bucket=lab.bucket, key="raw/index.1")
+    folder = tmp_path / "worker"
+    folder.mkdir()
+    shutil.copy(lab.folder / "Snakefile", folder)
+    command = ["bash", "-c", SOURCES.sub("", (lab.folder / "commands" / "lanes_align_check").read_text())]
+    if gone:
+        with pytest.raises(AssertionError, match=r"raw/index\.1 does not exist"):
+            lab.run(command, folder)
+        assert not lab.stored("runs/main/out/")
+        return
+    lab.run(command, folder)
+    fetched = [(call["key"], call["sent"]) for call in lab.seen if call["operation"] == "GetObject"]
+    assert sorted(fetched) == sorted(sizes.items())
+    assert fetched[2:] == [("raw/index.1", 11), ("raw/index.2", 13)], "after all reads, in order"
+    for lane, size in (("1", 5), ("2", 7)):
+        body = s3.get_object(Bucket=lab.bucket, Key=f"runs/main/out/{lane}")["Body"].read().decode()
+        assert body == lane * size + "1" * 11 + "2" * 13
+
+
 def test_a_run_in_place(lab: Lab) -> None:
     lab.aws.client("s3").put_object(Bucket=lab.bucket, Key="raw/x y.fq", Body=b"ACGT")
     arguments = ("--cores", "2", "--config", f"samples={lab.samples}", f"raw=s3://{lab.bucket}/raw/x y.fq")

@@ -1,7 +1,8 @@
 """The state that all objects of one storage provider share.
 
 Each part knows only the parts above it: the state of the run, its lock, the connection to S3 (which writes nothing
-without the lock), the producers of objects, the catalog of what exists, and the inputs that were read.
+without the lock), the producers of objects, the catalog of what exists, the inputs that were read, and what is fetched
+ahead of its jobs.
 """
 
 import functools
@@ -17,6 +18,7 @@ from snakemake_interface_storage_plugins.io import IOCacheStorageInterface
 from snakemake_aws_common import memory
 from snakemake_aws_common.patience import Patience
 
+from .ahead import Ahead
 from .catalog import Catalog
 from .connection import Connection
 from .errors import error_code, explain
@@ -55,6 +57,7 @@ class Session:
         self.paths = LocalPaths(local_prefix)
         self.catalog = Catalog(self.connection, self.state, self.producers, self.paths, settings.pages)
         self.inputs = PlannedInputs(self.state, self.catalog, self.producers)
+        self.ahead = Ahead(self.state, self.producers)
         self._warn = warn
         self._patience: Patience | None = None
         self._recalls = is_default

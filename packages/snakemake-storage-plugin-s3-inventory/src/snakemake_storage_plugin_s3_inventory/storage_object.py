@@ -34,7 +34,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
     def __post_init__(self) -> None:
         """Ask S3 nothing: Snakemake makes thousands of these while it looks for producers of files."""
         self._located = self.query
-        self.bucket, self.key = locate(self.query)
+        self._location = locate(self.query)
+        self.bucket, self.key = self._location
 
     @property
     def session(self) -> Session:
@@ -58,7 +59,7 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         # Snakemake writes constraints of wildcards into the queries of copies.
         if self._located is not self.query:
             self.__post_init__()
-        return Location(self.bucket, self.key)
+        return self._location
 
     # Names
 
@@ -103,7 +104,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             await self.managed_exists()
 
     def cleanup(self) -> None:
-        """Leave nothing behind that Snakemake doesn't remove itself."""
+        """Leave nothing behind that Snakemake doesn't remove itself: it has run all jobs that it will run."""
+        self.session.ahead.end()
 
     @with_user_errors
     def _look(self, ask_for_time: bool = False) -> ObjectInfo | None:
@@ -127,7 +129,6 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         """Return when it was stored, in seconds since 1970; for a directory, when its latest object was."""
         return self._existing(ask_for_time=True).mtime or 0.0
 
-    @with_user_errors
     def size(self) -> int:
         """Return its size in bytes; for a directory, the sum over its objects.
 
@@ -135,19 +136,24 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
         """
         info = self._existing()
         if info.archived and self.retrieve:
-            self.session.catalog.refuse_archived(self.location)
+            self._refuse_archived()
         return info.size
 
     @with_user_errors
+    def _refuse_archived(self) -> None:
+        self.session.catalog.refuse_archived(self.location)
+
     def fingerprint(self) -> str:
         """Return ETag and size as a text, which changes when the object is replaced.
 
         Costs a request only if nothing is known of the object.
         """
         info = self._existing()
-        if not info.etag:
-            info = self.session.catalog.ask(self.location) or info
-        return info.fingerprint
+        return info.fingerprint if info.etag else (self._ask() or info).fingerprint
+
+    @with_user_errors
+    def _ask(self) -> ObjectInfo | None:
+        return self.session.catalog.ask(self.location)
 
     def is_dir(self) -> bool:
         """Return whether it is a directory."""
@@ -173,8 +179,17 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
     # Fetching
 
     async def managed_retrieve(self) -> None:
-        """Retrieve in a thread, so that all inputs of a job are fetched at the same time."""
-        await in_thread(super().managed_retrieve())
+        """Retrieve in a thread, so that all inputs of a job are fetched at the same time, unless it was done ahead."""
+        ahead = self.session.ahead
+        with ahead.due():
+            if not await ahead.has_fetched(self.local_path()):
+                await in_thread(super().managed_retrieve())
+
+    async def retrieve_ahead(self) -> None:
+        """Retrieve before a job asks for it, as it would be retrieved then."""
+        # The words by which Snakemake says it.
+        self.provider.logger.info(f"Retrieving from storage: {self.print_query} (ahead of its jobs)")
+        await super().managed_retrieve()
 
     @with_user_errors
     def retrieve_object(self) -> None:
@@ -198,7 +213,8 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
             try:
                 transfer.download(self.location, self.local_path(), info.size, etag)
             except botocore.exceptions.ClientError as error:
-                if is_missing(error):
+                # On a worker a job that needs it fetches again what was not there ahead of it, and says so.
+                if is_missing(error) and not self.session.state.is_worker:
                     self.session.catalog.removed(self.location)
                 raise
             return
@@ -216,6 +232,9 @@ class StorageObject(S3Object, StorageObjectTouch):  # type: ignore[misc]
 
     async def managed_store(self) -> None:
         """Store in a thread, so that all outputs of a job are stored at the same time."""
+        if self.session.state.is_worker:
+            # It stores when its last job has ended.
+            self.session.ahead.end()
         await in_thread(super().managed_store())
 
     @with_user_errors

@@ -19,6 +19,7 @@ from s3transfer.subscribers import BaseSubscriber
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common.checksums import crc32, is_same
+from snakemake_aws_common.patience import cancellation
 
 from .errors import error_code
 from .known_objects import ObjectInfo
@@ -85,14 +86,19 @@ class ReplacedError(Exception):
 
 
 class _KnownObject(BaseSubscriber):
-    """Tells s3transfer the size and ETag of an object, so that it does not ask S3."""
+    """Tells s3transfer the size and ETag of an object, so that it does not ask S3, and when nobody waits any more."""
 
     def __init__(self, size: int, etag: str) -> None:
         self._size, self._etag = size, etag
+        self._is_cancelled = cancellation()
 
     def on_queued(self, future: "TransferFuture", **_: object) -> None:
         future.meta.provide_transfer_size(self._size)
         future.meta.provide_object_etag(self._etag)
+
+    def on_progress(self, future: "TransferFuture", bytes_transferred: int, **_: object) -> None:
+        if self._is_cancelled():
+            future.cancel()
 
 
 class Transfer:
