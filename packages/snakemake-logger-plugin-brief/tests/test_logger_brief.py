@@ -1,13 +1,19 @@
 """The terminal shows one line for each job; the log file has everything, and errors are Snakemake's own."""
 
+import logging
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake_interface_logger_plugins.settings import OutputSettingsLoggerInterface
 
+from snakemake_logger_plugin_brief import LogHandler, LogHandlerSettings
 from snakemake_logger_plugin_brief.words import job_line
 
 SNAKEFILE = """
@@ -71,6 +77,37 @@ def test_a_dry_run_says_why(folder: Path) -> None:
     (folder / "given" / "a.txt").write_text("other")
     again = run(folder)
     assert "because: Updated input files: given/a.txt" in again
+
+
+def test_a_quiet_dry_run_shows_how_many_jobs_each_rule_has(folder: Path) -> None:
+    text = run(folder, "--dry-run", "--quiet")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", text, re.MULTILINE))
+    assert counts == {"all": "1", "many": "1", "middle": "1", "total": "3"}
+    assert text.count("total") == 1
+    # No job is shown.
+    assert "out/0.txt" not in text and "because" not in text
+
+
+@pytest.mark.parametrize(
+    ("quiet", "dry", "event", "shown"),
+    [
+        ("rules progress", True, LogEvent.RUN_INFO, True),
+        ("rules progress host", True, LogEvent.RUN_INFO, True),
+        ("rules progress", True, LogEvent.JOB_INFO, False),
+        ("rules progress", False, LogEvent.RUN_INFO, False),
+        ("progress", True, LogEvent.RUN_INFO, False),
+        ("all", False, LogEvent.RUN_INFO, False),
+    ],
+)
+def test_nothing_else_passes_snakemakes_own_filter(quiet: str, dry: bool, event: LogEvent, shown: bool) -> None:
+    asked = Quietness.parse_choices_set(quiet.split())
+    given = cast(
+        "OutputSettingsLoggerInterface",
+        SimpleNamespace(quiet=asked, dryrun=dry, show_failed_logs=False, nocolor=True, stdout=False, verbose=False),
+    )
+    handler = LogHandler(given, LogHandlerSettings())
+    handler.addFilter(lambda record: False)
+    assert bool(handler.filter(logging.makeLogRecord({"event": event}))) is shown
 
 
 def test_an_error_is_told_as_snakemake_tells_it(folder: Path) -> None:
