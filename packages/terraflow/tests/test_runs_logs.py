@@ -1,5 +1,6 @@
 """Logs of heads and jobs: from CloudWatch, from the rules' log files, and why a run has failed."""
 
+import io
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -300,8 +301,8 @@ def test_jobs_of_a_run_without_a_record_that_have_not_ended(
     assert "only jobs are known that have not ended" in text and "There are bwa_mem." in text
 
 
-def test_a_job_is_followed_until_it_ends(
-    commands: Any, batch: PretendBatch, cloudwatch: Any, show: Show, monkeypatch: pytest.MonkeyPatch
+def test_a_job_is_followed_through_a_pipe_until_it_ends(
+    commands: Any, batch: PretendBatch, cloudwatch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = LiveJob(
         "id-4", "bwa_mem", {"sample": "a"}, False, "RUNNING", START, "", "terraflow-spot", True, 4, 1, 1, START
@@ -311,15 +312,18 @@ def test_a_job_is_followed_until_it_ends(
     batch.add("id-4", "cohort7", "bwa_mem", container={"logStreamName": "worker/4"})
     write(cloudwatch, "worker/4", ["first"])
 
+    pipe = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(pipe))
+
     def later(_: float) -> None:
+        assert pipe.getvalue() == b"first\n"
         batch.jobs["id-4"] |= {"status": "FAILED", "statusReason": "Essential container in task exited"}
         events = [{"timestamp": NOW + 9, "message": "last"}]
         cloudwatch.put_log_events(logGroupName=STACK.log_group, logStreamName="worker/4", logEvents=events)
 
     monkeypatch.setattr(module.time, "sleep", later)
-    assert show("--rule", "bwa_mem", "--follow") == (
-        3, "first\nlast\n== bwa_mem (sample=a): FAILED Essential container in task exited\n"
-    )  # fmt: skip
+    assert cli.main(["logs", "cohort7", "--rule", "bwa_mem", "--follow"]) == 3
+    assert pipe.getvalue() == b"first\nlast\n== bwa_mem (sample=a): FAILED Essential container in task exited\n"
 
 
 def test_a_job_is_followed_through_trouble(

@@ -311,7 +311,8 @@ def _list(jobs: Sequence[Match], name: str) -> None:
 
 def _print(lines: Sequence[str]) -> None:
     if lines:
-        print(redact("\n".join(lines)))
+        # Who follows a job through a pipe waits for each line.
+        print(redact("\n".join(lines)), flush=True)
 
 
 def _number(options: argparse.Namespace) -> int | None:
