@@ -33,7 +33,10 @@ rule fastqc:
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         fastqs=({input.reads:q})
         # FastQC's memory grows with the longest read, and without enough of it FastQC would wait for ever.
-        export _JAVA_OPTIONS="-Xmx$(({resources.mem_mb} * 3 / 5))m -XX:+ExitOnOutOfMemoryError"
+        # Half of a small lane's CPU time is Java's own: it collects garbage in one thread, as with one processor, and waits
+        # longer before it compiles.
+        export _JAVA_OPTIONS="-Xmx$(({resources.mem_mb} * 3 / 5))m -XX:+ExitOnOutOfMemoryError \
+            -XX:+UseSerialGC -XX:CompileThresholdScaling=5"
         for mate in {params.mates}; do
             # Standard input under a name: a file named stdin… would be taken for it.
             run_module reads.fastq "${{fastqs[0]}}" \

@@ -7,32 +7,41 @@ wheel has no plugins of bcftools, and no libdeflate: compressing takes a third m
 `samtools` and `bcftools` in scripts/bin start this. The program's own code is called in this process, on the C
 library's stdin, stdout and stderr, and then the process ends: nothing is caught or copied. It starts 0.02 s later than
 a program of Debian's. pysam's own interface takes 0.1 s longer, writes all messages to a file first, raises exceptions.
+
+A run starts some fifty of them. Hence no pathlib, typing or signal here: importing those takes as long as all the rest.
 """
 
 import _locale
+import _signal  # type: ignore[import-not-found] # typeshed has no stub of it
 import ctypes
 import os
-import signal
 import sys
-from pathlib import Path
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # The release that pysam has to carry; uv.lock and envs/*.yaml pin the pysam that does.
 RELEASE = "1.24"
 PROGRAMS = ("samtools", "bcftools")
 
 
-def fail(program: str, message: str, code: int = 1) -> NoReturn:
+def fail(program: str, message: str, code: int = 1) -> "NoReturn":
     """End with a message."""
     print(f"{program}: {message}", file=sys.stderr)
     raise SystemExit(code)
 
 
-def library(program: str) -> Path:
+def library(program: str) -> str:
     """Return the shared object of this Python's pysam that holds a program; if there is none, the process ends."""
-    for folder in sys.path:
-        for found in Path(folder, "pysam").glob(f"libc{program}.*so"):
-            return found
+    for place in sys.path:
+        try:
+            files = list(os.scandir(f"{place}/pysam"))
+        except OSError:
+            continue
+        for file in files:
+            if file.name.startswith(f"libc{program}.") and file.name.endswith(".so"):
+                return file.path
     fail(
         program,
         f"{sys.executable} has no pysam, which carries {program} {RELEASE}. `make setup` installs it; one of your "
@@ -54,6 +63,8 @@ def own(program: str) -> str:
     asked = os.environ.get(variable(program), "")
     if not asked:
         return ""
+    from pathlib import Path
+
     for folder in [""] if "/" in asked else os.get_exec_path():
         found = Path(folder, asked)
         if (
@@ -68,7 +79,7 @@ def own(program: str) -> str:
 
 def load(program: str) -> ctypes.CDLL:
     """Return the program, in the version that is wanted; its standard streams are those of the C library."""
-    code = ctypes.CDLL(str(library(program)))
+    code = ctypes.CDLL(library(program))
     version = getattr(code, f"{program}_version")
     version.restype = ctypes.c_char_p
     # "1.24 (pysam)"
@@ -94,11 +105,11 @@ def c_stream(name: str) -> ctypes.c_void_p:
 
 def as_programs_expect() -> None:
     """Undo what Python changes when it starts: a C program ends by these signals, and knows no language."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(number, _signal.SIG_DFL)
     # A job in the background has it ignored, and keeps that.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     _locale.setlocale(_locale.LC_ALL, "C")
 
 
@@ -118,7 +129,7 @@ def run(program: str, arguments: list[str]) -> int:
     return status
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the program that the command line names, with its arguments."""
     if len(sys.argv) < 2 or sys.argv[1] not in PROGRAMS:
         fail("hts.py", f"the first argument has to be one of: {', '.join(PROGRAMS)}", 2)
