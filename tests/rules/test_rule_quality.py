@@ -104,6 +104,8 @@ def test_coverage_of_contigs_and_windows_agrees_with_a_count_by_hand(stats: Proj
         assert int(row["numreads"]) == sum(r.contig == contig and not r.flag & 0x400 for r in found)
         assert int(row["covbases"]) == sum(number > 0 for number in own)
         assert float(row["meandepth"]) == pytest.approx(sum(own) / length, rel=1e-4)
+        # All but the duplicates have it.
+        assert float(row["meanbaseq"]) == 40
 
     windows = table(stats[f"results/qc/coverage/{sample}.windows.tsv"])
     assert sum(int(row["end"]) - int(row["start"]) for row in windows) == sum(LENGTHS.values())

@@ -151,7 +151,7 @@ CHANGES = [
     f"{loading.PACKAGE}/schemas/config.schema.yaml",
     f"{loading.PACKAGE}/reads/more.py",
     "scripts/begin.sh",
-    "scripts/mean_depth.awk",
+    "scripts/coverage.awk",
     "scripts/bin/samtools",
     "report/multiqc.yaml",
 ]

@@ -38,13 +38,14 @@ rule samtools_stats:
         samtools view -H {input.alignment:q} >$SCRATCH/{output.header:q}
         samtools stats --reference {input.genome[0]:q} {input.alignment:q} >$SCRATCH/{output.stats:q}
         samtools flagstat {input.alignment:q} >$SCRATCH/{output.flagstat:q}
-        # Records by flag and mapping quality, which are all that a CRAM is decoded for (samtools(1), required_fields).
-        samtools view --input-fmt-option required_fields=0x12 -T {input.genome[0]:q} {input.alignment:q} \
-            | awk -F '\t' -v OFS='\t' '{{ n[$2 OFS $5]++ }} END {{ for (key in n) print key, n[key] }}' \
-            | sort -n -k 1,1 -k 2,2 >$SCRATCH/{output.flags:q}
-        samtools coverage --reference {input.genome[0]:q} -o $SCRATCH/{output.contigs:q} {input.alignment:q}
-        samtools depth -aa --reference {input.genome[0]:q} {input.alignment:q} \
-            | awk -v deepest=$SCRATCH/{output.deepest:q} -f "$TERRAFLOW/mean_depth.awk" {input.windows:q} - >$SCRATCH/{output.windows:q}
+        # Decoded are the fields that are read (samtools(1), required_fields). By itself, coverage of samtools 1.24 leaves
+        # out the qualities of a CRAM file, and writes 255 for their mean.
+        samtools view -u --input-fmt-option required_fields=0x43e -T {input.genome[0]:q} {input.alignment:q} \
+            | samtools coverage -o $SCRATCH/{output.contigs:q} -
+        samtools view --input-fmt-option required_fields=0x3e -T {input.genome[0]:q} {input.alignment:q} \
+            | awk -v deepest=$SCRATCH/{output.deepest:q} -v flags=$SCRATCH/flags.txt \
+                -f "$TERRAFLOW/coverage.awk" {input.windows:q} - >$SCRATCH/{output.windows:q}
+        sort -n -k 1,1 -k 2,2 $SCRATCH/flags.txt >$SCRATCH/{output.flags:q}
         """
 
 
