@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ PLUGINS = ROOT / "packages" / "snakemake-storage-plugin-s3-inventory" / "tests" 
 BUCKET = "lab"
 REFERENCE = ROOT / "config" / "example" / "reference.fa.gz"
 READ = gzip.compress(b"@r\nACGT\n+\nIIII\n")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What Snakemake took: seconds of wall and CPU time, MB of memory at its peak; and its output."""
+
+    wall: float
+    cpu: float
+    memory: float
+    text: str
 
 
 def main() -> None:
@@ -87,8 +98,8 @@ def upload(aws: Aws, prefix: str, samples: int) -> None:
         list(threads.map(lambda name: s3.put_object(Bucket=BUCKET, Key=f"{prefix}/{name}", Body=READ), names(samples)))
 
 
-def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, str]:
-    """Run Snakemake; return wall seconds, CPU seconds and its output."""
+def snakemake(aws: Aws, folder: Path, *arguments: str) -> Taken:
+    """Run Snakemake, and return what it took."""
     command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "config.yaml")]
     command += ["--directory", str(folder), *arguments]
     printed = folder / "printed.txt"
@@ -102,7 +113,8 @@ def snakemake(aws: Aws, folder: Path, *arguments: str) -> tuple[float, float, st
     text = printed.read_text()
     if process.returncode:
         sys.exit(text[-4000:])
-    return seconds, usage.ru_utime + usage.ru_stime, text
+    kilobytes = usage.ru_maxrss / (1 if sys.platform == "linux" else 1024)
+    return Taken(seconds, usage.ru_utime + usage.ru_stime, kilobytes * 1024 / 1e6, text)
 
 
 def requests(aws: Aws) -> Counter[str]:
@@ -123,13 +135,15 @@ def plan(aws: Aws, local: Path, remote: Path, storage: list[str], samples: int, 
     dry = ["--cores", "2", "--dry-run", "--quiet", "rules"]
     here, there = [], []
     for _ in range(times):
-        here.append(snakemake(aws, local, *dry)[:2])
+        here.append(snakemake(aws, local, *dry))
         requests(aws)
-        there.append(snakemake(aws, remote, *dry, *storage, *elsewhere())[:2])
+        there.append(snakemake(aws, remote, *dry, *storage, *elsewhere()))
         asked = requests(aws)
-    (wall, cpu), (wall3, cpu3) = min(here), min(there)
-    print(f"plan of {samples} samples: local {wall:.1f} s ({cpu:.1f} CPU s), S3 {wall3:.1f} s ({cpu3:.1f} CPU s)")
-    print(f"  ratio {wall3 / wall:.2f} ({cpu3 / cpu:.2f} of CPU); {asked.total()} requests {dict(asked)}")
+    one, other = (min(some, key=lambda taken: taken.wall) for some in (here, there))
+    print(f"plan of {samples} samples: local {one.wall:.1f} s ({one.cpu:.1f} CPU s, {one.memory:.0f} MB), ", end="")
+    print(f"S3 {other.wall:.1f} s ({other.cpu:.1f} CPU s, {other.memory:.0f} MB)")
+    print(f"  ratio {other.wall / one.wall:.2f} ({other.cpu / one.cpu:.2f} of CPU); ", end="")
+    print(f"{asked.total()} requests {dict(asked)}")
 
 
 def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
@@ -139,10 +153,11 @@ def run(aws: Aws, folder: Path, storage: list[str], samples: int) -> None:
     """
     options = [*elsewhere(), "--cores", "4", "--no-hooks", "--seconds-between-status-checks", "1"]
     requests(aws)
-    wall, cpu, text = snakemake(aws, folder, *options, *storage)
+    head = snakemake(aws, folder, *options, *storage)
     asked = requests(aws)
-    jobs, tasks = text.count("Finished jobid: "), text.count("Pretended task: ")
-    print(f"run of {samples} samples: {jobs} jobs as {tasks} tasks in {wall:.0f} s ({cpu:.0f} CPU s of the head)")
+    jobs, tasks = head.text.count("Finished jobid: "), head.text.count("Pretended task: ")
+    print(f"run of {samples} samples: {jobs} jobs as {tasks} tasks in {head.wall:.0f} s ", end="")
+    print(f"({head.cpu:.0f} CPU s and {head.memory:.0f} MB of the head)")
     print(f"  {asked.total()} requests, {asked.total() / tasks:.2f} a task {dict(asked)}")
 
 

@@ -28,15 +28,21 @@ rule bwa_mem:
         ),
     params:
         decompress={"none": "cat", "zstd": "zstd -dcq"}[config["reads"]["compression"]],
-        read_group=lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group,
-        pairing=lambda wildcards: (
-            "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
+        read_group=signed(
+            lambda wildcards: UNITS[wildcards.sample, wildcards.unit].read_group
+        ),
+        pairing=signed(
+            lambda wildcards: (
+                "-p" if UNITS[wildcards.sample, wildcards.unit].paired else ""
+            )
         ),
         # fixmate makes mates of any neighbours that have one name.
-        fixmate=lambda wildcards: (
-            "samtools fixmate -u -m - -"
-            if UNITS[wildcards.sample, wildcards.unit].paired
-            else "cat"
+        fixmate=signed(
+            lambda wildcards: (
+                "samtools fixmate -u -m - -"
+                if UNITS[wildcards.sample, wildcards.unit].paired
+                else "cat"
+            )
         ),
         cram=CRAM,
         prebuilt=PREBUILT,

@@ -21,6 +21,9 @@ from terraflow_workflow.inputs.settings import (
     tidy,
 )
 from terraflow_workflow.running.environment import forget_shell_settings
+from terraflow_workflow.running.planning import collect_seldom
+
+collect_seldom()
 
 # Rules of a workflow that uses this one may need them.
 if workflow.modifier.is_main_snakefile():

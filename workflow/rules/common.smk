@@ -3,7 +3,12 @@ import functools
 import shlex
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
-from terraflow_workflow.running.resources import LastSeen, Requests, megabytes
+from terraflow_workflow.running.planning import signed
+from terraflow_workflow.running.resources import (
+    LastSeen,
+    Requests,
+    megabytes,
+)
 from terraflow_workflow.running.start import start_run
 
 JOINT = config["calling"]["mode"] == "joint"
@@ -66,12 +71,14 @@ requests = Requests(
 growing, minutes = requests.growing, requests.minutes
 
 
+@signed
 def fastqs(wildcards):
     """Return the one or two FASTQ files of a unit."""
     start()
     return [source(path) for path in UNITS[wildcards.sample, wildcards.unit].fastqs]
 
 
+@signed
 def fastq_fingerprints(wildcards):
     """Return the identities of these files."""
     return fingerprints(*UNITS[wildcards.sample, wildcards.unit].fastqs)
@@ -80,6 +87,7 @@ def fastq_fingerprints(wildcards):
 def of_units(pattern):
     """Make an input function that fills in `pattern` for all units, and all shards, of a sample."""
 
+    @signed
     def files(wildcards):
         return [
             path
@@ -95,6 +103,7 @@ def of_units(pattern):
 def of_callset(pattern):
     """Make an input function that fills in `pattern` for all samples that are called together."""
 
+    @signed
     def files(wildcards):
         samples = samples_of(wildcards.callset)
         return collect(pattern, sample=samples, window=wildcards.window)

@@ -28,9 +28,11 @@ rule decompress:
         disk_mb=growing(500, 1 + EXPANSION),
         runtime=minutes(10, 0.01),
     params:
-        mates=lambda wildcards, input: " ".join(
-            f"--fq{mate}={shlex.quote(path)}"
-            for mate, path in enumerate(input, start=1)
+        mates=signed(
+            lambda wildcards, input: " ".join(
+                f"--fq{mate}={shlex.quote(path)}"
+                for mate, path in enumerate(input, start=1)
+            )
         ),
         quality_encoding=config["reads"]["quality_encoding"],
         interleaved=config["reads"]["interleaved"],

@@ -7,10 +7,7 @@ rule sort_index:
     """Merge the shards, mark duplicates and index, in one pipe; then check that no read was lost."""
     input:
         shards=of_units("results/bwa_mem/{sample}/{unit}.{shard}.cram"),
-        counts=lambda wildcards: [
-            COUNTS.format(sample=unit.sample, unit=unit.unit)
-            for unit in UNITS_OF[wildcards.sample]
-        ],
+        counts=of_units(COUNTS),
         genome=[GENOME, GENOME_INDEX],
     output:
         alignment=f"results/alignments/{{sample}}.{ALIGNMENT}",

@@ -1,12 +1,14 @@
 """The resources that jobs ask for: memory, disk and time grow with the files behind a job and with each attempt."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snakemake.io import get_flag_value
 from snakemake_interface_storage_plugins.exceptions import FileOrDirectoryNotFoundError
+
+from terraflow_workflow.running.planning import signed
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import Wildcards
@@ -18,7 +20,7 @@ def size_of(file: str, missing_ok: bool = False) -> int:
     """Return the bytes of an input, wherever it lies. Raises FileNotFoundError, or the storage's error, without it."""
     stored = get_flag_value(file, "storage_object")
     try:
-        return int(stored.size()) if stored else Path(file).stat().st_size
+        return int(stored.size() if stored else os.stat(file).st_size)  # noqa: PTH116
     except (FileNotFoundError, FileOrDirectoryNotFoundError):
         if missing_ok:
             return 0
@@ -81,6 +83,7 @@ class Requests:
     ) -> Callable[..., int]:
         """Return a resource in MiB that grows with `_size`, and doubles with each attempt."""
 
+        @signed
         def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
             self.start()
             size = self._size(wildcards, input, factor, inputs, reads, later, shrunk)
@@ -93,6 +96,7 @@ class Requests:
     ) -> Callable[..., int]:
         """Return a runtime in minutes that grows with `_size`, and with each attempt."""
 
+        @signed
         def resource(wildcards: "Wildcards", input: Sequence[str], attempt: int) -> int:
             self.start()
             return int((base + self._size(wildcards, input, factor, inputs, reads, shrunk=shrunk)) * attempt)

@@ -22,10 +22,10 @@ def start_run(workflow: "Workflow") -> None:
 
     Dry runs, reports and the processes of single jobs need no lock.
     """
-    from snakemake.logging import logger
-
     if not workflow.is_main_process or workflow.executor_plugin is None or workflow.dryrun:
         return
+    from snakemake.logging import logger
+
     try:
         if not hold_lock(STATE):
             return

@@ -43,6 +43,7 @@ RULE = "head"
 # Seconds for which a claim holds without a job: more than a submission takes, Batch's delays included.
 CLAIM = 120.0
 # MiB of a head's memory on one vCPU, by the number of jobs up to which it suffices; 8192 is the most for one vCPU.
+# Snakemake takes 128 MB and, in a run, 82 KB a job (benchmarks/storage.md).
 MEMORY = ((2_000, 2048), (15_000, 4096), (None, 8192))
 
 
