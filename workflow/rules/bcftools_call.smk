@@ -1,11 +1,14 @@
 # Variants: called in windows, joined, normalised, and told apart by filters that throw nothing away.
 from terraflow_workflow.annotation.csq import stages as csq_stages
 from terraflow_workflow.calling.filters import soft_filters
+from terraflow_workflow.calling.multiallelic import JOINED, STAGES
 
 PLOIDY = [
     "results/reference/ploidy/{callset}.ploidy.txt",
     "results/reference/ploidy/{callset}.samples.txt",
 ]
+
+MULTIALLELIC = config["calling"]["multiallelic"]
 
 
 rule ploidy:
@@ -124,7 +127,7 @@ rule bcftools_call:
 
 
 rule variants:
-    """Join all windows in one file: left-aligned, one allele a line, with filters (and consequences) written into it."""
+    """Join all windows in one file: left-aligned, with filters (and consequences) written into it."""
     input:
         calls=collect(
             "results/calls/{callset}/{window}.bcf", window=WINDOWS, allow_missing=True
@@ -147,7 +150,11 @@ rule variants:
         disk_mb=growing(1000, 3),
         runtime=minutes(30, 0.05),
     params:
+        # Recorded where it is not the default: runs of version 0.2 have that, and didn't record it.
+        **({"joined": JOINED} if MULTIALLELIC == JOINED else {}),
         filters=soft_filters(FILTERS),
+        form=lambda wildcards, output: MULTIALLELIC,
+        split=lambda wildcards, output: STAGES[MULTIALLELIC],
         # Nothing without an annotation.
         consequences=lambda wildcards, input: (
             csq_stages("$SCRATCH/genome.fa", input.gff) if input.gff else ""
@@ -160,7 +167,8 @@ rule variants:
         cp {input.genome[1]:q} $SCRATCH/genome.fa.fai
         bcftools concat -Ov -f $SCRATCH/calls.txt \
             | run_module calling.concrete vcf \
-            | bcftools norm -Ou -f $SCRATCH/genome.fa -m -any - \
+            | run_module calling.records --multiallelic {params.form} {params.split} \
+            | bcftools norm -Ou -f $SCRATCH/genome.fa - \
                 {params.filters} {params.consequences} \
             | bcftools view -Oz -o $SCRATCH/{output.vcf:q} -
         bcftools index -t -o $SCRATCH/{output.index:q} $SCRATCH/{output.vcf:q}

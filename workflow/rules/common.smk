@@ -3,6 +3,7 @@ import functools
 import shlex
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
+from terraflow_workflow.calling.multiallelic import SPLIT
 from terraflow_workflow.running.planning import signed
 from terraflow_workflow.running.resources import (
     LastSeen,
@@ -25,6 +26,12 @@ CALLING_WINDOWS = "results/reference/calling_windows.bed"
 SLICE = "results/slices/{sample}/{window}.cram"
 # True if jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
 SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
+# Statistics count alleles, which are one on a line where the variants are not written so.
+ONE_ALLELE_A_LINE = (
+    ""
+    if config["calling"]["multiallelic"] == SPLIT
+    else "| bcftools norm -Ov -m -any -"
+)
 FILTERS = {name: text for name, text in config["filters"].items() if text}
 ANNOTATED = bool(config["annotation"]["gff"])
 

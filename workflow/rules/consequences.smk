@@ -86,7 +86,6 @@ rule consequences:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         site='%CHROM\t%POS\t%REF\t%ALT\t%FILTER\t%SAMPLE\t%GT'
-        # TBCSQ takes away the lines of samples that have none, hence those of LCSQ by themselves.
-        bcftools query -f "[$site\t%TBCSQ\t.\n][$site\t.\t%INFO/LCSQ\n]" {input.vcf:q} \
+        bcftools query -f "[$site\t%INFO/BCSQ\t%BCSQ\t%INFO/LCSQ\t%LCSQ\n]" {input.vcf:q} \
             | run_module annotation.consequences >$SCRATCH/{output:q}
         """

@@ -101,12 +101,22 @@ rule bcftools_stats:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        disk_mb=growing(1000, 1.2),
+        disk_mb=growing(1000, 2.5 if ONE_ALLELE_A_LINE else 1.2),
         runtime=minutes(15, 0.02),
+    params:
+        # Under the name that MultiQC shows.
+        split=lambda wildcards, input: (
+            f"vcf=$SCRATCH/{wildcards.callset}.vcf.gz; bcftools view {shlex.quote(input.vcf)} {ONE_ALLELE_A_LINE} "
+            "| bcftools view -Oz -o $vcf -"
+            if ONE_ALLELE_A_LINE
+            else ""
+        ),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
-        bcftools stats -f PASS,. -F {input.genome[0]:q} -s - {input.vcf:q} >$SCRATCH/{output:q}
+        vcf={input.vcf:q}
+        {params.split}
+        bcftools stats -f PASS,. -F {input.genome[0]:q} -s - "$vcf" >$SCRATCH/{output:q}
         """
 
 
@@ -131,11 +141,13 @@ rule variant_table:
         mem_mb=growing(500),
         disk_mb=growing(500, 1.2),
         runtime=minutes(10, 0.01),
+    params:
+        split=lambda wildcards, input: ONE_ALLELE_A_LINE,
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         bcftools query -f '%FILTER\n' {input.vcf:q} | sort | uniq -c >$SCRATCH/filters.txt
-        bcftools view -f PASS,. {input.vcf:q} | run_module quality.diploid | bcftools stats -s - - >$SCRATCH/diploid.txt
+        bcftools view -f PASS,. {input.vcf:q} {params.split} | run_module quality.diploid | bcftools stats -s - - >$SCRATCH/diploid.txt
         run_module quality.variant_table --stats {input.stats:q} --diploid $SCRATCH/diploid.txt --filters $SCRATCH/filters.txt --out $SCRATCH/{output:q}
         """
 

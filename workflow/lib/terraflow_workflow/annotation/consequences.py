@@ -25,29 +25,48 @@ COLUMNS = [
 NOT_CODING = {"3_prime_utr", "5_prime_utr", "intron", "intergenic", "non_coding"}
 
 
-def rows(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Return rows of COLUMNS, one for each sample, variant and transcript.
+BITS = 30
+"""Of each number in FORMAT/BCSQ and FORMAT/LCSQ; bcftools csq leaves out the others."""
 
-    Each line holds contig, position, REF, ALT, FILTER, sample, GT, the translated FORMAT/BCSQ (both haplotypes, with a
-    tab between them when there are two) and INFO/LCSQ, with tabs between them.
+
+def rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Return rows of COLUMNS, one for each sample, allele that it carries and transcript.
+
+    Each line holds contig, position, REF, ALT, FILTER, sample, GT, INFO/BCSQ, FORMAT/BCSQ, INFO/LCSQ and FORMAT/LCSQ,
+    with tabs between them.
     """
     for line in lines:
-        site, sample, genotype, found = _split(line)
-        if not any(allele not in "0." for allele in re.split(r"[/|]", genotype)):
-            continue
-        for text in found:
+        contig, position, reference, alternatives, filters, sample, genotype, *found = line.rstrip("\n").split("\t")
+        alleles = re.split(r"[/|]", genotype)
+        known = "|" in genotype or len(set(alleles)) == 1
+        texts, bits = found[:2] if known else found[2:]
+        alts = alternatives.split(",")
+        carried = {
+            (alts[int(alleles[haplotype]) - 1], text)
+            for text, haplotype in _of_haplotypes(texts, bits)
+            if haplotype < len(alleles) and alleles[haplotype] not in ("0", ".")
+        }
+        for alternative, text in sorted(carried):
             consequence, gene, transcript, protein, dna = _fields(text)
             if consequence and not set(consequence.split("&")) <= NOT_CODING:
-                yield [*site, sample, genotype, consequence, gene, transcript, protein, dna]
+                site = [contig, position, reference, alternative, filters, sample, genotype]
+                yield [*site, consequence, gene, transcript, protein, dna]
 
 
-def _split(line: str) -> tuple[list[str], str, str, list[str]]:
-    fields = line.rstrip("\n").split("\t")
-    site, sample, genotype, haplotypes, local = fields[:5], fields[5], fields[6], fields[7:-1], fields[-1]
-    alleles = re.split(r"[/|]", genotype)
-    known = "|" in genotype or len(set(alleles)) == 1
-    texts = haplotypes if known else [local]
-    return site, sample, genotype, sorted({part for text in texts for part in text.split(",") if part != "."})
+def _of_haplotypes(texts: str, numbers: str) -> Iterator[tuple[str, int]]:
+    """Yield consequences of a site, each with the haplotype (0 or 1) that has it.
+
+    Bits of the numbers, from the lowest, stand for the first consequence in the first and in the second haplotype, the
+    second consequence, and so on.
+    """
+    if texts == "." or numbers == ".":
+        return
+    consequences = texts.split(",")
+    for index, number in enumerate(numbers.split(",")):
+        for bit in range(BITS if number != "." else 0):
+            if int(number) >> bit & 1:
+                place, haplotype = divmod(index * BITS + bit, 2)
+                yield consequences[place], haplotype
 
 
 def _fields(text: str) -> tuple[str, str, str, str, str]:
