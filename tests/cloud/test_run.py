@@ -5,7 +5,6 @@ The demo with what it moves; a real sample; what AWS does to jobs and calls; int
 
 import gzip
 import json
-import os
 import re
 import signal
 import subprocess
@@ -21,6 +20,7 @@ import pytest
 from laboratory import Laboratory
 from stacks import Deployed
 
+import real_reads
 from shared import ROOT
 from snakemake_aws_common import prices
 from snakemake_aws_common.record.attempt import COMPLETED, FAILED
@@ -28,7 +28,6 @@ from snakemake_aws_common.record.store import read_attempts
 from strict_aws import Aws
 from terraflow.costs.bill import lines_of
 
-TRUTH_DATA = os.environ.get("TERRAFLOW_TRUTH_DATA", "")
 JOBS_OF_DEMO = {
     **{"lane": 3, "alignment": 2, "bcftools_call": 4, "windows": 2},
     **dict.fromkeys(("reference", "bwa_index", "annotation", "csq", "filters", "variants", "consequences"), 1),
@@ -179,17 +178,14 @@ def header_and_records(vcf: Path) -> tuple[list[str], list[str]]:
     )
 
 
-@pytest.mark.skipif(
-    not TRUTH_DATA,
-    reason="these reads are GIAB's, not part of the project: name a folder with giab_na12878/ in TERRAFLOW_TRUTH_DATA",
-)
+@real_reads.needed
 def test_a_real_sample_of_four_lanes_as_on_this_machine(lab: Laboratory) -> None:
     sys.path.insert(0, str(ROOT / "benchmarks"))
     from truthset.folder import find_truth
     from truthset.scores import score_sample
 
-    truth, folder = find_truth(Path(TRUTH_DATA) / "giab_na12878"), lab.folder / "giab"
-    command = [sys.executable, "-B", str(ROOT / "benchmarks" / "accuracy.py"), str(Path(TRUTH_DATA) / "giab_na12878")]
+    truth, folder = find_truth(real_reads.GIAB), lab.folder / "giab"
+    command = [sys.executable, "-B", str(ROOT / "benchmarks" / "accuracy.py"), str(real_reads.GIAB)]
     scores = folder / "scores.json"
     command += ["--workdir", str(folder), "--cores", "2", "--json", str(scores)]
     subprocess.run(command, check=True, capture_output=True)

@@ -324,6 +324,9 @@ def test_all_that_is_wrong_is_told_at_once_and_nothing_is_sent(lab: Lab) -> None
     (lab.folder / "config" / "config.yaml").write_text("reference: {fasta: genome.fa}\nreads: {shard: 2}\n")
     wrong = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz"))
     assert wrong.returncode == 1 and "reads.shard: is not a key of the configuration" in wrong.stderr
+    (lab.folder / "config" / "config.yaml").write_text("reference: {fasta: genome.fa}\nfilters: {Mine: IMF < 0.1}\n")
+    two = lab.stage(lab.sheet("S1\tL1\treads/a.fastq.gz", "S2\tL1\treads/b.fastq.gz"))
+    assert two.returncode == 1 and "config.yaml), nothing was sent:\n  - filters.Mine: found 'IMF < 0.1'" in two.stderr
     assert "Traceback" not in done.stderr + wrong.stderr
 
 

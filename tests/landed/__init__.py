@@ -1,5 +1,6 @@
 """The example's run as earlier versions finished it (`make.sh`): results, and Snakemake's records of them."""
 
+import re
 import tarfile
 from pathlib import Path
 
@@ -9,6 +10,13 @@ TOUCH = "--touch"
 ALL_BUT_COMMANDS = ("--rerun-triggers", "mtime", "input", "params", "software-env")
 """The option with which Snakemake compares all but the text of commands."""
 VERSION_0_1, BEFORE = "run.tar.xz", "before.tar.xz"
+
+
+def kept_model() -> str:
+    """Return the part of a configuration, from the page on upgrading, with which a run keeps its model of indels."""
+    page = (Path(__file__).parents[2] / "docs" / "upgrading.md").read_text()
+    (text,) = (part for part in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "indels:" in part)
+    return str(text)
 
 
 def unpack(folder: Path, name: str = VERSION_0_1) -> None:

@@ -14,6 +14,7 @@ from terraflow_workflow.inputs.settings import (
     problem_of_local_file,
     problems_of_config,
     problems_of_files,
+    problems_of_filters,
     problems_of_missing,
     tidy,
 )
@@ -201,6 +202,26 @@ def test_one_message_says_key_value_and_what_is_expected(text: str, message: str
     found = problems(text)
     assert len(found) == 1
     assert found[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "samples", "refused"),
+    [
+        ("filters: {IndelFraction: IMF < 0.15}", 2, True),
+        ("{filters: {Gaps: 'INFO/IMF < 0.1'}, calling: {indels: consensus, mode: joint}}", 2, True),
+        ("{filters: {IndelFraction: IMF < 0.15}, calling: {indels: classic}}", 2, False),
+        ("{filters: {IndelFraction: IMF < 0.15}, calling: {mode: per-sample}}", 2, False),
+        ("filters: {IndelFraction: ''}", 2, False),
+        ("filters: {IndelFraction: IMF < 0.15}", 1, False),
+    ],
+)
+def test_a_filter_by_the_share_of_gaps_is_refused_where_it_is_of_several_samples(
+    text: str, samples: int, refused: bool
+) -> None:
+    found = problems_of_filters(yaml.safe_load(text), samples)
+    assert problems(text) == []
+    assert len(found) == refused
+    assert all(line.startswith("filters.") and "calling.indels: classic" in line for line in found)
 
 
 def test_all_problems_are_found_at_once() -> None:

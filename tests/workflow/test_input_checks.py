@@ -95,6 +95,16 @@ def test_an_unknown_key_stops_a_real_run(folder: Folder) -> None:
     ]
 
 
+def test_a_filter_that_would_mean_another_thing_in_calls_of_two_samples_is_refused(folder: Folder) -> None:
+    folder.configure("filters: {Mine: IMF < 0.1}\n")
+    one_sample = folder.run("--dry-run")
+    assert one_sample.returncode == 0, one_sample.stdout
+    folder.write("s.tsv", HEADER + "A\tL1\ta_1.fq\ta_2.fq\nB\tL1\tb.fq\t\n")
+    first, second = folder.message()
+    assert first == folder.in_the_configuration
+    assert second.startswith("filters.Mine: found 'IMF < 0.1'; with calling.indels: consensus, IMF is a share")
+
+
 def test_all_values_of_a_wrong_type_or_range_are_reported_at_once(folder: Folder) -> None:
     folder.write(
         "c.yaml",

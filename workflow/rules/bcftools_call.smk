@@ -1,6 +1,7 @@
 # Variants: called in windows, joined, normalised, and told apart by filters that throw nothing away.
 from terraflow_workflow.annotation.csq import stages as csq_stages
 from terraflow_workflow.calling.filters import soft_filters
+from terraflow_workflow.calling.model import mpileup_options
 from terraflow_workflow.calling.multiallelic import JOINED, STAGES
 
 PLOIDY = [
@@ -9,6 +10,9 @@ PLOIDY = [
 ]
 
 MULTIALLELIC = config["calling"]["multiallelic"]
+MODEL = mpileup_options(
+    config["calling"]["indels"], config["calling"]["min_gapped_reads"]
+)
 
 
 rule ploidy:
@@ -62,11 +66,12 @@ rule filters:
     params:
         samples=samples_of(CALLSETS[0]),
         filters=[f"{name}={expression}" for name, expression in FILTERS.items()],
+        made=lambda wildcards, output: f"--model='{MODEL}' --multiallelic {MULTIALLELIC}",
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         run_module calling.filters --samples {params.samples} --filters {params.filters:q} \
-            --folder $SCRATCH --out $SCRATCH/{output:q}
+            {params.made} --folder $SCRATCH --out $SCRATCH/{output:q}
         """
 
 
@@ -106,7 +111,7 @@ rule bcftools_call:
         # -d: with less, a deep sample has no indels.
         limits=lambda wildcards: (
             f"-A -d {config['calling']['max_depth']} -L {config['calling']['max_depth']} "
-            f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}"
+            f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}{MODEL}"
         ),
         ploidy=lambda wildcards, input: (
             "--ploidy-file {} -S {}".format(*map(shlex.quote, input.ploidy))

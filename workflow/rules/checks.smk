@@ -18,6 +18,7 @@ from terraflow_workflow.inputs.settings import (
     is_remote,
     problems_of_config,
     problems_of_files,
+    problems_of_filters,
     tidy,
 )
 from terraflow_workflow.running.environment import forget_shell_settings
@@ -62,6 +63,10 @@ SAMPLES = {unit.sample: unit.sex for unit in units}
 UNITS_OF = {sample: [] for sample in SAMPLES}
 for unit in units:
     UNITS_OF[unit.sample].append(unit)
+stop(
+    f"Problems in the configuration ({CONFIG_NAMES or '--config'})",
+    problems_of_filters(config, len(SAMPLES)),
+)
 
 PLOIDY_FILE = (
     config["calling"]["ploidy"]

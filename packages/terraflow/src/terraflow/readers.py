@@ -30,13 +30,22 @@ def read_config(path: Path, sheet: str) -> tuple[dict[str, Any], dict[str, Any]]
         merge(whole, copy.deepcopy(own))
     whole["samples"] = sheet
     settings.tidy(whole)
-    if problems := settings.problems_of_config(whole):
-        raise UserError(f"Problems in the configuration ({path}), nothing was sent:", *problems)
+    _refuse(path, settings.problems_of_config(whole))
     # Imported late: Snakemake takes a while.
     from snakemake.utils import validate
 
     validate(whole, str(settings.SCHEMAS / "config.schema.yaml"))
     return whole, own
+
+
+def refuse_filters(path: Path, config: dict[str, Any], units: Sequence[Unit]) -> None:
+    """Raise UserError for filters of the configuration that mean another thing in the calls of these units."""
+    _refuse(path, settings.problems_of_filters(config, len({unit.sample for unit in units})))
+
+
+def _refuse(path: Path, problems: list[str]) -> None:
+    if problems:
+        raise UserError(f"Problems in the configuration ({path}), nothing was sent:", *problems)
 
 
 def read_sheet(path: str) -> list[Unit]:

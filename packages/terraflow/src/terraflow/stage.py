@@ -109,6 +109,7 @@ def _stage(
     source = Path(configfile or readers.WORKFLOW_CONFIG)
     config, own = readers.read_config(source, sheet)
     units = readers.read_sheet(sheet)
+    readers.refuse_filters(source, config, units)
     readers.refuse_unreadable(sheet, units, config)
     text = Path(sheet).read_text(encoding="utf-8-sig")
     to, to_config = Path(out or _default_out(Path(sheet))), Path(out_config or OUT_CONFIG)

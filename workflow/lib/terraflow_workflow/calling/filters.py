@@ -10,6 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from terraflow_workflow.calling.model import VersionError, check_version
+from terraflow_workflow.calling.multiallelic import SPLIT, STAGES, with_note
+from terraflow_workflow.calling.overlaps import mark
+
 REFERENCE = "ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT"
 READ = "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT"
 DEPTH = 20
@@ -31,15 +35,27 @@ def reads(samples: list[str]) -> str:
     return "\n".join([*header, *body]) + "\n"
 
 
-def call(samples: list[str], folder: Path) -> Path:
-    """Call the variant as the rule `bcftools_call` does, in `folder`. Raises CalledProcessError."""
-    fasta, sam, pileup, calls = (folder / name for name in ("c.fa", "c.sam", "pileup.bcf", "calls.bcf"))
+def call(samples: list[str], folder: Path, model: str = "", multiallelic: str = SPLIT) -> Path:
+    """Call the variant as the rules `bcftools_call` and `variants` do, in `folder`.
+
+    `model` are options of mpileup, `multiallelic` is a key of STAGES. Raises CalledProcessError and VersionError.
+    """
+    check_version(model)
+    fasta, sam, pileup, calls, noted = (
+        folder / name for name in ("c.fa", "c.sam", "pileup.bcf", "calls.vcf", "noted.vcf")
+    )
     fasta.write_text(f">c\n{REFERENCE}\n")
     sam.write_text(reads(samples))
-    mpileup: list[str | Path] = ["bcftools", "mpileup", "-Ou", "-p", "-a", "FORMAT/AD,FORMAT/DP"]
+    mpileup: list[str | Path] = ["bcftools", "mpileup", "-Ou", "-p", "-a", "FORMAT/AD,FORMAT/DP", *shlex.split(model)]
     subprocess.run([*mpileup, "-f", fasta, "-o", pileup, sam], check=True)
-    subprocess.run(["bcftools", "call", "-Ob", "-m", "-v", "-a", "GQ", "-o", calls, pileup], check=True)
-    return calls
+    subprocess.run(["bcftools", "call", "-Ov", "-m", "-v", "-a", "GQ", "-o", calls, pileup], check=True)
+    with calls.open("rb") as lines, noted.open("wb") as out:
+        out.writelines(with_note(mark(lines), multiallelic))
+    split = f"set -o pipefail; cat {shlex.quote(str(noted))}{STAGES[multiallelic]}"
+    done = folder / "calls.bcf"
+    with done.open("wb") as out:
+        subprocess.run(["bash", "-c", split], stdout=out, check=True)
+    return done
 
 
 def problem(calls: Path, name: str, expression: str) -> str | None:
@@ -56,10 +72,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", required=True, nargs="+", help="samples that are called together")
     parser.add_argument("--filters", required=True, nargs="*", help="filters, each as NAME=EXPRESSION")
+    parser.add_argument("--model", default="", help="options of mpileup")
+    parser.add_argument("--multiallelic", default=SPLIT, choices=list(STAGES), help="how such sites are written")
     parser.add_argument("--folder", required=True, type=Path, help="for what is made on the way")
     parser.add_argument("--out", required=True, type=Path, help="table of names and expressions")
     options = parser.parse_args()
-    calls = call(options.samples, options.folder)
+    try:
+        calls = call(options.samples, options.folder, options.model, options.multiallelic)
+    except VersionError as error:
+        sys.exit(str(error))
     filters = [text.partition("=")[::2] for text in options.filters]
     if problems := [text for name, expression in filters if (text := problem(calls, name, expression))]:
         sys.exit("\n".join(problems))

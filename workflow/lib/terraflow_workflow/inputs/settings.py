@@ -14,12 +14,16 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from terraflow_workflow.calling.model import CLASSIC, CONSENSUS
+
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
 # YAML 1.1 takes numbers such as 1e-3, without a dot or a sign of the power, for text.
 POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 ADDRESSES = ("s3://", "https://", "http://")
 MISSING = "no such file"
+# The share of reads with a gap, INFO of bcftools.
+SHARE_OF_GAPS = re.compile(r"\bIMF\b")
 
 # JSON Schema takes 2.0 for an integer, Python doesn't.
 Validator = extend(  # type: ignore[no-untyped-call]
@@ -69,6 +73,24 @@ def problems_of_config(config: dict[str, Any]) -> list[str]:
     validator = Validator(load_schema("config"))
     errors = sorted(validator.iter_errors(config), key=lambda error: [str(part) for part in error.absolute_path])
     return [problem for error in errors for problem in _problems(error)]
+
+
+def problems_of_filters(config: dict[str, Any], samples: int) -> list[str]:
+    """Return a line for each filter by IMF in joint calls of several samples by the consensus model.
+
+    IMF of the old model is the share of the sample with most gaps. That of one sample means the same with both models.
+    """
+    parts = (config.get(name) for name in ("calling", "filters"))
+    calling, filters = (part if isinstance(part, dict) else {} for part in parts)
+    if samples == 1 or calling.get("indels") == CLASSIC or calling.get("mode") == "per-sample":
+        return []
+    return [
+        f"filters.{name}: found {text!r}; with calling.indels: {CONSENSUS}, IMF is a share of the reads of all samples "
+        'together, so that indels of few samples would be marked. Write "" to leave the filter out (Overlap takes its '
+        f"place), or calling.indels: {CLASSIC}"
+        for name, text in filters.items()
+        if isinstance(text, str) and SHARE_OF_GAPS.search(text)
+    ]
 
 
 def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
