@@ -1,5 +1,6 @@
 """Rule sort_index: one file for a sample with all reads of all units, or a failure that names the loss."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -151,9 +152,47 @@ def test_where_jobs_share_no_disk_each_window_has_the_reads_in_and_near_it(copy:
             and record.position + length_on_reference(record.cigar) - 1 > start
         ]
         assert [record.line for record in alignments(project[path], project[GENOME_FA])] == expected != []
-        assert project[path].read_bytes()[:6] == b"CRAM\x03\x00"
+        assert project[path].read_bytes()[:6] == b"CRAM\x03\x01"
     assert sum(project[path].stat().st_size for path in slices) > project[target(NASTY)].stat().st_size
     assert project.scratch() == []
+
+
+def test_large_alignments_are_sliced_by_whole_containers(copy: Copy) -> None:
+    project = copy(*NEEDS)
+    project.config["calling"]["windows"] = 2
+    project["results/reference/calling_windows.bed"].unlink()
+    slices = [f"results/slices/{NASTY}/{window}.cram" for window in (1, 2)]
+    project.rule("sort_index", target(NASTY)).succeeded()
+    cram = project[target(NASTY)]
+    whole = alignments(cram, project[GENOME_FA])
+    # As many containers as a large file has.
+    small = cram.with_name("small.cram")
+    options = f"cram,version=3.0,seqs_per_slice={len(whole) // 100}"
+    output_of("samtools", "view", "-T", project[GENOME_FA], "-O", options, "-o", small, cram)
+    small.rename(cram)
+    output_of("samtools", "index", cram)
+
+    project.rule("windows slices", *slices, options=NO_DISK_IN_COMMON).succeeded()
+
+    bed = [line.split("\t") for line in project["results/reference/calling_windows.bed"].read_text().splitlines()]
+    for window, path in enumerate(slices, start=1):
+        found = [record.line for record in alignments(project[path], project[GENOME_FA])]
+        begin = [record.line for record in whole].index(found[0])
+        assert found == [record.line for record in whole][begin : begin + len(found)]
+        assert len(found) < len(whole)
+        expected = {
+            record.line
+            for record in whole
+            for contig, start, end, number in bed
+            if int(number) == window
+            and record.contig == contig
+            and record.position <= int(end) + 1000
+            and record.position + length_on_reference(record.cigar) - 1 > int(start) - 1000
+        }
+        assert expected <= set(found)
+        output_of("samtools", "index", project[path])
+        assert len(gzip.decompress(Path(f"{project[path]}.crai").read_bytes()).splitlines()) >= 20
+        assert project[path].read_bytes()[:6] == b"CRAM\x03\x00"
 
 
 # --- what goes wrong -------------------------------------------------------------------------------

@@ -60,24 +60,25 @@ def test_the_script_writes_bed(script: Run, tmp_path: Path) -> None:
     assert out.read_text() == "a\t0\t3\t1\na\t3\t5\t2\nb\t0\t1\t2\nb\t1\t4\t3\n"
 
 
-MORE = "found 6, more than the 5 bases of the reference: one window for each base\n"
-EACH = "".join(
-    f"{contig}\t{at}\t{int(at) + 1}\t{window}\n"
-    for window, (contig, at) in enumerate(zip("aaabb", "01201", strict=True), 1)
-)
-
-
 @pytest.mark.parametrize(
-    ("key", "bed"),
+    ("key", "bed", "said"),
     [
-        # Each window is a job, so there has to be a sixth one: after the end of the last contig, where no base is.
-        ("calling.windows", EACH + "b\t2\t3\t6\n"),
-        ("quality.coverage_windows", EACH),
+        # Each window is a job, so there have to be six: the others after the end of the last contig, where no base is.
+        (
+            "calling.windows",
+            "a\t0\t1\t1\na\t1\t3\t2\nb\t0\t2\t3\nb\t2\t3\t4\nb\t2\t3\t5\nb\t2\t3\t6\n",
+            "found 6, more than the 3 tiles that the reference is called in: the others are empty\n",
+        ),
+        (
+            "quality.coverage_windows",
+            "a\t0\t1\t1\na\t1\t2\t2\na\t2\t3\t3\nb\t0\t1\t4\nb\t1\t2\t5\n",
+            "found 6, more than the 5 bases of the reference: one window for each base\n",
+        ),
     ],
 )
-def test_more_windows_than_bases_are_taken(script: Run, tmp_path: Path, key: str, bed: str) -> None:
+def test_more_windows_than_bases_or_tiles_are_taken(script: Run, tmp_path: Path, key: str, bed: str, said: str) -> None:
     fai, out = tmp_path / "g.fa.fai", tmp_path / "w.bed"
     fai.write_text("a\t3\t3\t3\t4\nb\t2\t10\t2\t3\n")
     run = script("reference.windows", "--fai", fai, "--number", 6, "--key", key, "--out", out)
-    assert (run.returncode, run.stderr) == (0, f"{key}: {MORE}")
+    assert (run.returncode, run.stderr) == (0, f"{key}: {said}")
     assert out.read_text() == bed

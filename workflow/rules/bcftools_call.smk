@@ -88,6 +88,7 @@ rule bcftools_call:
         ),
         genome=[GENOME, GENOME_INDEX],
         windows=CALLING_WINDOWS,
+        apart=CALLED_APART,
         ploidy=PLOIDY if PLOIDY_FILE else [],
     output:
         "results/calls/{callset}/{window}.bcf",
@@ -103,8 +104,10 @@ rule bcftools_call:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(60, 0.06),
     params:
-        # Where there is an index of all alignments, reads are looked up; slices are read from end to end.
-        regions="-R" if SHARED_DISK else "-T",
+        # A parameter because runs of version 0.2 on a disk have recorded it there.
+        regions="-R" if SHARED_DISK else "$(way_through $tile)",
+        # Slices come without an index.
+        index=lambda wildcards, input: "" if input.indices else "index_slices",
         prior=config["calling"]["prior"],
         # -A, since a pair of another distance or orientation than most is no reason to doubt either of its reads: without
         # it, reads whose mates failed, or lie on another contig, are left out. -L, the limit for indels, has to go with
@@ -122,12 +125,16 @@ rule bcftools_call:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.alignments:q} >$SCRATCH/alignments.txt
-        awk '$4 == {wildcards.window}' {input.windows:q} >$SCRATCH/window.bed
-        padded {input.genome[1]:q} {input.windows:q} {wildcards.window} >$SCRATCH/padded.bed
-        bcftools mpileup -Ou -f {input.genome[0]:q} -b $SCRATCH/alignments.txt {params.regions} $SCRATCH/padded.bed \
-            {params.limits} -p -a FORMAT/AD,FORMAT/DP \
-            | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \
-            | bcftools view -Ob -T $SCRATCH/window.bed --targets-overlap pos -o $SCRATCH/{output:q} -
+        {params.index}
+        run_module reference.tiles --fai {input.genome[1]:q} --windows {input.windows:q} --window {wildcards.window} \
+            --apart={input.apart:q} --tiles $SCRATCH/tiles
+        for tile in $SCRATCH/tiles/???.bed; do
+            bcftools mpileup -Ou -f {input.genome[0]:q} -b $SCRATCH/alignments.txt {params.regions} $tile \
+                {params.limits} -p -a FORMAT/AD,FORMAT/DP \
+                | bcftools call -Ou -m -v -P {params.prior} -a GQ {params.ploidy} - \
+                | bcftools view -Ou -T ${{tile%.bed}}.kept.bed --targets-overlap pos -o ${{tile%.bed}}.bcf -
+        done
+        bcftools concat -Ob -o $SCRATCH/{output:q} $SCRATCH/tiles/*.bcf
         """
 
 

@@ -23,9 +23,8 @@ CRAM = "cram,version=3.0"
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
 CALLING_WINDOWS = "results/reference/calling_windows.bed"
-SLICE = "results/slices/{sample}/{window}.cram"
-# True if jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
-SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
+# Contigs that no other window looks at.
+CALLED_APART: list[str] = []
 # Statistics count alleles, which are one on a line where the variants are not written so.
 ONE_ALLELE_A_LINE = (
     ""

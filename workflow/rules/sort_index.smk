@@ -52,6 +52,7 @@ rule slices:
         index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
         genome=[GENOME, GENOME_INDEX],
         windows=CALLING_WINDOWS,
+        apart=CALLED_APART,
     output:
         temp(collect(SLICE, window=WINDOWS, allow_missing=True)),
     log:
@@ -67,14 +68,24 @@ rule slices:
         runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02, shrunk=SHRUNK),
     params:
         windows=WINDOWS,
-        cram=CRAM,
+        crai=lambda wildcards, input: (
+            f"--crai {shlex.quote(input.index)}" if ALIGNMENT == "cram" else ""
+        ),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         slices=({output:q})
         for window in {params.windows}; do
-            padded {input.genome[1]:q} {input.windows:q} $window >$SCRATCH/padded.bed
-            samtools view --no-PG -@ {threads} -O {params.cram},level=1 -T {input.genome[0]:q} -M -L $SCRATCH/padded.bed \
+            containers=$(run_module reference.tiles --fai {input.genome[1]:q} --windows {input.windows:q} --window $window \
+                --apart={input.apart:q} --near $SCRATCH/near.bed {params.crai})
+            # Many containers are copied as they are; the first and the last one hold more reads than calling looks at. An
+            # old samtools, which can't copy them, says so, and the reads are cut out as below.
+            if [[ -n $containers ]] \
+                && samtools cat --no-PG -r "$containers" -o "$SCRATCH/${{slices[window - 1]}}" {input.alignment:q}; then
+                continue
+            fi
+            # Calling alone reads them, so that they may be of the newer, smaller form.
+            samtools view --no-PG -@ {threads} -O cram,version=3.1,level=1 -T {input.genome[0]:q} -M -L $SCRATCH/near.bed \
                 -o $SCRATCH/${{slices[window - 1]}} {input.alignment:q}
         done
         """

@@ -167,14 +167,26 @@ unchanged() {
   case "$*" in *', last changed at '*) run_module inputs.fingerprint -- "$@" ;; esac
 }
 
-# padded FAI WINDOWS NUMBER: BED of a window with 1,000 bases more on either side, as far as its contigs go. Variants near
-# the end of a window need the reads around them; what the padding itself yields is left to the neighbouring window.
-padded() {
-  awk -v OFS='\t' -v pad=1000 -v window="$3" '
-    NR == FNR { length_of[$1] = $2; next }
-    $4 == window {
-      start = $2 - pad; end = $3 + pad; limit = length_of[$1]
-      print $1, (start > 0 ? start : 0), (end < limit ? end : limit)
-    }
-  ' "$1" "$2"
+# index_slices: indexes the files that $SCRATCH/alignments.txt lists, by other names, since inputs' folders stay as they are
+index_slices() {
+  local slice number=0
+  while read -r slice; do
+    number=$((number + 1))
+    case $slice in /*) ;; *) slice=$PWD/$slice ;; esac
+    ln -s "$slice" "$SCRATCH/$number.cram"
+    samtools index "$SCRATCH/$number.cram"
+    echo "$SCRATCH/$number.cram" >&4
+  done <"$SCRATCH/alignments.txt" 4>"$SCRATCH/indexed.txt"
+  mv "$SCRATCH/indexed.txt" "$SCRATCH/alignments.txt"
+}
+
+# way_through BED: prints how bcftools goes through indexed slices to the places in BED: -R looks each of them up, which
+# decodes a container at least; -T reads all containers once
+way_through() {
+  local pieces containers slices
+  pieces=$(wc -l <"$1")
+  slices=$(wc -l <"$SCRATCH/alignments.txt")
+  # A line for each contig of a container, which the fourth field names.
+  containers=$(gzip -dc "$SCRATCH"/*.cram.crai | cut -f 4 | uniq | wc -l)
+  if ((pieces * slices > containers)); then echo -T; else echo -R; fi
 }

@@ -1,4 +1,4 @@
-"""Cuts a reference into a fixed number of windows of equal size, in its own order."""
+"""Cuts a reference into a fixed number of windows, in its own order: of equal size, or for calling, of whole tiles."""
 
 import argparse
 import sys
@@ -7,19 +7,28 @@ from itertools import accumulate
 from pathlib import Path
 
 from terraflow_workflow.reference.contigs import read_contigs
+from terraflow_workflow.reference.tiles import number_of_tiles
 
 JOBS = "calling.windows"
 """The key whose windows are jobs. They are planned before the reference is read: each is there, with bases or not."""
 
 
-def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, int, int]]:
-    """Return (contig, start, end, window) of each piece, 0-based and half-open, windows counted from 1.
+Window = tuple[str, int, int, int]
+"""A piece of a window: contig, start and end, 0-based and half-open, and the window's number, from 1."""
+
+
+def windows(contigs: dict[str, int], number: int) -> Iterator[Window]:
+    """Yield the pieces of windows of equal size.
 
     Every base lies in exactly one piece, windows differ by one base at most, and a window may hold many contigs.
     `number` may not exceed the number of bases.
     """
     total = sum(contigs.values())
-    edges = [total * index // number for index in range(number + 1)]
+    return between(contigs, [total * index // number for index in range(number + 1)])
+
+
+def between(contigs: dict[str, int], edges: list[int]) -> Iterator[Window]:
+    """Yield the pieces between edges, which are numbers of bases counted through all contigs."""
     window = 1
     for (contig, length), last in zip(contigs.items(), accumulate(contigs.values()), strict=True):
         offset = last - length
@@ -32,13 +41,27 @@ def windows(contigs: dict[str, int], number: int) -> Iterator[tuple[str, int, in
             position = end
 
 
-def without_bases(contigs: dict[str, int], window: int) -> tuple[str, int, int, int]:
+def without_bases(contigs: dict[str, int], window: int) -> Window:
     """Return the piece of a window that has no bases: the place behind the last contig's end.
 
     Tools refuse an empty list of regions; they take this one, and find nothing there.
     """
     contig, length = list(contigs.items())[-1]
     return contig, length, length + 1, window
+
+
+def of_whole_tiles(contigs: dict[str, int], number: int) -> list[Window]:
+    """Return the pieces of `number` windows for calling, each of whole tiles; those beyond the tiles have no bases.
+
+    A window that began within a tile would have to look at all of that tile in front of it, too, and end no earlier.
+    """
+    total = sum(contigs.values())
+    tiles = number_of_tiles(total)
+    filled = min(number, tiles)
+    pieces = list(between(contigs, [total * (tiles * index // filled) // tiles for index in range(filled + 1)]))
+    with_bases = {window for *_, window in pieces}
+    empty = [window for window in range(1, number + 1) if window not in with_bases]
+    return [*pieces, *(without_bases(contigs, window) for window in empty)]
 
 
 def main() -> None:
@@ -51,12 +74,14 @@ def main() -> None:
     options = parser.parse_args()
     contigs = read_contigs(options.fai)
     bases = sum(contigs.values())
-    pieces = list(windows(contigs, min(options.number, bases)))
-    if options.number > bases:
-        more = f"found {options.number:,}, more than the {bases:,} bases of the reference"
-        print(f"{options.key}: {more}: one window for each base", file=sys.stderr)
-        if options.key == JOBS:
-            pieces += [without_bases(contigs, window) for window in range(bases + 1, options.number + 1)]
+    if options.key == JOBS:
+        largest, what = number_of_tiles(bases), "tiles that the reference is called in: the others are empty"
+        pieces = of_whole_tiles(contigs, options.number)
+    else:
+        largest, what = bases, "bases of the reference: one window for each base"
+        pieces = list(windows(contigs, min(options.number, bases)))
+    if options.number > largest:
+        print(f"{options.key}: found {options.number:,}, more than the {largest:,} {what}", file=sys.stderr)
     options.out.write_text("".join(f"{contig}\t{start}\t{end}\t{window}\n" for contig, start, end, window in pieces))
 
 
