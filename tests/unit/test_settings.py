@@ -303,6 +303,18 @@ def test_files_of_the_configuration_that_cant_be_read_are_all_named(tmp_path: Pa
         ),
         f"annotation.gff: {tmp_path}/g.gff: is empty (0 bytes); expected a GFF3 file, or an empty string for none",
     ]
+    (tmp_path / "g.fa.bwt").write_text("1")
+    (tmp_path / "g.fa.sa").write_text("1")
+    config["alignment"]["aligner"] = "bwa-mem2"
+    what = "expected a file that `bwa-mem2 index` wrote; `build` makes them"
+    assert problems_of_files(config)[:-2] == [
+        f"reference.bwa_index: prebuilt: {fasta}{ext}: no such file; {what}"
+        for ext in (".ann", ".bwt.2bit.64", ".pac", ".0123")
+    ]
+    assert problems_of_files(config)[-1] == (
+        f"alignment.aligner: bwa-mem2: {fasta}.bwt and {fasta}.sa are of an index of bwa: say alignment.aligner: bwa, "
+        "or bwa_index: build"
+    )
     config["reference"]["bwa_index"] = "build"
     config["annotation"]["gff"] = ""
     assert problems_of_files(config) == []

@@ -121,7 +121,7 @@ def test_all_values_of_a_wrong_type_or_range_are_reported_at_once(folder: Folder
         "extra: is not a key of the configuration; known are: "
         "alignment, annotation, calling, filters, quality, reads, reference, samples",
         "reference: is missing; expected a section with the key `fasta`",
-        "alignment: found 'cram'; expected a section with the keys `format` and `mark_duplicates`",
+        "alignment: found 'cram'; expected a section with the keys `aligner`, `format` and `mark_duplicates`",
         "calling.max_depth: found True; expected a whole number from 1 to 1000000",
         "calling.mode: found ['joint']; expected `joint` or `per-sample`",
         "calling.ploidy: found 3; expected 1, 2 or the path of a ploidy file",

@@ -10,6 +10,7 @@ import yaml
 from terraflow.errors import UserError
 from terraflow_workflow.inputs import samples, settings
 from terraflow_workflow.inputs.samples import Unit
+from terraflow_workflow.reference.aligners import suffixes_of_prebuilt
 
 # The configuration that the Snakefile reads before any --configfile, below the working directory.
 WORKFLOW_CONFIG = Path("config/config.yaml")
@@ -84,7 +85,7 @@ def of_sections(config: Mapping[str, Any], keys: Sequence[tuple[str, str]]) -> l
 def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
     """Return the files on this disk that jobs read: FASTQ, reference with a prebuilt index, annotation."""
     fasta, gff = config["reference"]["fasta"], config["annotation"]["gff"]
-    suffixes = settings.BWA_INDEX_SUFFIXES if config["reference"]["bwa_index"] == "prebuilt" else ()
+    suffixes = suffixes_of_prebuilt(config)
     named = [path for unit in units for path in unit.fastqs] + [fasta, *(fasta + end for end in suffixes), gff]
     return [Path(path) for path in dict.fromkeys(named) if path and not settings.is_remote(path)]
 

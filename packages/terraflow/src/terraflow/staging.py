@@ -15,6 +15,7 @@ import yaml
 from terraflow.errors import UserError
 from terraflow_workflow.inputs import settings as workflow_settings
 from terraflow_workflow.inputs.samples import Unit
+from terraflow_workflow.reference.aligners import suffixes_of_prebuilt
 
 WRITTEN_BY = "# Written by `terraflow stage`"
 FASTQ_COLUMNS = ("fq1", "fq2")
@@ -72,8 +73,8 @@ def plan(units: Sequence[Unit], config: Mapping[str, Any], digest: Callable[[Pat
         if workflow_settings.is_remote(path):
             remote.append(path)
             continue
-        indexed = option == "fasta" and config["reference"]["bwa_index"] == "prebuilt"
-        files = [Path(path + suffix) for suffix in ("", *(workflow_settings.BWA_INDEX_SUFFIXES if indexed else ()))]
+        suffixes = suffixes_of_prebuilt(config) if option == "fasta" else ()
+        files = [Path(path + suffix) for suffix in ("", *suffixes)]
         folder = f"reference/{_digest_of_all(map(digest, files))}"
         settings[section, option] = f"{folder}/{PurePosixPath(path).name}"
         for file in files:

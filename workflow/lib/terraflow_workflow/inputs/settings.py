@@ -15,9 +15,9 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from terraflow_workflow.calling.model import CLASSIC, CONSENSUS
+from terraflow_workflow.reference.aligners import aligner_of, index_of_another, suffixes_of_prebuilt
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
-BWA_INDEX_SUFFIXES = (".amb", ".ann", ".bwt", ".pac", ".sa")
 # YAML 1.1 takes numbers such as 1e-3, without a dot or a sign of the power, for text.
 POWER_OF_TEN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?\d+", re.ASCII)
 ADDRESSES = ("s3://", "https://", "http://")
@@ -97,9 +97,8 @@ def files_of(config: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return (key, path, what is expected there) of each file that `config` names beside sheet and ploidy file."""
     fasta = config["reference"]["fasta"]
     named = [("reference.fasta", fasta, "a FASTA file")]
-    if config["reference"]["bwa_index"] == "prebuilt":
-        what = "a file that `bwa index` wrote; `build` makes them"
-        named += [("reference.bwa_index: prebuilt", fasta + suffix, what) for suffix in BWA_INDEX_SUFFIXES]
+    what = f"a file that `{aligner_of(config).indexer}` wrote; `build` makes them"
+    named += [("reference.bwa_index: prebuilt", fasta + suffix, what) for suffix in suffixes_of_prebuilt(config)]
     named += [("annotation.gff", config["annotation"]["gff"], "a GFF3 file, or an empty string for none")]
     return [(key, path, expected) for key, path, expected in named if path]
 
@@ -109,11 +108,24 @@ def problems_of_files(config: dict[str, Any], may_miss: bool = False) -> list[st
 
     Looks at names and sizes only; what is in the files is checked by the rules that read them.
     """
-    return [
+    problems = [
         f"{key}: {path}: {problem}; expected {expected}"
         for key, path, expected in files_of(config)
         if (problem := problem_of_file(path, may_miss))
     ]
+    return [*problems, *problems_of_index(config)] if problems else problems
+
+
+def problems_of_index(config: dict[str, Any]) -> list[str]:
+    """Return a line if the index beside the FASTA is one of another aligner than the one of the configuration."""
+    fasta, aligner = config["reference"]["fasta"], aligner_of(config)
+
+    def exists(path: str) -> bool:
+        return Path(path).exists()
+
+    whole = all(exists(fasta + suffix) for suffix in suffixes_of_prebuilt(config))
+    found = "" if whole else index_of_another(fasta, aligner, exists)
+    return [f"alignment.aligner: {aligner.name}: {found}"] if found else []
 
 
 def problem_of_file(path: str, may_miss: bool = False) -> str | None:

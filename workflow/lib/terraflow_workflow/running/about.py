@@ -9,7 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from terraflow_workflow import __version__
 from terraflow_workflow.inputs.samples import Unit
-from terraflow_workflow.inputs.settings import BWA_INDEX_SUFFIXES, is_remote
+from terraflow_workflow.inputs.settings import is_remote
+from terraflow_workflow.reference.aligners import suffixes_of_prebuilt
 from terraflow_workflow.running.storing import store_result
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def write_about(workflow: "Workflow", path: Path, config: Mapping[str, Any], uni
 def _reference(config: Mapping[str, Any]) -> list[str]:
     """Return the files of the reference that the run reads."""
     fasta = config["reference"]["fasta"]
-    suffixes = BWA_INDEX_SUFFIXES if config["reference"]["bwa_index"] == "prebuilt" else ()
-    return [f"{fasta}{suffix}" for suffix in ("", *suffixes)]
+    return [f"{fasta}{suffix}" for suffix in ("", *suffixes_of_prebuilt(config))]
 
 
 def _shown(value: Any) -> Any:  # noqa: ANN401

@@ -66,7 +66,7 @@ def _named(directory: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, st
     """Yield what names a file, and its address."""
     # The launcher in the cloud has them from the workflow that it has fetched.
     from terraflow.readers import DATA
-    from terraflow_workflow.inputs import settings
+    from terraflow_workflow.reference.aligners import suffixes_of_prebuilt
 
     named: list[tuple[str, object]] = []
     sheet = config.get("samples")
@@ -74,7 +74,7 @@ def _named(directory: Path, config: Mapping[str, Any]) -> Iterator[tuple[str, st
     for section, key in DATA:
         part = config.get(section)
         if isinstance(part, dict):
-            suffixes = settings.BWA_INDEX_SUFFIXES if part.get("bwa_index") == "prebuilt" else ()
+            suffixes = suffixes_of_prebuilt(config) if key == "fasta" else ()
             named += [(f"{section}.{key}", f"{part.get(key)}{suffix}") for suffix in ("", *suffixes)]
     yield from ((what, path) for what, path in named if isinstance(path, str) and path.startswith(SCHEME))
 
