@@ -265,6 +265,37 @@ def test_the_index_of_the_same_contigs_is_taken(index: Path, script: Run, tmp_pa
     assert (run.returncode, run.stderr) == (0, "")
 
 
+CONTIGS = {"a": 100, "b": 70, "c": 4}
+
+
+def test_the_contig_that_an_index_of_bwa_mem2_has_in_front_is_a_difference_for_bwa_only(
+    index: Path, script: Run, tmp_path: Path
+) -> None:
+    ann, out = Path(f"{index}.ann"), tmp_path / "out.fa"
+    head, contigs = ann.read_bytes().split(b"\n", 1)
+    ann.write_bytes(head + b"\n0 terraflow-shield (null)\n0 120 0\n" + contigs)
+
+    assert problems_of_bwa_index(ann, CONTIGS, shielded=True) == []
+    assert script("reference.fasta", "--fasta", index, "--ann", ann, "--shielded", "--out", out).returncode == 0
+    # bwa, whose index has other files besides, would place all reads 120 bases off.
+    problem = f"{ann}: has a contig 'terraflow-shield', which the FASTA has not"
+    assert problems_of_bwa_index(ann, CONTIGS) == [problem]
+    run = script("reference.fasta", "--fasta", index, "--ann", ann, "--out", out)
+    assert (run.returncode, run.stderr) == (1, f"{problem}\nBuild the index anew with bwa_index: build.\n")
+
+
+def test_the_contig_of_bwa_mem2_behind_others_is_a_difference(index: Path) -> None:
+    ann = Path(f"{index}.ann")
+    ann.write_bytes(ann.read_bytes() + b"0 terraflow-shield (null)\n174 120 0\n")
+
+    (problem,) = problems_of_bwa_index(ann, CONTIGS, shielded=True)
+    assert problem.startswith(f"{ann}: has a contig 'terraflow-shield'")
+
+
+def test_an_index_may_have_no_contig_in_front(index: Path) -> None:
+    assert problems_of_bwa_index(Path(f"{index}.ann"), CONTIGS, shielded=True) == []
+
+
 def test_the_index_of_an_rna_is_refused(index: Path, script: Run, tmp_path: Path) -> None:
     rna = tmp_path / "rna.fa"
     rna.write_bytes(index.read_bytes().replace(b"ACGGT", b"ACGGU"))

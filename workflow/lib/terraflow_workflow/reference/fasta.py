@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from terraflow_workflow.reads.decompressed import open_decompressed
 from terraflow_workflow.reads.fastq_stream import FastqError
+from terraflow_workflow.reference.aligners import SHIELD
 
 LINE = 100
 PIECE = 1 << 20  # bytes of a line that are held at once
@@ -99,8 +100,11 @@ def warning_of_uracil(number: int, name: str) -> str:
     return f"warning: {name}: {number:,} U are written as T: the alignments and variants of this run say T"
 
 
-def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
-    """List how the contigs of a prebuilt BWA index (its .ann file) differ from those of the reference."""
+def problems_of_bwa_index(ann: Path, contigs: dict[str, int], *, shielded: bool = False) -> list[str]:
+    """List how the contigs of an aligner's prebuilt index (its .ann file) differ from those of the reference.
+
+    In front of them, one that is `shielded` may have the contig that runs put there for bwa-mem2.
+    """
     lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
     try:
         indexed = {
@@ -108,6 +112,8 @@ def problems_of_bwa_index(ann: Path, contigs: dict[str, int]) -> list[str]:
         }
     except (ValueError, IndexError):
         return [f"{ann}: is not a file that `bwa index` wrote"]
+    if shielded and next(iter(indexed), "") == SHIELD:
+        del indexed[SHIELD]
     problems = [f"{ann}: has no contig {name!r}, which the FASTA has" for name in contigs if name not in indexed]
     problems += [f"{ann}: has a contig {name!r}, which the FASTA has not" for name in indexed if name not in contigs]
     problems += [
@@ -194,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fasta", required=True, help="FASTA, plain or compressed")
     parser.add_argument("--ann", type=Path, help="the .ann file of a prebuilt BWA index, compared with the FASTA")
+    parser.add_argument("--shielded", action="store_true", help=f"the index may have {SHIELD} in front")
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
     contigs: dict[str, int] = {}
@@ -212,7 +219,7 @@ def main() -> None:
                     uracils += piece.count(b"U")
                     contigs[contig] += len(piece) - piece.count(b"\n")
                     unclear[contig] += ambiguous(piece)
-        problems = problems_of_bwa_index(options.ann, contigs) if options.ann else []
+        problems = problems_of_bwa_index(options.ann, contigs, shielded=options.shielded) if options.ann else []
         if options.ann and uracils:
             problems.append(f"{options.ann}: was made from a FASTA with {uracils:,} U, which BWA took for N")
         if problems:
