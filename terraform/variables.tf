@@ -50,7 +50,7 @@ variable "tags" {
 # ---- images --------------------------------------------------------------------------------------------------------
 
 variable "architecture" {
-  description = "Processor that jobs run on: X86_64, or ARM64 (about a fifth cheaper; the images have to be built for it)."
+  description = "Processor that jobs run on: X86_64, or ARM64 (about a fifth cheaper; the images have to be built for it, and not every tool is there for it)."
   type        = string
   default     = "X86_64"
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from terraflow_workflow import hts
+from terraflow_workflow.reference.aligners import BWA, BWA_MEM2
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workflow" / "lib" / "terraflow_workflow"
@@ -19,7 +20,7 @@ RULE_FILES = [ROOT / "workflow" / "Snakefile", *sorted((ROOT / "workflow" / "rul
 # Packages that have another name at conda-forge than at PyPI.
 PYPI_NAMES = {"python-isal": "isal", "matplotlib-base": "matplotlib"}
 # Packages that come from conda or Debian only.
-TOOLS = {"bwa", "fastqc", "zstd", "python", "pip"}
+TOOLS = {"bwa", "bwa-mem2", "fastqc", "zstd", "python", "pip"}
 
 
 def normal(name: str) -> str:
@@ -90,7 +91,7 @@ def environments_that_call(programs: str) -> set[str]:
 
 def test_environments_of_rules_that_call_samtools_or_bcftools_have_pysam() -> None:
     having = {path.stem for path in ENV_FILES if "pysam" in pins(path)}
-    assert {"bwa", "hts", "reads"} <= environments_that_call("samtools|bcftools") <= having
+    assert {"bwa", "bwa_mem2", "hts", "reads"} <= environments_that_call("samtools|bcftools") <= having
 
 
 def test_no_place_has_a_samtools_or_bcftools_of_its_own() -> None:
@@ -151,6 +152,19 @@ def test_image_has_the_versions_of_the_environments() -> None:
     for name in ("bwa", "zstd", "fastqc"):
         assert name in found, f"envs/Dockerfile asks for no version of {name}"
         assert found[name] == together[name], f"envs/Dockerfile has {name} {found[name]}, envs/*.yaml {together[name]}"
+
+
+def test_aligners_have_the_versions_of_their_environments() -> None:
+    """Their indices are reused by these, and messages say how to get them."""
+    for aligner, file in ((BWA, "bwa.yaml"), (BWA_MEM2, "bwa_mem2.yaml")):
+        assert aligner.version == pins(ROOT / "envs" / file)[aligner.name]
+        assert f"{aligner.name}={aligner.version}" in aligner.missing
+
+
+def test_image_takes_the_bwa_mem2_of_the_environment() -> None:
+    version = pins(ROOT / "envs" / "bwa_mem2.yaml")["bwa-mem2"]
+    text = (ROOT / "envs" / "Dockerfile").read_text()
+    assert set(re.findall(r"bwa-mem2_([\d.]+)\+", text)) == {version}
 
 
 def test_image_is_built_with_the_uv_of_set_up() -> None:

@@ -32,8 +32,9 @@ CONTENT = (
     "workflow/lib/terraflow_workflow/hts.py",
     "workflow/scripts/bin",
 )
-# Variables that name a mirror of PyPI. Docker passes a machine's proxies to a build by itself, but not these.
-MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX")
+# Variables that name a mirror of PyPI, and a place that has Debian's package of bwa-mem2. Docker passes a machine's
+# proxies to a build by itself, but not these.
+MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "TERRAFLOW_BWA_MEM2_URL")
 # Platforms by Docker's name; Fargate calls them X86_64 and ARM64.
 ARCHITECTURES = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
 
@@ -79,7 +80,8 @@ def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str
         if done.returncode:
             raise ImageError(
                 f"docker build of the image '{target}' failed with exit code {done.returncode}; its last words are "
-                "above. It needs Debian's archive and PyPI. Mirrors of PyPI can be named with PIP_INDEX_URL, and "
+                "above. It needs Debian's archive and PyPI. Mirrors of PyPI can be named with PIP_INDEX_URL, the "
+                "address of Debian's package of bwa-mem2 with TERRAFLOW_BWA_MEM2_URL, and "
                 'arguments of docker build with TERRAFLOW_DOCKER_BUILD_ARGS="--network host", for example.'
             )
     return images
