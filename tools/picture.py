@@ -37,8 +37,8 @@ STEPS = {
     "reference": Step(
         "index reference",
         "once a run",
-        ("reference", "bwa_index", "windows", "annotation"),
-        "checks the reference and the annotation, builds BWA's index, cuts the reference into windows",
+        ("reference", "bwa_index", "bwa_mem2_index", "windows", "annotation"),
+        "checks the reference and the annotation, builds the aligner's index, cuts the reference into windows",
     ),
     "fastqc": Step("FastQC", "a job for each lane", ("fastqc", "fastqc_single"), "describes the quality of the reads"),
     "reads": Step(

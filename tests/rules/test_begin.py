@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import pytest
@@ -52,6 +53,23 @@ def job(
     command, environ = words(folder, commands, outputs, before, env, log)
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     return Job(done.returncode, done.stdout, (folder / log).read_text(), done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("sam", "expected"),
+    [
+        ("@SQ\tSN:terraflow-shield\tLN:120\n@SQ\tSN:a\tLN:9\n@PG\tID:x\nr\t0\n", "@SQ\tSN:a\tLN:9\n@PG\tID:x\nr\t0\n"),
+        ("@HD\tVN:1.6\n@SQ\tSN:terraflow-shield\tLN:120\n@SQ\tSN:a\\b\tLN:9\n", "@HD\tVN:1.6\n@SQ\tSN:a\\b\tLN:9\n"),
+        ("@SQ\tSN:terraflow-shield2\tLN:9\nr\n", "@SQ\tSN:terraflow-shield2\tLN:9\nr\n"),
+        ("", ""),
+    ],
+    ids=["shield", "behind another line", "a contig of nearly that name", "nothing"],
+)
+def test_shield_is_taken_out_of_the_header(tmp_path: Path, sam: str, expected: str) -> None:
+    (tmp_path / "in.sam").write_text(sam)
+
+    assert job(tmp_path, "without_shield <in.sam >$SCRATCH/out.sam", "out.sam").code == 0
+    assert (tmp_path / "out.sam").read_text() == expected
 
 
 @contextmanager
@@ -451,3 +469,48 @@ def test_launchers_that_can_not_be_started_are_named(tmp_path: Path) -> None:
     done = job(tmp_path, "true", "out", env={"TERRAFLOW": str(tmp_path / "scripts")})
     assert done.code == 1
     assert f"{tmp_path}/scripts/bin: samtools and bcftools there are missing or not executable" in done.log
+
+
+def slices_of_many_contigs(folder: Path, contigs: int, samples: int) -> list[str]:
+    """Write a reference of small contigs, and CRAM files of 25 reads on each; return their names."""
+    random = Random(contigs)
+    bases = {f"c{number}": "".join(random.choices("ACGT", k=200)) for number in range(contigs)}
+    fasta = folder / "g.fa"
+    fasta.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in bases.items()))
+    subprocess.run(["samtools", "faidx", fasta], check=True)
+    names = []
+    for sample in range(samples):
+        lines = ["@HD\tVN:1.6\tSO:coordinate", *(f"@SQ\tSN:{name}\tLN:200" for name in bases)]
+        lines.append(f"@RG\tID:{sample}\tSM:s{sample}")
+        for name, sequence in bases.items():
+            other = sequence[:100] + {"A": "C", "C": "G", "G": "T", "T": "A"}[sequence[100]] + sequence[101:]
+            for start in range(0, 100, 4):
+                fields = (f"{name}:{start}", 0, name, start + 1, 60, "100M", "*", 0, 0, other[start : start + 100])
+                lines.append("\t".join(map(str, (*fields, "I" * 100, f"RG:Z:{sample}"))))
+        path = folder / f"s{sample}.cram"
+        command = ["samtools", "view", "-O", "cram,version=3.0", "-T", fasta, "-o", path, "-"]
+        subprocess.run(command, input="\n".join(lines) + "\n", text=True, check=True)
+        names.append(path.name)
+    return names
+
+
+@pytest.mark.parametrize(("pieces", "way"), [(1, "-R"), (40, "-T")])
+def test_slices_are_read_through_for_many_places_and_looked_up_for_few_with_the_same_calls(
+    tmp_path: Path, pieces: int, way: str
+) -> None:
+    names = slices_of_many_contigs(tmp_path, 40, 2)
+    (tmp_path / "tile.bed").write_text("".join(f"c{number}\t0\t200\n" for number in range(pieces)))
+    commands = (
+        f"printf '%s\\n' {shlex.join(names)} >$SCRATCH/alignments.txt; index_slices; way_through tile.bed; "
+        "for way in -R -T; do bcftools mpileup -Ou -f g.fa -b $SCRATCH/alignments.txt $way tile.bed -a FORMAT/AD "
+        '| bcftools call -m -v -Ov - | grep -v "^##"; done; touch $SCRATCH/out'
+    )
+
+    done = job(tmp_path, commands, "out")
+
+    assert done.code == 0, done.log
+    said, *calls = done.out.splitlines()
+    assert said == way
+    looked_up, read_through = calls[: len(calls) // 2], calls[len(calls) // 2 :]
+    assert looked_up == read_through
+    assert [line.split("\t")[:2] for line in looked_up[1:]] == [[f"c{number}", "101"] for number in range(pieces)]

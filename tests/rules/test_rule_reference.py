@@ -1,4 +1,4 @@
-"""Rules reference, bwa_index and windows: one genome from any form of FASTA, and a refusal of any other file."""
+"""Rules reference and bwa_index: one genome from any form of FASTA, and a refusal of any other file."""
 
 import gzip
 import http.server
@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from compressions import COMPRESSIONS
-from project import NO_DISK_IN_COMMON, Copy, Project
+from project import Copy, Project
 from tiny import GENOME, LENGTHS, fasta, fragments, text_of
 
 from shared import output_of
 
 GENOME_FA = "results/reference/genome.fa"
+BWA_MEM2 = "results/reference/bwa-mem2/genome.fa"
 INDEX = [f"{GENOME_FA}{ending}" for ending in (".amb", ".ann", ".bwt", ".pac", ".sa")]
 
 
@@ -293,6 +294,22 @@ def test_prebuilt_index_of_another_genome_is_refused(prebuilt: Project) -> None:
     assert prebuilt.files() == []
 
 
+@pytest.mark.parametrize("aligner", ["bwa", "bwa-mem2"])
+def test_contig_in_front_of_a_prebuilt_index_is_for_bwa_mem2_alone(prebuilt: Project, aligner: str) -> None:
+    head, contigs = prebuilt["ref.ann"].read_text().split("\n", 1)
+    prebuilt.write("ref.ann", f"{head}\n0 terraflow-shield (null)\n0 120 0\n{contigs}")
+    prebuilt.config["alignment"] = {"aligner": aligner}
+    for ending in ("0123", "bwt.2bit.64"):
+        prebuilt.write(f"ref.{ending}", b"is not read")
+
+    run = prebuilt.rule("reference", GENOME_FA)
+
+    if aligner == "bwa":
+        run.failed("ref.ann: has a contig 'terraflow-shield', which the FASTA has not")
+    else:
+        run.succeeded()
+
+
 def test_prebuilt_index_that_is_not_there_is_missed_before_anything_runs(prebuilt: Project) -> None:
     prebuilt["ref.sa"].unlink()
 
@@ -301,52 +318,70 @@ def test_prebuilt_index_that_is_not_there_is_missed_before_anything_runs(prebuil
     assert not prebuilt["logs"].exists()
 
 
-# --- windows ---------------------------------------------------------------------------------------
+# --- the index of bwa-mem2 -------------------------------------------------------------------------
 
 
-def test_windows_hold_each_base_once_and_are_of_equal_size(copy: Copy) -> None:
-    project = copy("reference")
-    beds = {"calling": 3, "coverage": 8}
-
-    project.rule("windows", *(f"results/reference/{purpose}_windows.bed" for purpose in beds)).succeeded()
-
-    for purpose, number in beds.items():
-        rows = [
-            line.split("\t") for line in project[f"results/reference/{purpose}_windows.bed"].read_text().splitlines()
-        ]
-        covered = [(contig, base) for contig, start, end, _ in rows for base in range(int(start), int(end))]
-        assert covered == [(contig, base) for contig, length in LENGTHS.items() for base in range(length)]
-        sizes = [sum(int(end) - int(start) for *_, start, end, w in rows if int(w) == n + 1) for n in range(number)]
-        assert sum(sizes) == sum(LENGTHS.values())
-        assert max(sizes) - min(sizes) <= 1
+@pytest.fixture
+def without_bwa_mem2(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with all programs but this one, wherever it may lie."""
+    (tmp_path / "bin").mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*") if Path(folder).is_dir() else ():
+            if program.name != "bwa-mem2" and not (tmp_path / "bin" / program.name).is_symlink():
+                (tmp_path / "bin" / program.name).symlink_to(program)
+    return {"PATH": str(tmp_path / "bin")}
 
 
-def test_windows_without_bases_are_called_and_hold_nothing(copy: Copy) -> None:
-    project = copy("reference", "alignments")
-    bases = sum(LENGTHS.values())
-    project.config["calling"]["windows"] = bases + 1
-    project["results/reference/calling_windows.bed"].unlink()
-    calls = [f"results/calls/all/{window}.bcf" for window in (bases, bases + 1)]
-
-    project.rule("windows bcftools_call", *calls).succeeded()
-
-    more = f"calling.windows: found {bases + 1:,}, more than the {bases:,} bases of the reference"
-    assert more in project.log("windows/calling")
-    for path in calls:
-        assert output_of("bcftools", "view", "-H", project[path]) == ""
-    heads = [output_of("bcftools", "view", "-h", project[path]) for path in calls]
-    assert heads[0].count("##contig") == heads[1].count("##contig") == len(LENGTHS)
+MISSING = ("bwa-mem2: not on PATH", "bioconda bwa-mem2=2.3", "Or say alignment.aligner: bwa, whose alignments")
 
 
-def test_slices_of_a_window_without_bases_are_called_too(copy: Copy) -> None:
-    project = copy("reference", "alignments")
-    contig, length = list(LENGTHS.items())[-1]
-    # The last of the three windows is one without bases, as in a genome of two.
-    bed = "".join(f"{name}\t0\t{bases}\t1\n" for name, bases in LENGTHS.items())
-    project.write(
-        "results/reference/calling_windows.bed", f"{bed}{contig}\t0\t1\t2\n{contig}\t{length}\t{length + 1}\t3\n"
+def test_where_bwa_mem2_is_missing_the_job_says_how_to_get_it(copy: Copy, without_bwa_mem2: dict[str, str]) -> None:
+    """A cache may hold the index, so that the job would not need the program: a run of this job alone begins."""
+    project = copy("reference", "reads")
+    project.config["alignment"] = {"aligner": "bwa-mem2"}
+
+    run = project.rule("bwa_mem2_index", f"{BWA_MEM2}.0123", env=without_bwa_mem2)
+
+    run.failed(*MISSING)
+    assert not project[BWA_MEM2].parent.exists()
+    assert project.scratch() == []
+
+
+def test_where_bwa_mem2_is_missing_no_run_that_aligns_begins(
+    prebuilt: Project, without_bwa_mem2: dict[str, str]
+) -> None:
+    prebuilt.config["alignment"] = {"aligner": "bwa-mem2"}
+    for ending in ("0123", "bwt.2bit.64"):
+        prebuilt.write(f"ref.{ending}", b"is not read")
+    shard = "results/bwa_mem/s/u.1.cram"
+
+    prebuilt.snakemake("--", shard, env=without_bwa_mem2).failed("A program is missing, nothing was run:", *MISSING)
+
+    assert not prebuilt["results"].exists()
+    assert not prebuilt["logs"].exists()
+    # What needs no aligner goes on.
+    prebuilt.snakemake("--dry-run", "--", shard, env=without_bwa_mem2).succeeded()
+    prebuilt.snakemake("--", GENOME_FA, env=without_bwa_mem2).succeeded()
+
+
+def test_aligner_takes_its_own_index_although_the_other_is_there(copy: Copy) -> None:
+    """The folder holds BWA's index."""
+    project = copy("reference", "reads")
+    project.config["alignment"] = {"aligner": "bwa-mem2"}
+
+    planned = project.snakemake("--dry-run", "--", "results/bwa_mem/two/L1.1.cram").succeeded().text
+
+    assert "rule bwa_mem2_index:" in planned
+    assert f"input: results/reads/two/L1.1.fastq, {BWA_MEM2}.amb" in planned
+    assert f"{GENOME_FA}.bwt" not in planned
+
+
+def test_prebuilt_index_of_the_other_aligner_is_named_before_anything_runs(prebuilt: Project) -> None:
+    prebuilt.config["alignment"] = {"aligner": "bwa-mem2"}
+
+    prebuilt.rule("reference", GENOME_FA).failed(
+        "reference.bwa_index: prebuilt: ref.0123: no such file",
+        "alignment.aligner: bwa-mem2: ref.bwt and ref.sa are of an index of bwa: say alignment.aligner: bwa,",
     )
 
-    project.rule("slices bcftools_call", "results/calls/all/3.bcf", options=NO_DISK_IN_COMMON).succeeded()
-
-    assert output_of("bcftools", "view", "-H", project["results/calls/all/3.bcf"]) == ""
+    assert not prebuilt["logs"].exists()

@@ -1,11 +1,18 @@
 # From shards of reads to coordinate-sorted alignments whose mates know of each other.
+if PREBUILT:
+    INDEX = [source(path) for path in PREBUILT]
+else:
+    INDEX = [
+        f"{BWA_MEM2_GENOME if ALIGNER is BWA_MEM2 else GENOME}{suffix}"
+        for suffix in ALIGNER.suffixes
+    ]
 
 
 rule bwa_mem:
     """Align one shard, fix mates and sort, in one pipe."""
     input:
         reads=SHARD_FILE,
-        index=BWA_INDEX,
+        index=INDEX,
     output:
         temp("results/bwa_mem/{sample}/{unit}.{shard}.cram"),
     log:
@@ -13,7 +20,9 @@ rule bwa_mem:
     benchmark:
         "benchmarks/runs/bwa_mem/{sample}/{unit}.{shard}.tsv"
     conda:
-        "../../envs/bwa.yaml"
+        {"bwa": "../../envs/bwa.yaml", "bwa-mem2": "../../envs/bwa_mem2.yaml"}[
+            ALIGNER.name
+        ]
     threads: 8
     resources:
         mem_mb=growing(3000, 1.2, inputs=slice(1, None)),
@@ -46,9 +55,10 @@ rule bwa_mem:
         ),
         cram=CRAM,
         prebuilt=PREBUILT,
-        planned=lambda wildcards: fingerprints(*PREBUILT),
+        planned=signed(lambda wildcards: fingerprints(*PREBUILT)),
+    # Text, not a parameter: Snakemake would align anew what was aligned before there was a choice.
     shell:
-        r"""
+        ALIGNER.in_place_of_bwa(r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         index={input.index[0]:q}
         # Sorting keeps up with four threads of BWA, and gets an eighth of the memory.
@@ -62,4 +72,4 @@ rule bwa_mem:
             | samtools sort --no-PG -O {params.cram},level=1,no_ref=1 -@ $sorters -m $(({resources.mem_mb} / 8 / sorters))M \
                 -T $SCRATCH/sort -o $SCRATCH/{output:q} -
         unchanged {params.planned:q} {params.prebuilt:q}
-        """
+        """)

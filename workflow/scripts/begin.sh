@@ -162,6 +162,24 @@ multiqc() {
   "$TERRAFLOW_PYTHON" -P -m multiqc "$@"
 }
 
+# bwa-mem2 ARGUMENTS…: bwa-mem2, or how to get it
+bwa-mem2() {
+  if ! type -P bwa-mem2 >/dev/null; then
+    run_module reference.aligners >&2
+    return 127
+  fi
+  command bwa-mem2 "$@"
+}
+
+# without_shield: the SAM on standard input, without the contig that the index of bwa-mem2 has in front of all others
+without_shield() {
+  local line=
+  while [[ $line != @SQ* ]] && IFS= read -r line; do
+    case $line in $'@SQ\tSN:terraflow-shield\t'*) ;; *) printf '%s\n' "$line" ;; esac
+  done
+  cat
+}
+
 # unchanged FINGERPRINT… FILE…: fails if a file of the user is another one than the job was planned with
 unchanged() {
   case "$*" in *', last changed at '*) run_module inputs.fingerprint -- "$@" ;; esac
