@@ -55,7 +55,10 @@ STEPS = {
         "merges all lanes of a sample, marks duplicates, writes and indexes CRAM; on AWS also slices by window",
     ),
     "call": Step(
-        "bcftools call", "a job for each window", ("ploidy", "bcftools_call"), "calls the variants of all samples"
+        "bcftools call",
+        "a job for each window",
+        ("ploidy", "bcftools_call", "mitochondrial_contig", "mitochondrial_reads", "mitochondrion"),
+        "calls the variants of all samples; those of the mitochondrion, if asked for, in a job for each sample",
     ),
     "variants": Step(
         "filter, annotate",

@@ -28,8 +28,8 @@ from terraflow.image import PACKAGES, TARGETS, build
 LIMITS = {"worker": 450, "report": 850}
 EXAMPLE = ROOT / "config" / "example"
 REPORT_RULES = ["multiqc", "coverage_plot"]
-# Of another aligner (test_aligners.py).
-OTHER_RULES = ["bwa_mem2_index"]
+# Of another aligner (test_aligners.py), and of a mitochondrion.
+OTHER_RULES = ["bwa_mem2_index", "mitochondrial_contig", "mitochondrial_reads", "mitochondrion"]
 SENT = ["workflow", "config", "profiles", "envs"]
 
 PYTHON_PROBE = """

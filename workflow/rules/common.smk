@@ -4,6 +4,8 @@ import shlex
 
 from snakemake_interface_executor_plugins.settings import SharedFSUsage
 from terraflow_workflow.calling.multiallelic import SPLIT
+from terraflow_workflow.mitochondrion.contig import OFF, setting
+from terraflow_workflow.mitochondrion.pileup import GAPPED_READS, GAPPED_SHARE
 from terraflow_workflow.running.planning import signed
 from terraflow_workflow.running.resources import (
     LastSeen,
@@ -22,9 +24,19 @@ ALIGNMENT_INDEX = {"cram": "cram.crai", "bam": "bam.bai"}[ALIGNMENT]
 CRAM = "cram,version=3.0"
 GENOME = "results/reference/genome.fa"
 GENOME_INDEX = f"{GENOME}.fai"
-CALLING_WINDOWS = "results/reference/calling_windows.bed"
+MITOCHONDRION = setting(config["calling"]["mitochondrion"])
+# All contigs but the mitochondrion, and behind them a window more, which is the mitochondrion.
+NUCLEAR_WINDOWS = "results/reference/nuclear_windows.bed"
+MITOCHONDRIAL_WINDOW = len(WINDOWS) + 1
+MITOCHONDRIAL_CONTIG = "results/reference/mitochondrion.bed"
+CALLING_WINDOWS = (
+    "results/reference/calling_windows.bed" if MITOCHONDRION == OFF else NUCLEAR_WINDOWS
+)
 # Contigs that no other window looks at.
-CALLED_APART: list[str] = []
+CALLED_APART = [] if MITOCHONDRION == OFF else MITOCHONDRIAL_CONTIG
+SLICE = "results/slices/{sample}/{window}.cram"
+# True if jobs find each other's files on a disk; elsewhere each fetches what it reads, which should then be little.
+SHARED_DISK = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 # Statistics count alleles, which are one on a line where the variants are not written so.
 ONE_ALLELE_A_LINE = (
     ""

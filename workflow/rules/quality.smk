@@ -2,6 +2,10 @@
 import snakemake
 
 CALLING_READS = "results/qc/calling_reads.tsv"
+# A mitochondrion that is called by itself is not limited by calling.max_depth, so its depth is not looked at.
+DEPTHS_OF_OTHERS = (
+    "" if MITOCHONDRION == OFF else '-v without="$(cut -f 1 {input.mitochondrion:q})" '
+)
 
 
 rule samtools_stats:
@@ -11,6 +15,7 @@ rule samtools_stats:
         index=f"results/alignments/{{sample}}.{ALIGNMENT_INDEX}",
         genome=[GENOME, GENOME_INDEX],
         windows="results/reference/coverage_windows.bed",
+        mitochondrion=[] if MITOCHONDRION == OFF else MITOCHONDRIAL_CONTIG,
     output:
         header="results/qc/samtools/{sample}.header.sam",
         stats="results/qc/samtools/{sample}.stats.txt",
@@ -46,7 +51,7 @@ rule samtools_stats:
             | awk -v deepest=$SCRATCH/{output.deepest:q} -v flags=$SCRATCH/flags.txt \
                 -f "$TERRAFLOW/coverage.awk" {input.windows:q} - >$SCRATCH/{output.windows:q}
         sort -n -k 1,1 -k 2,2 $SCRATCH/flags.txt >$SCRATCH/{output.flags:q}
-        """
+        """.replace("awk -v deepest", f"awk {DEPTHS_OF_OTHERS}-v deepest")
 
 
 rule calling_reads:

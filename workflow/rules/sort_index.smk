@@ -1,6 +1,8 @@
 # One alignment file for a sample, from all shards of all its units.
 # Size of the reads as they came to that of a sample's alignments, at most, if they are compressed.
 SHRUNK = 4
+# The windows of calling; the mitochondrion, if it is called by itself, is one more.
+SLICED = WINDOWS if MITOCHONDRION == OFF else [*WINDOWS, MITOCHONDRIAL_WINDOW]
 
 
 rule sort_index:
@@ -54,7 +56,7 @@ rule slices:
         windows=CALLING_WINDOWS,
         apart=CALLED_APART,
     output:
-        temp(collect(SLICE, window=WINDOWS, allow_missing=True)),
+        temp(collect(SLICE, window=SLICED, allow_missing=True)),
     log:
         "logs/slices/{sample}.log",
     priority: 20
@@ -67,7 +69,7 @@ rule slices:
         disk_mb=growing(1000, 1.2, reads=0.7, later=slice(0, 2), shrunk=SHRUNK),
         runtime=minutes(30, 0.02, inputs=slice(2, None), reads=0.02, shrunk=SHRUNK),
     params:
-        windows=WINDOWS,
+        windows=SLICED,
         crai=lambda wildcards, input: (
             f"--crai {shlex.quote(input.index)}" if ALIGNMENT == "cram" else ""
         ),

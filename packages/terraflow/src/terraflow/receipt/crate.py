@@ -35,6 +35,7 @@ DOCKER = {"@id": "https://w3id.org/ro/terms/workflow-run#DockerImage"}
 OUTPUTS = {
     "alignments": "Alignments of each sample, and their indices",
     "variants": "Variants, their indices and their consequences",
+    "mitochondrion": "Alleles of the mitochondrion with their shares, and what could have been seen",
     "qc": "Quality of reads, alignments and variants",
     "reference": "The reference in the form that the alignments were written with",
     "others": "Other files",
