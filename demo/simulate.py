@@ -11,20 +11,28 @@ from random import Random
 
 from simulation import SimulationError, files
 from simulation.genome import Contig, make_reference
-from simulation.plan import DEMO, SAMPLES, SMALL, Plan
+from simulation.plan import DEMO, REPEATS, SMALL, Plan
 from simulation.reads import haplotypes_of, simulate_lane
+from simulation.repeats import plant_in_repeats
 from simulation.variants import Site, plant_variants
 
 
 def simulate(out: Path, seed: int, plan: Plan, base: Path) -> None:
     """Write the data set of a plan into `out`; paths in its files are relative to `base`."""
     contigs, genes = make_reference(Random(f"{seed}/reference"), plan)
-    sites = plant_variants(Random(f"{seed}/variants"), plan, contigs, genes)
+    rng = Random(f"{seed}/variants")
+    if plan.loci_per_10kb:
+        sites = plant_in_repeats(rng, plan.loci_per_10kb, contigs)
+    else:
+        sites = plant_variants(rng, plan, contigs, genes)
     (out / "reads").mkdir(parents=True, exist_ok=True)
 
     reference = out / plan.reference
     files.write_fasta(reference, files.fasta(contigs))
-    (out / "genes.gff3").write_text("\n".join(files.gff_lines(contigs, genes)) + "\n")
+    if genes:
+        (out / "genes.gff3").write_text("\n".join(files.gff_lines(contigs, genes)) + "\n")
+    else:
+        (out / "everything.bed").write_text("\n".join(files.bed_lines(contigs)) + "\n")
     files.write_truth(out / "truth.vcf.gz", reference, "\n".join(files.truth_lines(contigs, sites)) + "\n")
     write_lanes(out / "reads", seed, plan, contigs, sites)
 
@@ -38,7 +46,9 @@ def write_lanes(folder: Path, seed: int, plan: Plan, contigs: list[Contig], site
     with ThreadPoolExecutor() as pool:
         written = []
         for number, lane in enumerate(plan.lanes, 1):
-            texts = simulate_lane(seed, number, lane, haplotypes_of(lane.sample, contigs, sites))
+            texts = simulate_lane(
+                seed, number, lane, haplotypes_of(lane.sample, contigs, sites, bool(plan.loci_per_10kb))
+            )
             for name, text in zip(lane.files(), texts, strict=True):
                 written.append(pool.submit(files.write_reads, folder / name, text))
     for file in written:
@@ -53,7 +63,14 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write into (made if needed)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same bytes (default: 1)")
-    parser.add_argument("--small", action="store_true", help="one contig of 5 kb at low depth, under 200 kB")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--small", action="store_true", help="one contig of 5 kb at low depth, under 200 kB")
+    size.add_argument(
+        "--repeats",
+        action="store_true",
+        help="1 Mb at 30x, with thousands of variants in short tandem repeats, where polymerases slip: a truth set "
+        "for `make accuracy`",
+    )
     parser.add_argument(
         "--relative-to",
         type=Path,
@@ -67,13 +84,14 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the program and return its exit code."""
     options = parse_arguments(argv)
-    plan = SMALL if options.small else DEMO
+    plan = SMALL if options.small else REPEATS if options.repeats else DEMO
     try:
         simulate(options.out, options.seed, plan, options.relative_to or options.out)
     except (SimulationError, OSError) as error:
         print(f"simulate.py: {error}", file=sys.stderr)
         return 1
-    print(f"wrote {len(plan.lanes)} lanes of {len(SAMPLES)} samples and their truth to {options.out}")
+    samples = {lane.sample for lane in plan.lanes}
+    print(f"wrote {len(plan.lanes)} lanes of {len(samples)} samples and their truth to {options.out}")
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pysam
 
 from simulation import SimulationError
-from simulation.genome import Contig, Gene
+from simulation.genome import END_MARGIN, Contig, Gene
 from simulation.plan import SAMPLES, Plan
 from simulation.sequence import Interval
 from simulation.variants import Site
@@ -108,6 +108,12 @@ def run_tool(command: list[str], text: str) -> bytes:
     return done.stdout
 
 
+def bed_lines(contigs: list[Contig]) -> Iterator[str]:
+    """Yield a BED of the places where depth is as planned."""
+    for contig in contigs:
+        yield f"{contig.name}\t{END_MARGIN}\t{len(contig.bases) - END_MARGIN}"
+
+
 # --- reads -----------------------------------------------------------------------------------------
 
 
@@ -157,5 +163,5 @@ calling:
 filters:
   LowQual: "QUAL < 20"
 annotation:
-  gff: {prefix}genes.gff3
+  gff: {f"{prefix}genes.gff3" if any(plan.genes) else '""'}
 """

@@ -30,7 +30,9 @@ class Lane:
 class Plan:
     """A data set: lengths of contigs in bp, numbers of genes by contig and of variants by kind, lanes, settings.
 
-    `exons` is the smallest and the largest number of exons in a gene.
+    `exons` is the smallest and the largest number of exons in a gene. `both_alleles` are SNPs, and as many indels, of
+    which a sample carries two alleles that both differ from the reference. With `loci_per_10kb`, variants lie in short
+    tandem repeats, at which polymerases slip, and SNPs between them.
     """
 
     contigs: tuple[tuple[str, int], ...]
@@ -45,6 +47,8 @@ class Plan:
     windows: int
     shards: int
     lanes: tuple[Lane, ...]
+    both_alleles: int = 0
+    loci_per_10kb: int = 0
 
 
 DEMO = Plan(
@@ -64,6 +68,7 @@ DEMO = Plan(
         Lane("sampleA", "L2", 125, 34.0, True, ".gz"),
         Lane("sampleB", "L1", 150, 70.0, False, ".bz2"),
     ),
+    both_alleles=6,
 )
 
 SMALL = Plan(
@@ -82,4 +87,20 @@ SMALL = Plan(
         Lane("sampleA", "L1", 125, 18.0, True, ".gz"),
         Lane("sampleB", "L1", 125, 18.0, False, ".gz"),
     ),
+)
+
+REPEATS = Plan(
+    contigs=(("repeats", 1_000_000),),
+    genes=(0,),
+    exons=(0, 0),
+    repeats_per_10kb=0,
+    long_repeats=False,
+    snps=0,
+    insertions=0,
+    deletions=0,
+    reference="ref.fa",
+    windows=8,
+    shards=1,
+    lanes=(Lane("sampleA", "L1", 150, 30.0, True, ".gz"),),
+    loci_per_10kb=32,
 )

@@ -6,12 +6,13 @@ import io
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from random import Random
 
 from simulation.genome import Contig
 from simulation.plan import SAMPLES, Lane
+from simulation.repeats import Repeat, repeats_of, slips
 from simulation.sequence import Interval, other_bases, reverse_complement
 from simulation.variants import Site, shift_room
 
@@ -28,10 +29,14 @@ QUALITY_DROPS = (9.0, 13.0)  # mean Phred loss at the end of read 1 and read 2
 
 @dataclass(frozen=True)
 class Haplotype:
-    """A sequence that reads are drawn from; no read ends in the sorted `fragile` intervals, both ends included."""
+    """A sequence that reads are drawn from; no read ends in the sorted `fragile` intervals, both ends included.
+
+    Polymerases slip at the `repeats`, which are in order.
+    """
 
     sequence: str
     fragile: list[Interval]
+    repeats: list[Repeat] = field(default_factory=list)
 
     def allows(self, ends: tuple[int, ...]) -> bool:
         """Tell whether reads may end before each of the given positions."""
@@ -40,6 +45,18 @@ class Haplotype:
             if index >= 0 and end <= self.fragile[index][1]:
                 return False
         return True
+
+    def molecule(self, rng: Random, start: int, size: int) -> str:
+        """Return a fragment as a polymerase copies it; what slips take away is made up for at its end."""
+        first = bisect_left(self.repeats, start + 1, key=lambda repeat: repeat.start)
+        last = bisect_left(self.repeats, start + size, lo=first, key=lambda repeat: repeat.end)
+        parts: list[str] = []
+        at = start
+        for repeat, change in slips(rng, self.repeats[first:last]):
+            parts += [self.sequence[at : repeat.start], repeat.unit * change]
+            at = repeat.start + len(repeat.unit) * max(0, -change)
+        made = "".join(parts)
+        return made + self.sequence[at : at + size - len(made)]
 
 
 def haplotype(sequence: str, sites: list[Site], sample: int, copy: int) -> Haplotype:
@@ -59,13 +76,18 @@ def haplotype(sequence: str, sites: list[Site], sample: int, copy: int) -> Haplo
     return Haplotype("".join([*parts, sequence[at:]]), fragile)
 
 
-def haplotypes_of(sample: str, contigs: list[Contig], sites: list[Site]) -> list[list[Haplotype]]:
-    """Return the two haplotypes of a sample for each contig."""
+def haplotypes_of(
+    sample: str, contigs: list[Contig], sites: list[Site], slipping: bool = False
+) -> list[list[Haplotype]]:
+    """Return the two haplotypes of a sample for each contig; if they are `slipping`, reads may end anywhere."""
     number = SAMPLES.index(sample)
     found = []
     for contig in contigs:
         here = [site for site in sites if site.contig == contig.name]
-        found.append([haplotype("".join(contig.bases), here, number, copy) for copy in (0, 1)])
+        pair = [haplotype("".join(contig.bases), here, number, copy) for copy in (0, 1)]
+        if slipping:
+            pair = [Haplotype(made.sequence, [], repeats_of(made.sequence)) for made in pair]
+        found.append(pair)
     return found
 
 
@@ -117,7 +139,7 @@ def draw_fragment(rng: Random, source: Haplotype, length: int) -> str:
         size = max(length + 1, round(rng.gauss(FRAGMENT_MEAN, FRAGMENT_SD)))
         start = rng.randrange(len(source.sequence) - size + 1)
         if source.allows((start, start + length, start + size - length, start + size)):
-            return source.sequence[start : start + size]
+            return source.molecule(rng, start, size)
 
 
 def draw_fragments(rng: Random, haplotypes: list[list[Haplotype]], length: int, count: int) -> Iterator[str]:

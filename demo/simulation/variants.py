@@ -49,6 +49,9 @@ def plant_variants(rng: Random, plan: Plan, contigs: list[Contig], genes: list[G
     for kind, count in left.items():
         for _ in range(count):
             planter.plant(kind)
+    for _ in range(plan.both_alleles):
+        planter.plant_multiallelic(((1, 2), (0, 2)))
+        planter.plant_indel_and_other(((2, 1), (0, 1)))
     order = [name for name, _ in plan.contigs]
     return sorted(planter.sites, key=lambda site: (order.index(site.contig), site.pos))
 
@@ -95,6 +98,18 @@ class Planter:
         site = self.sites.pop()
         alts = tuple(self.rng.sample(list(other_bases(site.ref)), 2))
         self.sites.append(replace(site, alts=alts, genotypes=genotypes))
+
+    def plant_indel_and_other(self, genotypes: tuple[Genotype, ...]) -> None:
+        """Add a deletion with a second alternative allele, which lacks the first half of the deleted bases."""
+        while True:
+            self.plant("deletion", length=self.rng.choice((2, 4, 6)))
+            site = self.sites.pop()
+            half = site.ref[: 1 + (len(site.ref) - 1) // 2]
+            # Both are one site only if they are written at one position.
+            if left_align(self.sequences[site.contig], site.pos, half, half[0])[0] == site.pos:
+                other = site.ref[0] + site.ref[len(half) :]
+                self.sites.append(replace(site, alts=(site.alts[0], other), genotypes=genotypes))
+                return
 
 
 def genotype_patterns(rng: Random) -> Iterator[tuple[Genotype, ...]]:
