@@ -16,6 +16,9 @@ ARGS ?=
 # Tests run in one process for each core; PYTEST_PROCESSES=0 runs them one after the other.
 PYTEST_PROCESSES ?= logical
 
+# The truth sets in a folder of several.
+truths = $(patsubst %/ref.fa,%,$(wildcard $(TRUTH)/*/ref.fa))
+
 # Folders with Python of ours; some of them may not be there.
 python_dirs = $(foreach d,workflow/lib demo benchmarks $(wildcard packages/*/src),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
@@ -63,9 +66,10 @@ docs-serve: ## show the documentation at http://127.0.0.1:8000, anew when a page
 	@tools/setup.sh --no-tools
 	@tools/docs.sh serve $(ARGS)
 
-accuracy: setup ## compare with a truth set: make accuracy TRUTH=<dir>
+accuracy: setup ## compare with a truth set, or models of indels on a folder of them: make accuracy TRUTH=<dir>
 	@test -n "$(TRUTH)" || { echo 'Name the folder of the truth set: make accuracy TRUTH=<dir>' >&2; exit 2; }
-	@$(RUN) python benchmarks/accuracy.py "$(TRUTH)" $(ARGS)
+	@$(RUN) python benchmarks/$(if $(truths),genotypes,accuracy).py "$(TRUTH)" $(ARGS)
+	@for truth in $(or $(truths),"$(TRUTH)"); do $(RUN) python benchmarks/mitochondrion.py "$$truth" || exit; done
 
 bench: setup ## measure the speed; SIZE=large: what each rule costs with a genome of 250 Mb
 	@$(RUN) python benchmarks/$(if $(filter large,$(SIZE)),large,speed).py $(ARGS)

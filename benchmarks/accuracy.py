@@ -17,6 +17,7 @@ from truthset.tools import AccuracyError
 from truthset.workflow import (
     REPOSITORY,
     call_file,
+    call_target,
     choose_ploidy,
     link_reference,
     make_config,
@@ -36,10 +37,11 @@ def benchmark(options: argparse.Namespace) -> list[Score]:
     config = make_config(reference, ploidy, options.assignments)
     rewriting = Rewriting(options.depth, options.lanes == "merged", options.compression, options.seed)
     write_inputs(workdir, prepare_lanes(truth, workdir / "reads", rewriting), config)
-    run_workflow(workdir, options.cores)
+    run_workflow(workdir, options.cores, {call_target(workdir, config, sample)[0] for sample in truth.truths})
     scores: list[Score] = []
     for sample in truth.truths:
-        scores += score_sample(truth, sample, call_file(workdir, config, sample), reference)
+        calls, only = call_file(workdir, config, sample)
+        scores += score_sample(truth, sample, calls, reference, only)
     return scores
 
 

@@ -12,15 +12,17 @@ Allele = tuple[str, int, str, str]  # contig, 1-based position, REF, ALT
 Copies = dict[Allele, int]  # 1: heterozygous, 2: homozygous or haploid
 
 
-def read_alleles(vcf: Path, reference: Path, sample: str, passing: bool) -> Copies:
+def read_alleles(vcf: Path, reference: Path, sample: str, passing: bool, only: str = "") -> Copies:
     """Read the alleles that a sample carries, left-aligned, split and broken into primitive changes.
 
-    With `passing`, records that a filter rejects do not count. Alleles other than plain bases are
-    left out, as are changes of an N in the reference.
+    With `passing`, records that a filter rejects do not count; with `only`, those for which this bcftools expression is
+    false do not. Alleles other than plain bases are left out, as are changes of an N in the reference.
     """
     norm = ["bcftools", "norm", "-f", str(reference), "-c", "w"]
     filters = ["-f", "PASS,."] if passing else []
     text = run_tool(["bcftools", "view", "-s", pick_sample(vcf, sample), *filters, str(vcf)])
+    if only:
+        text = run_tool(["bcftools", "view", "-i", only, "-"], text)
     for step in (["-m", "-any"], ["--atomize"], ["-m", "-any"]):
         text = run_tool([*norm, *step, "-"], text)
     found: Copies = {}

@@ -53,14 +53,16 @@ def find_truth(folder: Path) -> TruthSet:
 
 
 def find_lanes(folder: Path) -> tuple[Lane, ...]:
-    """Find the lanes in a truth folder or its `lanes` folder; raise AccuracyError when there are none."""
+    """Find the lanes in a truth folder, its `lanes` or `reads` folder; raise AccuracyError when there are none."""
     mates: dict[tuple[str, str], dict[str, Path]] = {}
-    for path in sorted([*folder.glob("*"), *folder.glob("lanes/*")]):
+    for path in sorted([*folder.glob("*"), *folder.glob("lanes/*"), *folder.glob("reads/*")]):
         match = LANE_FILE.fullmatch(path.name)
         if match:
             mates.setdefault((match["sample"], match["unit"] or "L1"), {})[match["mate"]] = path
     if not mates:
-        raise AccuracyError(f"{folder} has no reads named SAMPLE_LANE_R1.fastq.gz, nor has its folder lanes")
+        raise AccuracyError(
+            f"{folder} has no reads named SAMPLE_LANE_R1.fastq.gz, nor have its folders lanes and reads"
+        )
     lanes: list[Lane] = []
     for (sample, unit), files in mates.items():
         if "1" not in files:

@@ -25,11 +25,11 @@ class Score:
         return {**labels, **self.counts.as_dict(), "genotypes": self.counts.with_genotypes().as_dict()}
 
 
-def score_sample(truth: TruthSet, sample: str, calls: Path, reference: Path) -> list[Score]:
-    """Score the calls of one sample in every BED file."""
+def score_sample(truth: TruthSet, sample: str, calls: Path, reference: Path, only: str = "") -> list[Score]:
+    """Score the calls of one sample in every BED file, those that the bcftools expression `only` holds for."""
     genome = read_fasta(reference)
     expected = read_alleles(truth.truths[sample], reference, sample, passing=False)
-    called = read_alleles(calls, reference, sample, passing=True)
+    called = read_alleles(calls, reference, sample, passing=True, only=only)
     scores: list[Score] = []
     for bed in truth.beds:
         regions = read_bed(bed)

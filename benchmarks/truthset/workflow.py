@@ -80,19 +80,30 @@ def write_inputs(workdir: Path, lanes: Iterable[Lane], config: dict[str, Any]) -
     (workdir / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def run_workflow(workdir: Path, cores: int) -> None:
-    """Run Snakemake on the inputs in the work folder; raise AccuracyError when it fails."""
+def run_workflow(workdir: Path, cores: int, targets: Iterable[str] = ()) -> None:
+    """Run Snakemake on the inputs in the work folder, for all results or `targets`; raise AccuracyError if it fails."""
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--directory", str(workdir)]
-    command += ["--configfile", str(workdir / "config.yaml")]
+    command += ["--configfile", str(workdir / "config.yaml"), "--", *targets]
     sys.stdout.flush()
     if subprocess.run(command, cwd=REPOSITORY, stdout=sys.stderr, check=False).returncode:
         raise AccuracyError("the workflow failed; its messages are above")
 
 
-def call_file(workdir: Path, config: dict[str, Any], sample: str) -> Path:
-    """Return the VCF with a sample's calls; raise AccuracyError when the workflow made none."""
+def call_target(workdir: Path, config: dict[str, Any], sample: str) -> tuple[str, str]:
+    """Return which result has a sample's calls, relative to the work folder, and the expression of those that count.
+
+    Of a mitochondrion that is called for shares, the alleles of most reads count.
+    """
     stem = sample if config["calling"].get("mode") == "per-sample" else "all"
-    path = workdir / "results" / "variants" / f"{stem}.vcf.gz"
+    shares = config["calling"].get("mitochondrion", "off") not in ("off", False)
+    folder = "mitochondrion" if shares and set(read_fasta(workdir / "ref.fa")) <= MITOCHONDRIAL else "variants"
+    return f"results/{folder}/{stem}.vcf.gz", "FMT/AF>=0.5" if folder == "mitochondrion" else ""
+
+
+def call_file(workdir: Path, config: dict[str, Any], sample: str) -> tuple[Path, str]:
+    """Return the VCF with a sample's calls, and which of them count; raise AccuracyError without a VCF."""
+    target, only = call_target(workdir, config, sample)
+    path = workdir / target
     if not path.is_file():
         raise AccuracyError(f"the workflow left no {path}")
-    return path
+    return path, only

@@ -14,7 +14,7 @@ from truthset.compare import Counts, apply_alleles, clusters, compare
 from truthset.folder import find_lanes, find_truth
 from truthset.reads import Rewriting, fastq_records, prepare_lanes
 from truthset.tools import AccuracyError
-from truthset.workflow import choose_ploidy, set_key
+from truthset.workflow import call_file, choose_ploidy, set_key
 
 SEQUENCE = "".join(Random(11).choices("ACGT", k=2000))
 GENOME = {"c": SEQUENCE}
@@ -242,6 +242,33 @@ def test_ploidy(truth_folder: Path) -> None:
     assert choose_ploidy(None, truth) == (1, "the reference is mitochondrial")
 
 
+# Contig, settings of calling, the file below results/ that is scored, and the alleles that count.
+SCORED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("chr1", {}, "variants/all.vcf.gz", ""),
+    ("chr1", {"mode": "per-sample", "mitochondrion": "auto"}, "variants/S.vcf.gz", ""),
+    ("chrM", {"mitochondrion": False}, "variants/all.vcf.gz", ""),
+    ("chrM", {"mitochondrion": "chrM"}, "mitochondrion/all.vcf.gz", "FMT/AF>=0.5"),
+]
+
+
+@pytest.mark.parametrize(("contig", "calling", "name", "only"), SCORED)
+def test_calls_that_are_scored(tmp_path: Path, contig: str, calling: dict[str, Any], name: str, only: str) -> None:
+    (tmp_path / "ref.fa").write_text(f">{contig}\n{SEQUENCE}\n")
+    path = tmp_path / "results" / name
+    with pytest.raises(AccuracyError, match="left no"):
+        call_file(tmp_path, {"calling": calling}, "S")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert call_file(tmp_path, {"calling": calling}, "S") == (path, only)
+
+
+def test_alleles_that_an_expression_holds_for(truth_folder: Path, tmp_path: Path) -> None:
+    a, b = snp(100), snp(120)
+    write_vcf(tmp_path / "c.vcf.gz", ["S"], [(x[1], x[2], x[3], "PASS", "0/1") for x in (a, b)])
+    found = read_alleles(tmp_path / "c.vcf.gz", truth_folder / "ref.fa", "S", passing=True, only=f"POS>{a[1]}")
+    assert set(found) == {b}
+
+
 def test_set_changes_nested_keys_and_keeps_their_types() -> None:
     config: dict[str, Any] = {"reads": {"shards": 1}, "samples": "x"}
     for assignment in ("reads.shards=5", "alignment.mark_duplicates=false", "filters.Low=QUAL < 20 = x"):
@@ -257,8 +284,8 @@ def test_set_changes_nested_keys_and_keeps_their_types() -> None:
 def test_the_whole_benchmark(
     truth_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def workflow(workdir: Path, cores: int) -> None:
-        assert cores == 1
+    def workflow(workdir: Path, cores: int, targets: set[str]) -> None:
+        assert (cores, targets) == (1, {"results/variants/all.vcf.gz"})
         a, b, d = snp(100), snp(600), snp(1500)
         calls = [(a, "1/1", "PASS"), (b, "1/1", "PASS"), (snp(900), "0/1", "LowQual"), (d, "0/1", "PASS")]
         rows = [(v[1], v[2], v[3], status, genotype) for v, genotype, status in calls]
