@@ -1,7 +1,8 @@
 """Run the workflow on a small and a large genome, and write down what each rule costs, for the model of costs.
 
 The large one, 250 Mb, has the repeats of a mammal (mammal.py); its reads and BWA's index are made once and kept. Jobs
-have no disk in common, as on AWS: there are slices of alignments. Example: tools/run.sh python benchmarks/large.py
+have no disk in common, as on AWS: there are slices of alignments. Aligning and its index are measured with bwa-mem2 as
+well, which has to be on PATH. Example: tools/run.sh python benchmarks/large.py
 """
 
 import argparse
@@ -25,6 +26,12 @@ from speed import GENOME, PAIRS, ROOT, Cost, make_data, measured
 
 RESULT = ROOT / "benchmarks/large.json"
 LARGE = 250_000_000
+# Pairs of reads of its data sets. The last has so many that slices are copied, as those of a whole genome are.
+PAIRS_OF_LARGE = (100_000, 400_000, 2_000_000)
+# From so many pairs on, bwa-mem2 aligns them, too.
+PAIRS_OF_BOTH = 400_000
+# Rules that depend on the aligner.
+OF_BWA_MEM2 = ("bwa_mem2_index", "bwa_mem")
 # Seeds of the genome, of what an individual has of its own, and of the reads.
 SEEDS = (1, 2, 3)
 # No disk in common for what jobs read and write.
@@ -34,7 +41,10 @@ INDEX = (".amb", ".ann", ".bwt", ".pac", ".sa")
 
 @dataclass(frozen=True)
 class Data:
-    """A reference and the reads of one sample, by lanes of two files; `prebuilt` if BWA's index lies beside it."""
+    """A reference and the reads of one sample, by lanes of two files; `prebuilt` if BWA's index lies beside it.
+
+    All rules are measured with bwa, and if `both`, building the index and aligning with bwa-mem2 as well.
+    """
 
     name: str
     bases: int
@@ -42,6 +52,7 @@ class Data:
     reference: Path
     lanes: tuple[tuple[Path, Path], ...]
     prebuilt: bool = False
+    both: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,8 +106,18 @@ def index_of(reference: Path) -> Measured:
     return Measured("bwa_index", 1, cost.cpu, cost.wall, cost.memory, reference.stat().st_size, written)
 
 
-def run(data: Data, out: Path, cores: int) -> list[Measured]:
-    """Run the workflow on the data and return what each rule has cost."""
+def run(
+    data: Data,
+    out: Path,
+    cores: int,
+    checkout: Path = ROOT,
+    alignment: dict[str, str] | None = None,
+    until: str | None = None,
+) -> tuple[Cost, list[Measured]]:
+    """Run the workflow of a checkout on the data, no further than to a rule, if one is given.
+
+    Return what it has cost, and what each rule has.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     rows = [f"bench\tL{number}\t{one}\t{two}" for number, (one, two) in enumerate(data.lanes, 1)]
@@ -106,23 +127,24 @@ def run(data: Data, out: Path, cores: int) -> list[Measured]:
             "samples": "samples.tsv",
             "reference": {"fasta": str(data.reference), "bwa_index": "prebuilt" if data.prebuilt else "build"},
             "calling": {"windows": 8},
+            **({"alignment": alignment} if alignment else {}),
         })
     )  # fmt: skip
     meter = out / "jobs.jsonl"
-    path = f"{metered.folder_for_path(out / 'bin')}{os.pathsep}{os.environ['PATH']}"
+    path = f"{metered.folder_for_path(out / 'bin')}{os.pathsep}{checkout / 'workflow/scripts/bin'}"
     command = [
         sys.executable, "-m", "snakemake", "--cores", str(cores), "--directory", str(out), "--notemp", *NOT_SHARED,
-        "--configfile", str(out / "config.yaml"),
+        "--configfile", str(out / "config.yaml"), *(["--until", until] if until else []),
     ]  # fmt: skip
-    environment = {**os.environ, "PATH": path, metered.FILE: str(meter)}
-    with (out / "run.log").open("w") as log:
-        subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    return by_rule(metered.read(meter), bytes_by_rule([*command, "--detailed-summary"], out))
+    variables = {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}", metered.FILE: str(meter)}
+    cost = measured(command, out / "run.log", checkout, variables)
+    sizes = bytes_by_rule([*command, "--detailed-summary"], checkout, out)
+    return cost, by_rule(metered.read(meter), sizes)
 
 
-def bytes_by_rule(command: list[str], out: Path) -> dict[str, tuple[int, int]]:
+def bytes_by_rule(command: list[str], checkout: Path, out: Path) -> dict[str, tuple[int, int]]:
     """Return the bytes that the jobs of each rule read and wrote, by Snakemake's own table of all files."""
-    table = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True).stdout
+    table = subprocess.run(command, check=True, cwd=checkout, capture_output=True, text=True).stdout
     begin = table.index("output_file\t")
     inputs: dict[str, set[tuple[str, str]]] = defaultdict(set)
     outputs: dict[str, set[str]] = defaultdict(set)
@@ -156,9 +178,19 @@ def datasets(workdir: Path) -> list[Data]:
     """Return what is measured, from the smallest, whose jobs do next to nothing, to the largest."""
     return [
         *made(workdir / "tiny", 20_000, (1_000,)),
-        small_data(workdir.parent / "speed/data"),
-        *(replace(one, prebuilt=True) for one in made(workdir / "data", LARGE, (100_000, 400_000))),
+        replace(small_data(workdir.parent / "speed/data"), both=True),
+        *(
+            replace(one, prebuilt=True, both=one.reads >= 2 * PAIRS_OF_BOTH)
+            for one in made(workdir / "data", LARGE, PAIRS_OF_LARGE)
+        ),
     ]
+
+
+def with_bwa_mem2(data: Data, out: Path, cores: int) -> list[Measured]:
+    """Return what building the index, in the run, and aligning cost with bwa-mem2."""
+    aligning = replace(data, prebuilt=False)
+    _, rules = run(aligning, out, cores, alignment={"aligner": "bwa-mem2"}, until="bwa_mem")
+    return [one for one in rules if one.rule in OF_BWA_MEM2]
 
 
 def main() -> None:
@@ -168,6 +200,8 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, default=ROOT / "benchmarks/runs/large", help="data and results")
     parser.add_argument("--only", metavar="NAME", help="measure this data set alone, and keep the others' figures")
     options = parser.parse_args()
+    if not shutil.which("bwa-mem2"):
+        parser.error("there is no bwa-mem2 on PATH; config/README.md says under 'The aligner' how to get it")
     workdir = options.workdir.resolve()
     print("making 250 Mb of genome with repeats, and reads …", flush=True)
     everything = datasets(workdir)
@@ -178,10 +212,14 @@ def main() -> None:
     for data in everything:
         if options.only in (None, data.name):
             print(f"measuring {data.name} …", flush=True)
-            rules = [*([index_of(data.reference)] if data.prebuilt else []), *run(data, workdir / "run", options.cores)]
+            rules = [
+                *([index_of(data.reference)] if data.prebuilt else []),
+                *run(data, workdir / "run", options.cores)[1],
+            ]
+            beside = with_bwa_mem2(data, workdir / "run", options.cores) if data.both else []
             found[data.name] = {
                 "name": data.name, "bases": data.bases, "reads": data.reads, "lanes": len(data.lanes),
-                "rules": [asdict(one) for one in rules],
+                "rules": [asdict(one) for one in rules], "bwa_mem2": [asdict(one) for one in beside],
             }  # fmt: skip
             write(machine(options.cores), [found[one.name] for one in everything if one.name in found])
 

@@ -21,7 +21,7 @@ from speed import watched
 
 FILE = "TERRAFLOW_METER"
 # Every command of the workflow begins so; its log file has the name of the rule.
-LOG = re.compile(r'begin\.sh" (?:\'|)logs/([A-Za-z_]+)')
+LOG = re.compile(r'begin\.sh" (?:\'|)logs/(\w+)')
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,19 @@ def test_a_shell_notes_its_command_and_keeps_its_exit_code(tmp_path: Path) -> No
     assert 0 < job.cpu <= 2 * job.wall
 
 
+@pytest.mark.parametrize(
+    ("log", "rule"),
+    [
+        ("logs/bwa_mem/a/L1.1.log", "bwa_mem"),
+        ("logs/bwa_mem2_index.log", "bwa_mem2_index"),
+        ("'logs/fastqc/a b.log'", "fastqc"),
+    ],
+)
+def test_a_job_has_its_rule_by_its_log(log: str, rule: str) -> None:
+    found = metered.LOG.search(f'source "$TERRAFLOW/begin.sh" {log} results/file')
+    assert found and found.group(1) == rule
+
+
 def test_jobs_are_summed_by_rule() -> None:
     jobs = [Job("call", 2, 1.5, 10), Job("align", 9, 8, 300), Job("call", 3, 2.5, 20)]
     align, call = large.by_rule(jobs, {"call": (100, 10)})
@@ -122,6 +135,16 @@ def test_what_stays_in_a_group_does_not_travel() -> None:
         {"rule": "multiqc", "read": 5, "written": 3},
     ]
     assert [fit.moved(one, {"rules": rules}) for one in rules] == [100, 110, 8]
+
+
+def test_slices_that_are_made_anew_do_not_tell_what_copying_takes() -> None:
+    def measured(reads: int, cpu: float) -> dict[str, object]:
+        return {"reads": reads, "bases": 250_000_000, "rules": [{"rule": "slices", "jobs": 1, "cpu": cpu}]}
+
+    runs = [measured(2_000, 0.7), measured(200_000, 6.5), measured(800_000, 8.5), measured(4_000_000, 0.9)]
+    cpu = fit.parts("slices", "cpu", runs)
+    assert cpu["fixed"] == pytest.approx(0.7, rel=0.05)
+    assert cpu["fixed"] + 4 * cpu["reads"][0][1] + 0.25 * cpu["bases"][0][1] == pytest.approx(0.9, rel=0.05)
 
 
 def test_the_groups_are_those_of_the_profile() -> None:
