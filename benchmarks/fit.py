@@ -6,7 +6,7 @@
 For each rule: CPU seconds, and bytes that a job on AWS fetches and stores, as a fixed part, a part by reads and a part
 by bases of the reference, none below 0, so that the relative errors of all runs are least. BWA-MEM's part by reads
 differs between the small and the large reference, and so does that by bases of building its index: a large index misses
-the processor's cache more often.
+the processor's cache more often. bwa-mem2's part by reads is bwa's times the ratio of what aligning took with both.
 """
 
 import argparse
@@ -34,6 +34,10 @@ NO_BASES = ("decompress", "fastqc")
 NO_READS = ("reference", "bwa_index", "windows", "filters")
 # Rules whose CPU time for a base is spent where reads lie.
 COVERED = ("bcftools_call",)
+# Rules that copy what they are given, from so many reads on: 8 windows of 20 containers of 10,000 reads. Runs with
+# fewer are left out, but for the smallest one, which tells how long such a rule takes to start.
+COPIES = {"slices": 1_600_000}
+SMALLEST = 10_000
 # From this size on, a reference tells something about another's.
 LEAST_REFERENCE = 1e6
 # In the groups of profiles/aws, what one rule writes for another does not travel: the reader, and the writer.
@@ -42,6 +46,9 @@ WITHIN = {"bwa_mem": "decompress", "samtools_stats": "sort_index", "slices": "so
 NOT_STORED = ("decompress",)
 # Rules with the command of another rule.
 TWINS = {"fastqc_single": "fastqc"}
+# Bytes of bwa-mem2's index for a base.
+BWA_MEM2_INDEX_BYTES = 5.5
+OF_BWA_MEM2 = ("bwa_mem bwa-mem2", "bwa_mem2_index")
 # Less than this is noise: CPU seconds, bytes.
 LEAST = {"cpu": 0.5, "bytes": 1e6}
 # Not measured here; large.md says where they come from.
@@ -76,7 +83,12 @@ def least_squares(features: NDArray[np.float64], found: NDArray[np.float64], lea
 
 def parts(rule: str, need: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return a rule's parts of a need, `cpu` or `bytes`, from all runs that had jobs of it."""
-    measured = [(run, one) for run in runs for one in run["rules"] if one["rule"] == rule]
+    measured = [
+        (run, one)
+        for run in runs
+        for one in run["rules"]
+        if one["rule"] == rule and (need == "bytes" or not SMALLEST < run["reads"] < COPIES.get(rule, 0))
+    ]
     by_size = BY_REFERENCE.get(rule) if need == "cpu" else None
     sizes = sorted({run["bases"] for run, _ in measured if run["bases"] >= LEAST_REFERENCE})
     rows, found = [], []
@@ -119,6 +131,7 @@ def fitted(measured: dict[str, Any]) -> dict[str, Any]:
     rules = sorted({one["rule"] for run in runs for one in run["rules"]})
     found = {rule: {need: parts(rule, need, runs) for need in ("cpu", "bytes")} for rule in rules}
     found |= {twin: found[rule] for twin, rule in TWINS.items()}
+    found |= dict(zip(OF_BWA_MEM2, bwa_mem2(found, runs), strict=True))
     nothing = {"reads": [[0, 0.0]], "bases": [[0, 0.0]]}
     return {
         "measured": f"{measured['measured']} ({WHERE})",
@@ -128,11 +141,43 @@ def fitted(measured: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def bwa_mem2(found: dict[str, Any], runs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the models of aligning with bwa-mem2, and of building its index, by those of bwa and by runs with both."""
+    aligning, building = found["bwa_mem"], found["bwa_index"]
+    # Of runs with one reference, the last, with most reads: reading the index counts least there.
+    both = {run["bases"]: run for run in runs if run["bwa_mem2"]}
+    reads = [[size, _rounded(need * share_of_bwa_mem2(both[size]))] for size, need in aligning["cpu"]["reads"]]
+    seconds = [
+        [size, _rounded(_of("bwa_mem2_index", run["bwa_mem2"])["cpu"] / size * 1e9)]
+        for size, run in sorted(both.items())
+    ]
+    index = [[0, BWA_MEM2_INDEX_BYTES * 1e9]]
+    return (
+        {"cpu": {**aligning["cpu"], "reads": reads}, "bytes": {**aligning["bytes"], "bases": index}},
+        {
+            "cpu": {**building["cpu"], "bases": seconds},
+            # The reference is fetched, the index stored.
+            "bytes": {**building["bytes"], "bases": [[0, (BWA_MEM2_INDEX_BYTES + 1) * 1e9]]},
+        },
+    )
+
+
+def share_of_bwa_mem2(run: dict[str, Any]) -> float:
+    """Return the CPU seconds of aligning with bwa-mem2, relative to those with bwa."""
+    return float(_of("bwa_mem", run["bwa_mem2"])["cpu"] / _of("bwa_mem", run["rules"])["cpu"])
+
+
+def _of(rule: str, rules: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return next(one for one in rules if one["rule"] == rule)
+
+
 def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
     """Return the tables of large.md: what was measured, and the model."""
     by_run = [{one["rule"]: one for one in run["rules"]} for run in measured["runs"]]
     names = [run["name"] for run in measured["runs"]]
-    rules = sorted(set(model["rules"]) - set(TWINS), key=lambda rule: (-by_run[-1].get(rule, {"cpu": 0})["cpu"], rule))
+    rules = sorted(
+        set(model["rules"]) - {*TWINS, *OF_BWA_MEM2}, key=lambda rule: (-by_run[-1].get(rule, {"cpu": 0})["cpu"], rule)
+    )
 
     def table(title: str, show: Callable[[dict[str, Any]], str], *more: list[str]) -> list[str]:
         rows = [[rule, *(show(run[rule]) if rule in run else "" for run in by_run)] for rule in rules]
@@ -147,6 +192,7 @@ def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
         *table("wall seconds", lambda one: f"{one['wall']:,.0f}"),
         *table("MB of memory, largest job", lambda one: f"{one['memory']:,.0f}"),
         *table("MB read and written", lambda one: f"{(one['read'] + one['written']) / 1e6:,.0f}"),
+        *table_of_bwa_mem2([run for run in measured["runs"] if run["bwa_mem2"]]),
         "",
         "| the model: CPU seconds for | a job | a million reads | a billion bases |",
         "| --- | ---: | ---: | ---: |",
@@ -160,6 +206,21 @@ def tables(measured: dict[str, Any], model: dict[str, Any]) -> str:
         where = " that reads cover" if rule in COVERED else ""
         lines.append(f"| {rule} | {cpu['fixed']:.3g} | {' | '.join(cells)}{where} |")
     return "\n".join(lines) + "\n"
+
+
+def table_of_bwa_mem2(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the table of what bwa-mem2 took in the same runs."""
+    built, aligned = ([_of(rule, run["bwa_mem2"]) for run in runs] for rule in ("bwa_mem2_index", "bwa_mem"))
+    rows = {
+        "with bwa-mem2": [run["name"] for run in runs],
+        "---": ["---:"] * len(runs),
+        "bwa_mem: CPU seconds": [f"{one['cpu']:,.1f}" for one in aligned],
+        "those with bwa are 1": [f"{share_of_bwa_mem2(run):.2f}" for run in runs],
+        "bwa_mem: MB of memory": [f"{one['memory']:,.0f}" for one in aligned],
+        "bwa_mem2_index: CPU seconds": [f"{one['cpu']:,.1f}" for one in built],
+        "bwa_mem2_index: MB of memory": [f"{one['memory']:,.0f}" for one in built],
+    }
+    return ["", *(f"| {' | '.join([head, *cells])} |" for head, cells in rows.items())]
 
 
 def page(text: str, figures: str) -> str:

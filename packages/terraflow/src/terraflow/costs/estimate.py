@@ -91,7 +91,7 @@ def task_seconds(
     busy = model.busy if cpus > 1 else 1.0
     moved = 0.0
     for job in jobs:
-        rule = model.rule(job.rule)
+        rule = model.rule(job.rule, sizes.aligner)
         given = sizes.reads_of(job.wildcards), sizes.bases_of(job.wildcards), sizes.bases
         seconds, size = rule.cpu.of(*given), rule.bytes.of(*given) / model.bytes_per_second
         whole += seconds

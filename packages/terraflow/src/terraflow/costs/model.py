@@ -81,9 +81,9 @@ class Model:
     bytes_per_read: Mapping[str, float]
     bytes_per_base: Mapping[str, float]
 
-    def rule(self, name: str) -> RuleModel:
-        """Return the model of a rule."""
-        return self.rules.get(name, self.other)
+    def rule(self, name: str, aligner: str = "") -> RuleModel:
+        """Return the model of a rule, in a run with that aligner."""
+        return self.rules.get(f"{name} {aligner}", self.rules.get(name, self.other))
 
 
 @cache

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 from snakemake_aws_common.rehearsal import PlannedJob, Rehearsal
 from terraflow.costs.model import Model
 
-# BWA's index of a reference has as many bytes in this file as the reference has bases.
-INDEX = ".bwt"
+# Bytes for each base of a reference in these files of bwa's index and of bwa-mem2's.
+INDEX = {".bwt": 1, ".0123": 2}
 FASTA = (".fa", ".fasta", ".fna")
 FASTQ = (".fq", ".fastq")
 HUMAN = 3.1e9
@@ -25,6 +25,7 @@ class Sizes:
     bases: float
     shards: int
     windows: int
+    aligner: str = "bwa"
     notes: tuple[str, ...] = ()
 
     def reads_of(self, wildcards: Mapping[str, str]) -> float:
@@ -73,7 +74,7 @@ def sizes_of(rehearsal: Rehearsal, model: Model) -> Sizes:
             f"Sizes of the reads of {names}{more} are not known"
             + (f", and taken to be as those of the others ({mean:,.0f} reads)." if known else ", and counted as none.")
         )
-    bases = _bases(rehearsal.jobs, model)
+    bases = known_bases(rehearsal.jobs, model)
     if bases is None:
         notes.append("The size of the reference is not known, and taken to be that of a human.")
     return Sizes(
@@ -81,29 +82,40 @@ def sizes_of(rehearsal: Rehearsal, model: Model) -> Sizes:
         bases=HUMAN if bases is None else bases,
         shards=_number(rehearsal, ("reads", "shards"), "shard"),
         windows=_number(rehearsal, ("calling", "windows"), "window"),
+        aligner=aligner_of(rehearsal),
         notes=tuple(notes),
     )
 
 
+def fastq_bytes(jobs: Iterable[PlannedJob]) -> dict[tuple[str, str], float]:
+    """Return the bytes of the FASTQ files of each unit that has some that nobody makes."""
+    return {unit: math.fsum(found.values()) for unit, found in _fastqs(jobs).items() if found}
+
+
 def _reads(jobs: Iterable[PlannedJob], model: Model) -> dict[tuple[str, str], float]:
+    return {
+        unit: math.fsum(size / bytes_of_one(path, model.bytes_per_read) for path, size in found.items())
+        for unit, found in _fastqs(jobs).items()
+        if found
+    }
+
+
+def _fastqs(jobs: Iterable[PlannedJob]) -> dict[tuple[str, str], dict[str, int]]:
     files: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for job in jobs:
         if {"sample", "unit"} <= set(job.wildcards):
             fastqs = {path: size for path, size in job.given.items() if _has(path, FASTQ)}
             files[job.wildcards["sample"], job.wildcards["unit"]].update(fastqs)
-    return {
-        unit: math.fsum(size / _bytes(path, model.bytes_per_read) for path, size in found.items())
-        for unit, found in files.items()
-        if found
-    }
+    return files
 
 
-def _bases(jobs: Iterable[PlannedJob], model: Model) -> float | None:
+def known_bases(jobs: Iterable[PlannedJob], model: Model) -> float | None:
+    """Return the bases of the reference, by the size of its files; None if that is not known."""
     given = {path: size for job in jobs for path, size in job.given.items()}
     for path, size in given.items():
-        if path.endswith(INDEX):
-            return float(size)
-    found = [size / _bytes(path, model.bytes_per_base) for path, size in given.items() if _has(path, FASTA)]
+        if bytes_per_base := INDEX.get(PurePosixPath(path).suffix):
+            return size / bytes_per_base
+    found = [size / bytes_of_one(path, model.bytes_per_base) for path, size in given.items() if _has(path, FASTA)]
     return max(found, default=None)
 
 
@@ -111,9 +123,16 @@ def _has(path: str, endings: Iterable[str]) -> bool:
     return not set(endings).isdisjoint(PurePosixPath(path.lower()).suffixes)
 
 
-def _bytes(path: str, sizes: Mapping[str, float]) -> float:
+def bytes_of_one(path: str, sizes: Mapping[str, float]) -> float:
+    """Return the bytes of a read or a base in a file, by its ending."""
     ending = PurePosixPath(path.lower()).suffix
     return sizes.get(ending, sizes[""])
+
+
+def aligner_of(rehearsal: Rehearsal) -> str:
+    """Return the aligner of a planned run; one that an earlier version planned has bwa."""
+    section = rehearsal.config.get("alignment")
+    return str(section.get("aligner", "bwa")) if isinstance(section, Mapping) else "bwa"
 
 
 def _number(rehearsal: Rehearsal, keys: tuple[str, str], wildcard: str) -> int:
