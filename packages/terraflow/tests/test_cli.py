@@ -33,3 +33,11 @@ def test_output_that_nobody_reads_ends_a_command_quietly(tmp_path: Path, lines: 
     done = subprocess.run([sys.executable, "-c", CALL], stdout=writer, stderr=subprocess.PIPE, env=environment)
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+# The image holds no workflow: a head and a launcher fetch what was published, and import it after that.
+@pytest.mark.parametrize("module", ["inbox.command", "launch.command", "heads.process", "heads.conduct"])
+def test_what_runs_in_the_image_begins_without_the_workflow_s_package(module: str) -> None:
+    script = f"import sys; sys.modules['terraflow_workflow'] = None; import terraflow.{module}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +25,7 @@ from terraflow.heads.archive import Packed
 from terraflow.launch import capacity as capacities
 from terraflow.launch.capacity import Capacity
 from terraflow.launch.inputs import count_samples, refuse_missing
+from terraflow.launch.other_values import other_values, refuse_aligner, refuse_index
 from terraflow.launch.rehearse import NOTHING, RefusedError, rehearse
 from terraflow.launch.request import Request
 from terraflow.runs import find, words
@@ -111,8 +112,12 @@ def prepare(request: Request, stack: Stack) -> Prepared | None:
         rehearsal = rehearse(packed, name)
     if not rehearsal.jobs:
         return None
+    refuse_aligner(rehearsal, stack)
     capacity = capacities.of_spot(stack)
+    refuse_index(rehearsal, capacity)
     expected = estimate(rehearsal, stack, capacity.vcpus, prices_file=request.prices)
+    notes = other_values(rehearsal, stack, capacity.vcpus, request.prices)
+    expected = replace(expected, notes=(*expected.notes, *notes))
     prepared = Prepared(request, packed, rehearsal, capacity, expected, _spent(request.name, stack))
     refuse_over_budget(prepared)
     return prepared
