@@ -143,6 +143,8 @@ def test_files_arrive_whole_and_nothing_is_sent_twice(lab: Lab) -> None:
     assert yaml.safe_load((lab.folder / "config" / "aws.yaml").read_text()) == {
         "samples": "config/samples.s3.tsv",
         "reference": {"fasta": genome},
+        "alignment": {"aligner": "bwa"},
+        "reads": {"shards": 1},
     }
     assert "s3://elsewhere/c.fastq.gz" in done.stdout and "https://example.org/c_2.fastq.gz" in done.stdout
     snakemake, profile = Path(sys.executable).with_name("snakemake"), ROOT / "profiles" / "aws"
@@ -181,6 +183,8 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
         "reference": {"fasta": f"s3://{lab.bucket}/{fasta}", "bwa_index": "prebuilt"},
         "calling": {"ploidy": "ploidy.txt", "windows": 3},
         "annotation": {"gff": f"s3://{lab.bucket}/{gff}"},
+        "alignment": {"aligner": "bwa"},
+        "reads": {"shards": 1},
         "samples": "config/samples.s3.tsv",
     }
     expected = {gff, *(str(Path(fasta).with_name(name)) for name in indexed)}
@@ -191,6 +195,56 @@ def test_the_workflow_takes_what_was_written(lab: Lab) -> None:
     dry = subprocess.run(command, cwd=lab.folder, env=lab.env, capture_output=True, text=True, check=False)
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert re.search(r"^bcftools_call +3$", dry.stdout + dry.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize("aligner", ["bwa", "bwa-mem2"])
+def test_an_index_that_a_run_built_serves_all_runs_with_the_reference(lab: Lab, aligner: str) -> None:
+    s3 = lab.aws.client("s3")
+    reference = lab.key("reference", "genome.fa")
+    suffixes = {"bwa": ".amb .ann .bwt .pac .sa", "bwa-mem2": ".0123 .amb .ann .bwt.2bit.64 .pac"}[aligner].split()
+    results = "runs/first/results"
+    built = f"{results}/reference/{'bwa-mem2/' if aligner == 'bwa-mem2' else ''}genome.fa"
+
+    def put(key: str, content: object) -> None:
+        s3.put_object(Bucket=lab.bucket, Key=key, Body=str(content).encode())
+
+    def staged(out: str) -> tuple[dict[str, Any], str]:
+        done = lab.stage(sheet, "--configfile", "my.yaml", "--out-config", out)
+        assert done.returncode == 0, done.stderr
+        return yaml.safe_load((lab.folder / out).read_text())["reference"], done.stdout
+
+    (lab.folder / "my.yaml").write_text(f"reference: {{fasta: genome.fa}}\nalignment: {{aligner: {aligner}}}\n")
+    sheet = lab.sheet("S1\tL1\treads/a.fastq.gz")
+    own = {"fasta": f"s3://{lab.bucket}/{reference}"}
+    # Other runs: of another reference, with another aligner, not finished, and one that removed its index.
+    other = "bwa" if aligner == "bwa-mem2" else "bwa-mem2"
+    for run, fasta, by in (("a", "s3://x/y.fa", aligner), ("b", own["fasta"], other), ("c", own["fasta"], aligner)):
+        config = {"reference": {"fasta": fasta, "bwa_index": "build"}, "alignment": {"aligner": by}}
+        put(f"runs/{run}/results/run.json", json.dumps({"config": config}))
+    put("runs/d/results/run.json", "{")
+    put(f"{results}/reference/genome.fa", ">whole")
+    for suffix in suffixes:
+        put(built + suffix, suffix)
+    assert staged("config/before.yaml")[0] == own
+
+    config = {"reference": {**own, "bwa_index": "build"}, "alignment": {"aligner": aligner}}
+    put(f"{results}/run.json", json.dumps({"config": config}))
+
+    version = {"bwa": "0.7.18", "bwa-mem2": "2.3"}[aligner]
+    folder = f"{reference.rpartition('/')[0]}/{aligner}-{version}"
+    shared = {"fasta": f"s3://{lab.bucket}/{folder}/genome.fa", "bwa_index": "prebuilt"}
+    found, said = staged("config/second.yaml")
+    assert found == shared
+    assert "that run first built, copied to" in said
+    expected = {f"{folder}/genome.fa": b">whole"} | {f"{folder}/genome.fa{end}": end.encode() for end in suffixes}
+    assert {key: body for key, body in lab.objects().items() if key.startswith(folder)} == expected
+
+    # The first run is removed, and its index stays. What was written before stays as it was.
+    for key in lab.objects():
+        if key.startswith("runs/first/"):
+            s3.delete_object(Bucket=lab.bucket, Key=key)
+    assert staged("config/third.yaml")[0] == staged("config/second.yaml")[0] == shared
+    assert staged("config/before.yaml")[0] == own
 
 
 def test_a_file_that_changed_gets_a_place_of_its_own(lab: Lab) -> None:

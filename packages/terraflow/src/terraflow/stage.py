@@ -1,27 +1,38 @@
 """`terraflow stage`: uploads the files that a sample sheet and a configuration name to the stack's bucket."""
 
 import argparse
-import dataclasses
 import os
 import shlex
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from terraflow import checkout, profile, readers, stack, staging
+from terraflow.costs import model as models
+from terraflow.costs.region import prices_for
 from terraflow.errors import UserError
-from terraflow.launch import inbox_files
+from terraflow.launch import capacity as capacities
+from terraflow.launch import inbox_files, shared_index
+from terraflow.launch.chosen import choose, of_inputs
 from terraflow.launch.next_steps import next_commands
+from terraflow.launch.proposal import Proposal, Site
 from terraflow.staging import Item, Plan
 from terraflow.upload import REQUESTS, State, Uploads
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+    from terraflow_workflow.inputs.samples import Unit
 
 OUT_CONFIG = Path("config/aws.yaml")
 console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -127,6 +138,8 @@ def _stage(
     uploads = Uploads(client, deployed.bucket)
     files = readers.local_files(units, config)
     _with_bar("read", files, lambda progress, _: uploads.read(files, progress))
+    earlier = readers.load(to_config) if to_config.exists() else None
+    chosen = choose(own, config, earlier, lambda: _proposed(deployed, units, config, client))
     plan = staging.plan(units, config, uploads.digest)
     console.print(f"Comparing {len(plan.items)} files with s3://{deployed.bucket}")
     plan, states = _compared(uploads, plan)
@@ -140,6 +153,8 @@ def _stage(
             f"{sheet} has changed while files were sent, so no sheet was written. Run the command again: what has "
             "arrived is not sent twice."
         )
+    notes = [*chosen, *_notes(plan, deployed.bucket, config)]
+    plan, taken = shared_index.take(client, deployed.bucket, plan, own, config, earlier)
     rewritten = staging.rewritten_sheet(text, sheet, plan, deployed.bucket)
     staging.write(to, rewritten)
     if isinstance(ploidy := config["calling"]["ploidy"], str):
@@ -150,16 +165,36 @@ def _stage(
     passed = [item for item, state in states.items() if state is State.SAME]
     console.print(f"sent        {_sum(sending)}, in {time.monotonic() - begun:.0f} s, each compared with what S3 holds")
     console.print(f"passed over {_sum(passed)}, there already")
-    for note in _notes(plan, deployed.bucket, config):
+    for note in [*notes, *taken]:
         console.print(f"Note: {note}")
     for key in inbox_files.bring(client, place, rewritten, config, plan.settings) if place else ():
         console.print(f"wrote       s3://{deployed.bucket}/{key}")
     return to_config
 
 
+def _proposed(
+    deployed: stack.Stack, units: "Sequence[Unit]", config: Mapping[str, Any], client: "S3Client"
+) -> Proposal | None:
+    """Return the aligner and the number of shards that the sizes of the inputs suggest."""
+
+    def size_of(bucket: str, key: str) -> int | None:
+        try:
+            return client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        except (BotoCoreError, ClientError):
+            return None
+
+    prices, _ = prices_for(deployed.region, None, deployed.architecture)
+    site = Site(models.load(), prices, deployed.architecture)
+    found = of_inputs(units, config, site, size_of)
+    if found is None or found.aligner == "bwa":
+        return found
+    # Only an index of bwa-mem2 may take more than an account has.
+    return of_inputs(units, config, replace(site, vcpus=capacities.of_spot(deployed).vcpus), size_of)
+
+
 def _compared(uploads: Uploads, plan: Plan) -> tuple[Plan, dict[Item, State]]:
     """Compare the plan's files with the bucket; a file that lies there under its earlier key keeps that key."""
-    earlier = {item: dataclasses.replace(item, key=item.earlier_key) for item in plan.items}
+    earlier = {item: replace(item, key=item.earlier_key) for item in plan.items}
     found = uploads.compare(list(earlier.values()))
     plan = staging.with_earlier_keys(plan, [item for item, old in earlier.items() if found[old] is State.SAME])
     known = {old.key: State.SAME for old, state in found.items() if state is State.SAME}
