@@ -1,5 +1,6 @@
 """The inbox: which sheets start a run, once, whatever comes twice, late or incomplete."""
 
+import argparse
 import dataclasses
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from terraflow.heads import about as abouts
 from terraflow.heads import submit
 from terraflow.heads.about import About
 from terraflow.heads.objects import AboutObject
-from terraflow.inbox import entries, entry
+from terraflow.inbox import command, entries, entry
 from terraflow.inbox.due import PATIENCE, Sheet
 from terraflow.inbox.launcher import Launcher
 from terraflow.launch.inputs import MissingError
@@ -324,6 +325,30 @@ def test_a_launcher_needs_nothing_of_the_workflow_s_package_before_it_has_fetche
     code = "import sys; sys.modules['terraflow_workflow'] = None; import terraflow.inbox.command"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_airflow_starts_again_what_was_asked_for_unless_it_is_done(lab: Laboratory) -> None:
+    for name in ("cohort", "other"):
+        lab.upload(name)
+    for number, state in enumerate((abouts.FAILED, abouts.STOPPED, abouts.OVER_BUDGET, abouts.FAILED, abouts.DONE), 1):
+        assert lab.look("cohort", by="airflow") == (
+            [f"raw/cohort/samples.tsv: launched: Batch job job-{number}"],
+            [],
+        )
+        # Its head works.
+        assert lab.look("cohort", by="airflow") == ([], [])
+        lab.end("cohort", state)
+    assert lab.look("cohort", by="airflow") == ([], [])
+    lab.upload("cohort", "calling: {ploidy: 1}\n", "config.yaml")
+    assert lab.look("cohort", by="airflow")[0] == ["raw/cohort/samples.tsv: launched: Batch job job-6"]
+    assert set(lab.launched) == {"cohort"}
+
+
+def test_airflow_names_the_run() -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    with pytest.raises(UserError, match="name the runs"):
+        command.run(parser.parse_args(["--bucket", BUCKET, "--by", "airflow"]))
 
 
 def test_names_choose_sheets(lab: Laboratory) -> None:

@@ -9,7 +9,7 @@ import boto3
 
 from terraflow import stack as stacks
 from terraflow.errors import UserError
-from terraflow.inbox.due import CLOCK, UPLOAD
+from terraflow.inbox.due import AIRFLOW, CLOCK, UPLOAD
 from terraflow.inbox.launcher import Launcher
 from terraflow.launch import publish
 from terraflow.launch.inbox_run import launch_sheet
@@ -35,14 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bucket", help="bucket with the inbox and the workflow (default: the deployed stack's)")
     parser.add_argument(
         "--by",
-        choices=(UPLOAD, CLOCK),
+        choices=(UPLOAD, CLOCK, AIRFLOW),
         default=UPLOAD,
-        help=f"{CLOCK}: start failed runs again, too (default: {UPLOAD})",
+        help=f"{CLOCK}: start failed runs again, too; {AIRFLOW}: start the runs NAME unless they are done or under way "
+        f"(default: {UPLOAD})",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Fetch the published workflow, look at the sheets, and say what was done."""
+    if options.by == AIRFLOW and not options.names:
+        raise UserError(f"--by {AIRFLOW} starts what somebody asked for: name the runs. Nothing was looked at.")
     deployed = None if options.bucket else stacks.deployed()
     bucket = options.bucket or deployed.bucket  # type: ignore[union-attr]
     s3 = boto3.client("s3", region_name=deployed.region if deployed else None)

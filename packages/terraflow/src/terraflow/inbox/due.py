@@ -10,8 +10,8 @@ from terraflow.heads import about as abouts
 from terraflow.heads.about import About
 from terraflow.inbox.entry import LAUNCHED, LAUNCHING, WAITING, Entry
 
-# Who has called the launcher.
-UPLOAD, CLOCK = "upload", "clock"
+# Who has called the launcher: an upload and the clock for whatever is due, Airflow for a run that somebody asked for.
+UPLOAD, CLOCK, AIRFLOW = "upload", "clock", "airflow"
 # Milliseconds for which missing files are looked for.
 PATIENCE = 24 * 3_600_000
 # Milliseconds after which a launcher that has not said how it ended is taken for dead: the time limit of its job.
@@ -47,12 +47,18 @@ def is_due(
         return False
     if entry is None or entry.etag != sheet.etag:
         # An entry may be lost, run.json may know better.
-        return about is None or about.sheet_etag != sheet.etag or sheet.modified > about.submitted
+        if about is None or about.sheet_etag != sheet.etag or sheet.modified > about.submitted:
+            return True
+        return by == AIRFLOW and about.state != abouts.DONE
     if entry.state == LAUNCHING:
         return now - entry.updated >= LAUNCH
     if entry.state == WAITING:
         return True
     written_again = sheet.modified > entry.modified
+    if by == AIRFLOW:
+        # Airflow knows what to start again, and how often; what is done stays so until somebody writes it anew.
+        is_done = about is not None and about.state == abouts.DONE and about.sheet_etag == sheet.etag
+        return not is_done or written_again or sheet.config_etag != entry.config_etag
     if entry.state != LAUNCHED:
         return written_again or sheet.config_etag != entry.config_etag
     if about is None or about.sheet_etag != sheet.etag:
