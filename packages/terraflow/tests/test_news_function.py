@@ -180,9 +180,18 @@ def test_an_error_of_s3_is_no_reason_to_be_silent(lab: Laboratory) -> None:
 def test_launchers_are_told_of_when_they_fail_once_a_day(lab: Laboratory) -> None:
     assert lab.news.handle(ended("l-1", "lab-launcher")) == 0
     failed = [ended(f"l-{number}", "lab-launcher", "FAILED", 1) for number in range(3)]
+    for event in failed:
+        # EventBridge submits it, which gives no tags of its own.
+        del event["detail"]["tags"]["terraflow:run"]
     assert [lab.news.handle(event) for event in failed] == [1, 0, 0]
     assert lab.topic.sent[0][0] == "[terraflow] The launcher of runs failed"
+    assert "It is started again each hour." in lab.topic.sent[0][1]
     assert lab.keys() == [f"raw/.launcher/told/{datetime.now(UTC).date().isoformat()}.json"]
+
+
+def test_a_launcher_of_airflow_is_for_one_run(lab: Laboratory) -> None:
+    assert lab.news.handle(ended("l-1", "lab-launcher", "FAILED", 1)) == 1
+    assert lab.topic.sent[0][1].startswith("The launcher of run cohort, which Airflow has started, failed.")
 
 
 @pytest.mark.parametrize(

@@ -264,7 +264,7 @@ Missing:
   s3://lab-data/raw/cohort/a_R1.fastq.gz
   s3://lab-data/raw/cohort/a_R2.fastq.gz
 
-Put it right and upload the sheet again: that starts the run.
+Put it right and bring the sheet again the way it came: that starts the run.
 """
 
 
@@ -291,7 +291,7 @@ def test_long_texts_are_cut(line: str, count: int) -> None:
     assert died is not None
     waits = text.waits("cohort", None, [waiting("call", said, 90, 1, said)] * 100, NOON, PLACE).body
     broken = job(1, "FAILED", said)
-    launchers = text.launcher_failed(broken, PLACE).body + text.launcher_waits(broken).body
+    launchers = text.launcher_failed(broken, PLACE, of_airflow=False).body + text.launcher_waits(broken).body
     assert max(map(len, (sheet, ended.body, died.body, waits, launchers))) < 40_000
 
 
@@ -312,8 +312,14 @@ It is started again each hour. A second message follows tomorrow at the earliest
 
 
 def test_a_launcher_that_failed_is_told() -> None:
-    mail = text.launcher_failed(job(1, "FAILED", "CannotPullContainerError"), PLACE)
+    failed = job(1, "FAILED", "CannotPullContainerError")
+    mail = text.launcher_failed(failed, PLACE, of_airflow=False)
     assert (mail.subject, mail.body) == ("[terraflow] The launcher of runs failed", LAUNCHER)
+    mail = text.launcher_failed(failed, PLACE, of_airflow=True)
+    first, *rest = mail.body.splitlines()
+    assert first == "The launcher of run cohort, which Airflow has started, failed."
+    assert rest[-1] == "The run's task in Airflow says more. A second message follows tomorrow at the earliest."
+    assert rest[:-1] == LAUNCHER.splitlines()[1:-1]
 
 
 @pytest.mark.parametrize(

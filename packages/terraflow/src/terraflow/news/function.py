@@ -65,7 +65,9 @@ class News:
         if detail["jobDefinition"].rpartition("/")[2].partition(":")[0] == self._launcher:
             if job.status != "FAILED":
                 return 0
-            return self._tell(f"raw/.launcher/told/{_day()}.json", text.launcher_failed(job, self._place))
+            # Those of the inbox have no tags.
+            failed = text.launcher_failed(job, self._place, of_airflow=named_run(detail) is not None)
+            return self._tell(f"raw/.launcher/told/{_day()}.json", failed)
         mail = text.ended(job, self._about(job.run), self._live(job.run), self._place)
         return self._tell(f"runs/{job.run}/head/told/{job.id}.json", mail)
 
@@ -142,10 +144,9 @@ class News:
 def head_job(detail: Event) -> HeadJob:
     """Return the job that an event of AWS Batch describes."""
     container = detail.get("container") or {}
-    named = (detail.get("tags") or {}).get("terraflow:run")
     return HeadJob(
         id=detail["jobId"],
-        run=named or detail["jobName"].removesuffix(HEAD),
+        run=named_run(detail) or detail["jobName"].removesuffix(HEAD),
         status=detail["status"],
         reason=detail.get("statusReason") or "",
         exit_code=container.get("exitCode"),
@@ -153,6 +154,12 @@ def head_job(detail: Event) -> HeadJob:
         stopped=detail.get("stoppedAt"),
         log_stream=container.get("logStreamName") or "",
     )
+
+
+def named_run(detail: Event) -> str | None:
+    """Return the run that a job's tags name, in an event of AWS Batch."""
+    named: str | None = (detail.get("tags") or {}).get("terraflow:run")
+    return named
 
 
 def _day() -> str:

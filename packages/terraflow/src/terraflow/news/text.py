@@ -139,16 +139,24 @@ def sheet(name: str, message: str, missing: Sequence[str], place: Place) -> Mail
     if missing:
         more = [f"  and {len(missing) - LINES:,} more: {rest} has all"] if len(missing) > LINES else []
         parts.append("\n".join(["Missing:", *(f"  {_cut(one)}" for one in missing[:LINES]), *more]))
-    parts.append("Put it right and upload the sheet again: that starts the run.")
+    parts.append("Put it right and bring the sheet again the way it came: that starts the run.")
     return Mail(_subject(f"No run was started for raw/{name}/samples.tsv"), _joined(parts))
 
 
-def launcher_failed(job: HeadJob, place: Place) -> Mail:
-    """Return the news of a launcher that failed: sheets may lie in the inbox that nobody looks at."""
+def launcher_failed(job: HeadJob, place: Place, *, of_airflow: bool) -> Mail:
+    """Return the news of a launcher that failed: sheets may lie in the inbox that nobody looks at.
+
+    Airflow's are for one run; others are for all, and one is started each hour.
+    """
+    failed, again = (
+        (f"The launcher of run {job.run}, which Airflow has started, failed.", "The run's task in Airflow says more.")
+        if of_airflow
+        else ("The launcher of runs failed, so sheets in the inbox may wait.", "It is started again each hour.")
+    )
     parts = [
-        "The launcher of runs failed, so sheets in the inbox may wait.",
+        failed,
         _table([("Batch job", job.id), ("Reason", _ended_words(job)), ("Log", _log(job, place))]),
-        "It is started again each hour. A second message follows tomorrow at the earliest.",
+        f"{again} A second message follows tomorrow at the earliest.",
     ]
     return Mail(_subject("The launcher of runs failed"), _joined(parts))
 
