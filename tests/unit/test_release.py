@@ -12,10 +12,11 @@ import terraflow_workflow
 from shared import ROOT
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+AIRFLOW = ROOT / "airflow/pyproject.toml"
 PROJECTS = [*sorted(ROOT.glob("packages/*/pyproject.toml")), ROOT / "workflow/lib/pyproject.toml"]
 
 
-@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("project", [*PROJECTS, AIRFLOW], ids=lambda path: path.parent.name)
 def test_each_distribution_has_the_version(project: Path) -> None:
     assert tomllib.loads(project.read_text())["project"]["version"] == VERSION
 
@@ -23,6 +24,8 @@ def test_each_distribution_has_the_version(project: Path) -> None:
 def test_the_citation_and_the_workflow_have_it() -> None:
     assert str(yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"]) == VERSION
     assert terraflow_workflow.__version__ == VERSION
+    provider = (AIRFLOW.parent / "src/terraflow_airflow/__init__.py").read_text()
+    assert re.findall(r'^__version__ = "(.+)"', provider, re.MULTILINE) == [VERSION]
 
 
 @pytest.mark.parametrize("folder", [ROOT, *(project.parent for project in PROJECTS)], ids=lambda path: path.name)
