@@ -20,7 +20,7 @@ PYTEST_PROCESSES ?= logical
 truths = $(patsubst %/ref.fa,%,$(wildcard $(TRUTH)/*/ref.fa))
 
 # Folders with Python of ours; some of them may not be there.
-python_dirs = $(foreach d,workflow/lib demo benchmarks $(wildcard packages/*/src),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
+python_dirs = $(foreach d,workflow/lib demo benchmarks airflow/service $(wildcard packages/*/src),$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile

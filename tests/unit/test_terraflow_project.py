@@ -10,7 +10,7 @@ import yaml
 
 from shared import ROOT
 from terraflow import checkout, checks
-from terraflow.image import CONTENT, content_tag
+from terraflow.image import AIRFLOW_CONTENT, CONTENT, content_tag
 from terraflow.stack import Stack
 
 
@@ -55,3 +55,11 @@ def test_docker_is_sent_exactly_what_the_tag_is_made_from() -> None:
     assert lines[1] == "*"
     # Docker reads these two itself.
     assert sent == set(CONTENT) - {".dockerignore", "envs/Dockerfile"}
+
+
+def test_docker_is_sent_exactly_what_airflow_s_tag_is_made_from() -> None:
+    lines = (ROOT / "airflow" / ".dockerignore").read_text().splitlines()
+    sent = {f"airflow/{line.removeprefix('!')}" for line in lines if line.startswith("!")}
+    assert lines[1] == "*"
+    assert sent == set(AIRFLOW_CONTENT) - {"airflow/.dockerignore", "airflow/Dockerfile"}
+    assert content_tag(ROOT, AIRFLOW_CONTENT) != content_tag(ROOT)

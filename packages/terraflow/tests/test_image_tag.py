@@ -146,6 +146,15 @@ def test_both_images_are_built_from_the_checkout(checkout: Path, docker: Docker)
     ]
 
 
+def test_airflow_s_image_is_built_from_its_folder_alone(checkout: Path, docker: Docker) -> None:
+    images = build(checkout, "0123456789ab", platform=None, targets=[image.AIRFLOW])
+    assert images == {"airflow": "terraflow:airflow-0123456789ab"}
+    assert docker.builds == [
+        f"build --file {checkout}/airflow/Dockerfile --target airflow --tag terraflow:airflow-0123456789ab "
+        f"--label org.opencontainers.image.version=0123456789ab {checkout}/airflow "
+    ]
+
+
 def test_images_that_are_there_are_passed_over(checkout: Path, docker: Docker) -> None:
     docker.has("terraflow:worker-0123456789ab", "amd64")
     build(checkout, "0123456789ab", platform=None)

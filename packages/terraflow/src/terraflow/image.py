@@ -1,4 +1,4 @@
-"""`terraflow image`: builds the images of the cloud's jobs, and names them after their content."""
+"""`terraflow image`: builds the images of the cloud's jobs, or Airflow's, and names them after their content."""
 
 import argparse
 import hashlib
@@ -7,13 +7,15 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from terraflow import checkout
 from terraflow.errors import UserError
 
 TARGETS = ("worker", "report")
+# Airflow's image has a folder of its own, which is all that `docker build` is sent.
+AIRFLOW = "airflow"
 # All files that `docker build` is sent (.dockerignore), and those that direct it.
 PACKAGES = (
     "snakemake-aws-common",
@@ -32,6 +34,20 @@ CONTENT = (
     "workflow/lib/terraflow_workflow/hts.py",
     "workflow/scripts/bin",
 )
+AIRFLOW_CONTENT = tuple(
+    f"{AIRFLOW}/{name}"
+    for name in (
+        ".dockerignore",
+        "Dockerfile",
+        "LICENSE",
+        "README.md",
+        "dags",
+        "pyproject.toml",
+        "service",
+        "src",
+        "uv.lock",
+    )
+)
 # Variables that name a mirror of PyPI, and a place that has Debian's package of bwa-mem2. Docker passes a machine's
 # proxies to a build by itself, but not these.
 MIRRORS = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "TERRAFLOW_BWA_MEM2_URL")
@@ -43,13 +59,14 @@ class ImageError(UserError):
     """Raised when an image can't be named or built; the message says why, and what to do."""
 
 
-def content_tag(root: Path) -> str:
-    """Return twelve hex digits of a digest of all that the images of the checkout `root` are made from.
+def content_tag(root: Path, content: Sequence[str] = CONTENT) -> str:
+    """Return twelve hex digits of a digest of all that images of the checkout `root` are made from.
 
-    Files count by their path and bytes, not by their times, order or owner. Raise ImageError when one is missing.
+    `content` is CONTENT or AIRFLOW_CONTENT. Files count by their path and bytes, not by their times, order or owner.
+    Raise ImageError when one is missing.
     """
     digest = hashlib.sha256()
-    for name in CONTENT:
+    for name in content:
         if not (root / name).exists():
             raise ImageError(f"{root} has no {name}: images are built from a checkout or an archive of the project")
         for path in _files(root / name):
@@ -60,19 +77,20 @@ def content_tag(root: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def build(root: Path, tag: str, *, platform: str | None = None) -> dict[str, str]:
+def build(root: Path, tag: str, *, platform: str | None = None, targets: Sequence[str] = TARGETS) -> dict[str, str]:
     """Build the images that the engine lacks, and return their names: {target: "terraflow:<target>-<tag>"}.
 
-    Docker's output goes to the terminal. `platform` is "linux/amd64" or "linux/arm64", else the engine's own.
-    TERRAFLOW_DOCKER_BUILD_ARGS holds further arguments of `docker build` (`--network host`, say), PIP_INDEX_URL and
-    UV_DEFAULT_INDEX name a mirror of PyPI. Raise ImageError when an image can't be built.
+    `targets` are some of TARGETS, or AIRFLOW alone: its content differs, and so does its tag. Docker's output goes to
+    the terminal. `platform` is "linux/amd64" or "linux/arm64", else the engine's own. TERRAFLOW_DOCKER_BUILD_ARGS holds
+    further arguments of `docker build` (`--network host`, say), PIP_INDEX_URL and UV_DEFAULT_INDEX name a mirror of
+    PyPI. Raise ImageError when an image can't be built.
     """
     if platform is not None and platform not in ARCHITECTURES:
         raise ImageError(f"platform is '{platform}', but has to be one of: {', '.join(ARCHITECTURES)}")
     if shutil.which("docker") is None:
         raise ImageError("Docker was not found: install it as https://docs.docker.com/engine/install says")
     wanted = ARCHITECTURES[platform] if platform else _engine_architecture()
-    images = {target: f"terraflow:{target}-{tag}" for target in TARGETS}
+    images = {target: f"terraflow:{target}-{tag}" for target in targets}
     for target, image in images.items():
         if _architecture_of(image) == wanted:
             continue
@@ -92,12 +110,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform", choices=ARCHITECTURES, help="platform of the images (default: that of the Docker engine)"
     )
+    parser.add_argument("--airflow", action="store_true", help="build Airflow's image in place of those of jobs")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build both images and print their names."""
+    """Build the images and print their names."""
     root = checkout.root()
-    print(*build(root, content_tag(root), platform=options.platform).values(), sep="\n")
+    content, targets = (AIRFLOW_CONTENT, (AIRFLOW,)) if options.airflow else (CONTENT, TARGETS)
+    images = build(root, content_tag(root, content), platform=options.platform, targets=targets)
+    print(*images.values(), sep="\n")
     return 0
 
 
@@ -113,7 +134,9 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _command(root: Path, tag: str, target: str, image: str, platform: str | None) -> list[str]:
-    command = ["docker", "build", "--file", str(root / "envs" / "Dockerfile"), "--target", target, "--tag", image]
+    context = root / AIRFLOW if target == AIRFLOW else root
+    dockerfile = context / "Dockerfile" if target == AIRFLOW else context / "envs" / "Dockerfile"
+    command = ["docker", "build", "--file", str(dockerfile), "--target", target, "--tag", image]
     command += ["--label", f"org.opencontainers.image.version={tag}"]
     if platform:
         command += ["--platform", platform]
@@ -125,7 +148,7 @@ def _command(root: Path, tag: str, target: str, image: str, platform: str | None
         command += shlex.split(os.environ.get("TERRAFLOW_DOCKER_BUILD_ARGS", ""))
     except ValueError as error:
         raise ImageError(f"TERRAFLOW_DOCKER_BUILD_ARGS can't be split into arguments: {error}") from None
-    return [*command, str(root)]
+    return [*command, str(context)]
 
 
 def _engine_architecture() -> str:
