@@ -11,6 +11,8 @@
 
 locals {
   inbox = var.inbox_budget != null
+  # Airflow starts runs through launchers, too, and gives each its command.
+  launching = local.inbox || local.airflow
 
   head_queue_arn     = "${local.arn_batch}:job-queue/${var.stack}-head"
   head_definition    = "${local.arn_batch}:job-definition/${var.stack}-head"
@@ -32,15 +34,16 @@ locals {
       image    = local.worker_image, role = role.arn, disk_gib = 20, hours = 1
       vcpus    = "0.5"
       memory   = "4096"
-      command  = ["terraflow", "inbox", "--bucket", local.bucket_name, "--budget", tostring(var.inbox_budget), "--by", "Ref::by"]
+      command  = concat(["terraflow", "inbox", "--bucket", local.bucket_name], local.inbox ? ["--budget", tostring(var.inbox_budget)] : [], ["--by", "Ref::by"])
       defaults = { by = "upload" }
     }
   }
 }
 
-# Off again, the setting goes with the resource; the bucket then sends no events.
+# Uploaded sheets, and what launchers write of those that Airflow has started. Off again, the setting goes with the
+# resource; the bucket then sends no events.
 resource "aws_s3_bucket_notification" "data" {
-  count = local.inbox ? 1 : 0
+  count = local.inbox || (local.airflow && local.news) ? 1 : 0
 
   bucket      = aws_s3_bucket.data.id
   eventbridge = true
@@ -94,7 +97,7 @@ data "aws_iam_policy_document" "launcher" {
 }
 
 resource "aws_iam_role" "launcher" {
-  count = local.inbox ? 1 : 0
+  count = local.launching ? 1 : 0
 
   name               = "${var.stack}-launcher-${local.region}"
   description        = "Launchers of ${var.stack} check sheets and submit heads with it"
@@ -102,7 +105,7 @@ resource "aws_iam_role" "launcher" {
 }
 
 resource "aws_iam_role_policy" "launcher" {
-  count = local.inbox ? 1 : 0
+  count = local.launching ? 1 : 0
 
   name   = "launch"
   role   = aws_iam_role.launcher[0].id

@@ -3,7 +3,7 @@
 #   job role        the task of a rule: the data
 #   head role       the task of a run that is conducted from the cloud: the data, and jobs
 #   submit policy   people who run workflows: the data, jobs, and bringing raw/ and reference/ in
-# The roles of what starts runs and tells of them are in events.tf and news.tf.
+# The roles of what starts runs and tells of them are in events.tf and news.tf, those of Airflow in airflow_iam.tf.
 #
 # Nobody is given iam:PassRole: whoever submits names a job definition, and its roles were passed when Terraform
 # registered it. Whoever can't register definitions can't choose roles.

@@ -9,8 +9,8 @@ locals {
   public_ip = local.own_vpc ? local.public : var.existing_network.assign_public_ip
 
   # The services that Fargate calls to run a task (it pulls the image and writes the log), and those that a head job
-  # calls. Credentials come from the task's own address, and S3 is reached through the gateway, so STS, Secrets Manager
-  # and KMS need no endpoint.
+  # calls. Credentials come from the task's own address, and S3 is reached through the gateway, so STS and KMS need
+  # no endpoint, and Secrets Manager needs one for Airflow only.
   endpoint_actions = merge({
     "ecr.api" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
     "ecr.dkr" = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"]
@@ -20,7 +20,7 @@ locals {
       "batch:CancelJob", "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues",
       "batch:DescribeJobs", "batch:ListJobs", "batch:SubmitJob", "batch:TagResource", "batch:TerminateJob",
     ]
-  } : {})
+  } : {}, local.airflow ? local.airflow_endpoints : {})
 }
 
 # ---- VPC and subnets -----------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ resource "aws_vpc_endpoint" "interface" {
   vpc_id              = aws_vpc.this[0].id
   service_name        = "${local.partition == "aws-cn" && each.key != "logs" ? "cn." : ""}com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
-  subnet_ids          = aws_subnet.this[*].id
+  subnet_ids          = contains(keys(local.airflow_endpoints), each.key) ? [aws_subnet.this[0].id] : aws_subnet.this[*].id
   security_group_ids  = [aws_security_group.endpoints[0].id]
   private_dns_enabled = true
   policy              = data.aws_iam_policy_document.endpoint[each.key].json

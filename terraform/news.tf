@@ -225,7 +225,7 @@ resource "aws_cloudwatch_event_rule" "news" {
   for_each = local.news ? merge({
     end   = { pattern = jsonencode(local.ends), rate = null }
     waits = { pattern = null, rate = "rate(30 minutes)" }
-    }, local.inbox ? {
+    }, local.launching ? {
     sheets = {
       pattern = jsonencode({
         source        = ["aws.s3"]

@@ -81,12 +81,12 @@ output "head_role_arn" {
 }
 
 output "launcher_job_definition" {
-  description = "Name of the launchers' job definition; null without inbox_budget."
+  description = "Name of the launchers' job definition; null without inbox_budget and airflow."
   value       = one([for kind, definition in aws_batch_job_definition.this : definition.name if kind == "launcher"])
 }
 
 output "launcher_role_arn" {
-  description = "Role of launchers; null without inbox_budget."
+  description = "Role of launchers; null without inbox_budget and airflow."
   value       = one(aws_iam_role.launcher[*].arn)
 }
 
@@ -98,6 +98,19 @@ output "inbox_budget" {
 output "news_topic_arn" {
   description = "Topic that sends news of runs; null without notify_email."
   value       = one(aws_sns_topic.news[*].arn)
+}
+
+output "airflow" {
+  description = "Cluster, service, image, log group, secret and budget of Airflow, and the policy to attach to people who open its page; null without airflow."
+  value = one([for service in aws_ecs_service.airflow : {
+    cluster         = local.airflow_name
+    service         = service.name
+    secret_arn      = aws_secretsmanager_secret.airflow[0].arn
+    image           = local.airflow_image
+    log_group       = aws_cloudwatch_log_group.airflow[0].name
+    page_policy_arn = aws_iam_policy.airflow_page[0].arn
+    budget          = var.airflow.budget
+  }])
 }
 
 output "submit_policy_arn" {

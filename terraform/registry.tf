@@ -1,4 +1,5 @@
-# Where the images lie: worker-<hash> for nearly every rule, report-<hash> for the report's.
+# Where the images lie: worker-<hash> for nearly every rule, report-<hash> for the report's,
+# airflow-<hash> for Airflow where it is on.
 
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136:Images hold software and no data, and a change of key would delete the repository with what jobs use
@@ -26,7 +27,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 1 }
         action       = { type = "expire" }
       }],
-      [for index, kind in ["worker", "report"] : {
+      [for index, kind in concat(["worker", "report"], local.airflow ? ["airflow"] : []) : {
         rulePriority = index + 2
         description  = "The newest ${kind} images"
         selection    = { tagStatus = "tagged", tagPrefixList = ["${kind}-"], countType = "imageCountMoreThan", countNumber = var.images_kept }

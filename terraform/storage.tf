@@ -131,6 +131,27 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
     }
   }
 
+  dynamic "rule" {
+    for_each = local.airflow ? ["airflow-logs"] : []
+
+    content {
+      id     = rule.value
+      status = "Enabled"
+
+      filter {
+        prefix = "airflow/logs/"
+      }
+
+      expiration {
+        days = var.log_retention_days
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
+    }
+  }
+
   # A rule on old versions needs versioning.
   depends_on = [aws_s3_bucket_versioning.data]
 }

@@ -71,7 +71,7 @@ variable "image_tag" {
 }
 
 variable "images_kept" {
-  description = "How many images of each kind (worker, report) the repository keeps; older ones are deleted. About $0.10 a GB and month."
+  description = "How many images of each kind (worker, report, airflow) the repository keeps; older ones are deleted. About $0.10 a GB and month."
   type        = number
   default     = 10
 
@@ -294,7 +294,7 @@ variable "stuck_seconds" {
 }
 
 variable "read_only_root" {
-  description = "Whether tasks can write to their work folder only, a volume on the task's disk. Set false only if every terraform plan shows changed job definitions although nothing has changed."
+  description = "Whether tasks can write to their work folder only, a volume on the task's disk. Set false only if every terraform plan shows changed job definitions although nothing has changed, or if the port of Airflow's page can't be forwarded."
   type        = bool
   default     = true
 }

@@ -108,13 +108,13 @@ def main() -> None:
     """Write or check the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when the file differs")
-    parser.add_argument("--stack", type=Path, default=STACK, help="another folder with variables.tf and outputs.tf")
+    parser.add_argument("--stack", type=Path, default=STACK, help="another folder with variables*.tf and outputs.tf")
     parser.add_argument("file", type=Path, nargs="?", default=STACK / "README.md")
     options = parser.parse_args()
     try:
         text = options.file.read_text()
-        shown = table_of_variables(variables((options.stack / "variables.tf").read_text()))
-        current = filled(text, "variables", shown)
+        rows = [row for file in sorted(options.stack.glob("variables*.tf")) for row in variables(file.read_text())]
+        current = filled(text, "variables", table_of_variables(rows))
         shown = table_of_outputs(outputs((options.stack / "outputs.tf").read_text()))
         current = filled(current, "outputs", shown)
     except OSError as error:

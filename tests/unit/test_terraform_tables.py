@@ -105,6 +105,12 @@ def test_the_tables_are_written_between_the_markers(source: Path, page: Path) ->
     assert page.read_text() == MARKERS.format(TABLE, OUTPUT_TABLE)
 
 
+def test_variables_of_several_files_are_one_table(source: Path, page: Path) -> None:
+    (source / "variables_of_more.tf").write_text('variable "more" {\n  type = string\n  description = "More."\n}\n')
+    assert run("--stack", source, page).returncode == 0
+    assert page.read_text() == MARKERS.format(f"{TABLE}| `more` | `string` | required | More. |\n", OUTPUT_TABLE)
+
+
 def test_check_reports_an_outdated_table_and_changes_nothing(source: Path, page: Path) -> None:
     before = page.read_text()
     behind = run("--check", "--stack", source, page)

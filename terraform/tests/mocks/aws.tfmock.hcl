@@ -70,3 +70,27 @@ mock_resource "aws_route_table" {
 mock_resource "aws_internet_gateway" {
   defaults = { id = "igw-0123456789abcdef0" }
 }
+
+mock_resource "aws_ecs_cluster" {
+  defaults = { arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/terraflow-airflow" }
+}
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/terraflow-airflow:1" }
+}
+
+mock_resource "aws_secretsmanager_secret" {
+  defaults = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:terraflow-airflow-a1b2c3" }
+}
+
+mock_resource "aws_db_instance" {
+  defaults = {
+    arn      = "arn:aws:rds:eu-central-1:123456789012:db:terraflow-airflow"
+    endpoint = "database.example.org:5432"
+    master_user_secret = [{
+      kms_key_id    = "alias/aws/secretsmanager"
+      secret_arn    = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!db-1"
+      secret_status = "active"
+    }]
+  }
+}
