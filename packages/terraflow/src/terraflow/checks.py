@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_service_quotas.client import ServiceQuotasClient
 
 VARIABLES = (
+    "airflow",
     "architecture",
     "existing_network",
     "head_jobs",

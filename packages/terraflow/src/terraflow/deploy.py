@@ -12,7 +12,7 @@ import boto3
 from rich.console import Console
 from rich.markup import escape
 
-from terraflow import checkout, checks, image, jobs, profile, registry, service_roles, stack
+from terraflow import airflow_database, checkout, checks, image, jobs, profile, registry, service_roles, stack
 from terraflow.approval import confirm
 from terraflow.errors import UserError
 from terraflow.launch import publish
@@ -25,6 +25,11 @@ ENDPOINT_HOUR = 0.01
 ENDPOINTS = 3
 HEAD_ENDPOINTS = 1
 HOURS_OF_MONTH = 730
+# In a month: Airflow's task (0.5 vCPU, 2 GB), its database (db.t4g.micro, 20 GB) and secrets; a public address.
+AIRFLOW_MONTH = 21.26 + 13.98 + 0.91
+ADDRESS_MONTH = 3.65
+# Interface endpoints that only Airflow needs, in one zone.
+AIRFLOW_ENDPOINTS = 2
 # A launcher's minute in each hour of a month (0.5 vCPU, 4 GB).
 INBOX_MONTH = 0.46
 
@@ -73,33 +78,37 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"[yellow]Note:[/] {warning}")
 
     _refuse_other_place(terraform.outputs(), ready)
-    tag = image_tag(ready.variables["architecture"])
+    tags = image_tags(ready.variables)
+    variables = {"image_tag": tags["worker"], "airflow_image_tag": tags.get(image.AIRFLOW, "none")}
     package.build(terraform.folder / package.NAME)
     repository = registry.repository(boto3.client("ecr", region_name=ready.region), ready.variables["stack"])
     with tempfile.TemporaryDirectory(prefix="terraflow-plan-") as folder:
         plan = Path(folder) / "plan"
-        changes = terraform.plan(tag, plan)
+        changes = terraform.plan(variables, plan)
         if changes:
+            airflow_database.refuse_to_delete(terraform.planned(plan))
             _refuse_while_jobs_run(terraform, plan, ready.region)
             approved = options.auto_approve or bool(os.environ.get("CI"))
             confirm(f"Do this in account {ready.account}, {ready.region}?", "yes", approved=approved)
         if repository:
-            push_images(repository, tag, ready.region)
+            push_images(repository, tags, ready.region)
         else:
-            image.build(checkout.root(), tag)
+            build_images(tags)
         if changes:
-            _apply(terraform, tag, plan)
+            _apply(terraform, variables, plan)
     outputs = terraform.outputs()
     deployed = stack.from_outputs(outputs, "Terraform's outputs are not whole")
     if not repository:
-        push_images(deployed.repository_url, tag, deployed.region)
+        push_images(deployed.repository_url, tags, deployed.region)
 
     file = stack.save(outputs)
     left_alone = profile.install(snakemake)
     if left_alone:
         console.print(f"[yellow]Note:[/] {left_alone}")
-    publish_workflow(deployed, inbox=outputs.get("inbox_budget") is not None)
+    publish_workflow(deployed)
     say(f"Stack {deployed.stack} is deployed; {file} tells Snakemake where it is.")
+    if deployed.airflow:
+        say("Airflow's first start takes minutes; `make airflow` opens its page.")
     for note in confirmation.notes(deployed):
         console.print(f"[yellow]Note:[/] {escape(note)}")
     say(f"Idle it costs {idle_cost(ready.variables)}.")
@@ -119,10 +128,20 @@ Next:
     return 0
 
 
-def image_tag(architecture: str) -> str:
-    """Return the tag of the checkout's images: a digest of their content, and any architecture but X86_64."""
+def image_tags(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tag of each image that the stack wants: a digest of its content, and any architecture but X86_64."""
+    root, architecture = checkout.root(), variables["architecture"]
     suffix = "" if architecture == "X86_64" else f"-{architecture.lower()}"
-    return image.content_tag(checkout.root()) + suffix
+    tags = dict.fromkeys(image.TARGETS, image.content_tag(root) + suffix)
+    if variables["airflow"]["enabled"]:
+        tags[image.AIRFLOW] = image.content_tag(root, image.AIRFLOW_CONTENT) + suffix
+    return tags
+
+
+def build_images(tags: Mapping[str, str]) -> dict[str, str]:
+    """Build the images that the engine lacks, and return their names by target."""
+    root = checkout.root()
+    return {target: image.build(root, tag, targets=[target])[target] for target, tag in tags.items()}
 
 
 def _refuse_other_place(outputs: Mapping[str, Any], ready: checks.Ready) -> None:
@@ -168,7 +187,7 @@ def _moves(change: Mapping[str, Any]) -> bool:
     return "update" in change["actions"] and network("before") != network("after")
 
 
-def _apply(terraform: Terraform, tag: str, plan: Path) -> None:
+def _apply(terraform: Terraform, variables: Mapping[str, str], plan: Path) -> None:
     """Apply the plan, and once more if AWS can't use its own roles yet, which an account gets with its first stack."""
     created, problems = service_roles.create_missing()
     for role in created:
@@ -182,43 +201,52 @@ def _apply(terraform: Terraform, tag: str, plan: Path) -> None:
             raise
         say("AWS's own roles could not be used yet; once more")
         time.sleep(ROLE_SECONDS)
-        if terraform.plan(tag, plan):
+        if terraform.plan(variables, plan):
             terraform.apply(plan)
 
 
-def push_images(repository_url: str, tag: str, region: str) -> None:
-    """Push those of the two images that the repository lacks, building them if need be."""
+def push_images(repository_url: str, tags: Mapping[str, str], region: str) -> None:
+    """Push those of the images that the repository lacks, building them if need be; `tags` by target."""
     authorisation = registry.authorisation(boto3.client("ecr", region_name=region))
-    targets = {f"{target}-{tag}": target for target in image.TARGETS}
+    targets = {f"{target}-{tag}": target for target, tag in tags.items()}
     missing = registry.missing(repository_url, targets, authorisation)
     if not missing:
         say(f"Images {', '.join(targets)} are there already")
         return
-    local = image.build(checkout.root(), tag)
+    local = build_images({targets[name]: tags[targets[name]] for name in missing})
     for name in missing:
         say(f"Pushing {repository_url}:{name}")
         registry.push(local[targets[name]], repository_url, name, authorisation)
 
 
-def publish_workflow(deployed: stack.Stack, inbox: bool) -> None:
-    """Store the checkout's workflow in the bucket, for runs that no laptop starts; note what an inbox lacks."""
+def publish_workflow(deployed: stack.Stack) -> None:
+    """Store the checkout's workflow in the bucket, for runs that no laptop starts; note what launchers lack."""
     client = boto3.client("s3", region_name=deployed.region)
     done = publish.publish(client, deployed, checkout.root())
     say(f"{'Published the workflow' if done.changed else 'The workflow is unchanged'}: {done.current.archive}")
-    for problem in done.problems if inbox else ():
-        console.print(f"[yellow]Note:[/] Uploads have to bring a config.yaml: {escape(problem)}")
+    launching = deployed.inbox_budget is not None or deployed.airflow is not None
+    for problem in done.problems if launching else ():
+        console.print(f"[yellow]Note:[/] Each sheet has to bring a config.yaml: {escape(problem)}")
 
 
 def idle_cost(variables: Mapping[str, Any]) -> str:
     """Describe what the stack costs in a month in which nothing runs."""
-    inbox = f"about ${INBOX_MONTH:.2f} for looking into the inbox, and " if variables.get("inbox_budget") else ""
-    if variables["existing_network"] or variables["network"] == "public":
-        return f"{inbox or 'nothing but '}what the bucket and the images hold"
-    endpoints = (ENDPOINTS + HEAD_ENDPOINTS * bool(variables["head_jobs"])) * int(variables["zones"])
-    return (
+    airflow = bool((variables.get("airflow") or {}).get("enabled"))
+    own = variables["existing_network"]
+    private = not own and variables["network"] == "private"
+    public = own.get("assign_public_ip", False) if own else not private
+    inbox = f"about ${INBOX_MONTH:.2f} for looking into the inbox" if variables.get("inbox_budget") else ""
+    desk = f"about ${AIRFLOW_MONTH + ADDRESS_MONTH * public:.0f} for Airflow" if airflow else ""
+    endpoints = (ENDPOINTS + HEAD_ENDPOINTS * bool(variables["head_jobs"])) * int(variables["zones"]) * private
+    endpoints += AIRFLOW_ENDPOINTS * airflow * private
+    ways = (
         f"about ${endpoints * ENDPOINT_HOUR * HOURS_OF_MONTH:.0f} a month for {endpoints} interface endpoints "
-        f'(network = "public" has none), {inbox or "and "}what the bucket and the images hold'
+        f'(network = "public" has none)'
+        if endpoints
+        else ""
     )
+    parts = [part for part in (ways, desk, inbox) if part]
+    return f"{', '.join([*parts, 'and ']) if parts else 'nothing but '}what the bucket and the images hold"
 
 
 def say(text: str) -> None:

@@ -4,7 +4,7 @@ import argparse
 
 import boto3
 
-from terraflow import checkout, checks, emptying, jobs, profile, registry, stack
+from terraflow import airflow_database, checkout, checks, emptying, jobs, profile, registry, stack
 from terraflow.approval import confirm
 from terraflow.deploy import say
 from terraflow.errors import UserError
@@ -37,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
         _forget()
         say("There is no stack that Terraform knows of.")
         return 0
-    remains = find(terraform.state())
+    state = terraform.state()
+    remains = find(state)
     checks.refuse_other_place(terraform, remains.account, remains.region)
+    airflow_database.refuse_to_remove(state)
     _refuse_jobs(remains)
     _refuse_data(remains, options.delete_data)
     name = remains.stack or "of which only parts are there"

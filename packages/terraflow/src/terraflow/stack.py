@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from terraflow import checkout
 from terraflow.errors import UserError
@@ -39,9 +40,12 @@ class Stack:
     head_role_arn: str | None = None
     # None in a stack of version 0.2 or before.
     old_versions_days: int | None = None
-    # None without an inbox, and without news.
+    # None without an inbox, and without news. Launchers also start runs for Airflow.
+    launcher_job_definition: str | None = None
     inbox_budget: float | None = None
     news_topic_arn: str | None = None
+    # None without Airflow.
+    airflow: Mapping[str, Any] | None = None
 
 
 def path() -> Path:

@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from terraflow.errors import UserError
 
+# Variables without a default, for commands that no image matters to.
+NO_IMAGES = ("-var=image_tag=none", "-var=airflow_image_tag=none")
 # Exit code of `plan -detailed-exitcode` when there is something to change.
 CHANGES = 2
 STOPPING = (
@@ -51,7 +54,7 @@ class Terraform:
     def variables(self, *names: str) -> dict[str, Any]:
         """Return values of variables, from wherever Terraform takes them. Raise UserError when it refuses one."""
         wanted = ", ".join(f"{name} = var.{name}" for name in names)
-        done = self._run("console", "-no-color", "-var=image_tag=none", stdin=f"jsonencode({{{wanted}}})\n")
+        done = self._run("console", "-no-color", *NO_IMAGES, stdin=f"jsonencode({{{wanted}}})\n")
         if done.returncode or "Error:" in done.stderr:
             raise UserError("Terraform refuses the stack's variables (terraform.tfvars, TF_VAR_…):", _message(done))
         values: dict[str, Any] = json.loads(json.loads(done.stdout))
@@ -80,9 +83,10 @@ class Terraform:
         found: list[dict[str, Any]] = json.loads(self._read("show", "-json", str(plan)).stdout)["resource_changes"]
         return found
 
-    def plan(self, image_tag: str, file: Path) -> bool:
+    def plan(self, variables: Mapping[str, str], file: Path) -> bool:
         """Show what would change, and write the plan to the file for `apply`; False when nothing would change."""
-        code = self._show("plan", "-input=false", "-detailed-exitcode", f"-var=image_tag={image_tag}", f"-out={file}")
+        given = [f"-var={name}={value}" for name, value in variables.items()]
+        code = self._show("plan", "-input=false", "-detailed-exitcode", *given, f"-out={file}")
         if code not in (0, CHANGES):
             raise UserError(f"terraform plan ended with exit code {code}; its reason is above. Nothing was changed.")
         return code == CHANGES
@@ -93,7 +97,7 @@ class Terraform:
 
     def destroy(self) -> None:
         """Remove the whole stack. Raise UserError, which says how to go on, when Terraform fails."""
-        code = self._show("destroy", "-input=false", "-auto-approve", "-var=image_tag=none")
+        code = self._show("destroy", "-input=false", "-auto-approve", *NO_IMAGES)
         self._check("destroy", code)
 
     def _check(self, command: str, code: int) -> None:
