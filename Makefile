@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test wheels lint docs docs-serve accuracy bench image deploy destroy clean
+.PHONY: help setup demo test wheels lint docs docs-serve accuracy bench image deploy airflow destroy clean
 
 RUN := tools/run.sh
 # PYTHON=python3.12 chooses the Python; SNAKEMAKE_ARGS, PYTEST_ARGS and ARGS are passed on to the program.
@@ -50,6 +50,7 @@ lint: ## check style, types and shell scripts (needs no bioinformatics tools)
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy --strict $(python_dirs)
+	tools/airflow.sh -m mypy --no-error-summary
 	$(RUN) lint-imports --no-logo --no-cache
 	$(RUN) snakefmt --check workflow
 	$(RUN) snakemake --lint --configfile config/example/config.yaml
@@ -79,6 +80,9 @@ image: setup ## build the two Docker images
 
 deploy: setup ## create or update the AWS stack that `snakemake --profile aws` needs
 	@$(RUN) terraflow deploy $(ARGS)
+
+airflow: setup ## open the page of the stack's Airflow, where the stack has one
+	@$(RUN) terraflow airflow $(ARGS)
 
 destroy: setup ## delete the AWS stack; the bucket's data only if you name the bucket: BUCKET=<name>
 	@$(RUN) terraflow destroy $(if $(BUCKET),--delete-data $(BUCKET)) $(ARGS)

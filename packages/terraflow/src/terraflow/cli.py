@@ -11,6 +11,11 @@ from terraflow.errors import UserError, explain_aws
 
 # The module of each command, which has add_arguments and run; its purpose, and an example.
 COMMANDS = {
+    "airflow": (
+        "terraflow.airflow",
+        "open the page of the stack's Airflow, through a port that SSM forwards to this machine",
+        "terraflow airflow --port 8081",
+    ),
     "cost": (
         "terraflow.costs.command",
         "show what a run has cost so far, or in all: by rule, sample, day or queue",
@@ -28,7 +33,7 @@ COMMANDS = {
     ),
     "image": (
         "terraflow.image",
-        "build the two Docker images of the cloud's jobs",
+        "build the two Docker images of the cloud's jobs, or Airflow's",
         "terraflow image",
     ),
     "status": (
