@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,9 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from shared import ROOT, Run
+
+if TYPE_CHECKING:
+    from airflows import Desk
 
 # Tests use the workflow's samtools and bcftools.
 os.environ["PATH"] = f"{ROOT / 'workflow' / 'scripts' / 'bin'}:{os.environ['PATH']}"
@@ -25,6 +29,7 @@ settings.load_profile("any machine")
 
 # Files whose tests share a fixture that takes long: an applied stack, a run of the demo, a run of the small cohort.
 TOGETHER = {
+    "airflow": ("test_airflow.py", "test_airflow_image.py", "test_airflow_page.py"),
     "stack": ("test_events.py", "test_fargate.py", "test_policies.py", "test_stack.py", "test_upload.py"),
     "runs on the stack": ("test_heads.py", "test_inbox.py", "test_run.py"),
     "demo": ("test_demo.py", "test_faults.py", "test_report.py", "test_runs.py"),
@@ -34,6 +39,10 @@ TOGETHER = {
 FIRST = (
     "test_run.py",
     "test_stack.py",
+    # The last of the three ends the Airflow that they share.
+    "test_airflow.py",
+    "test_airflow_page.py",
+    "test_airflow_image.py",
     "test_deploy.py",
     "test_truth.py",
     "test_runs.py",
@@ -79,6 +88,16 @@ def collects_garbage_as_ever() -> Iterator[None]:
 def root() -> Path:
     """Return the checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
+    """Return a stack with an Airflow that runs, for the tests of folders `cloud` and `pages`."""
+    # Imported late: most tests need none of it.
+    import airflows
+
+    with airflows.running(tmp_path_factory.mktemp("desk")) as started:
+        yield started
 
 
 @pytest.fixture

@@ -81,3 +81,9 @@ def need_registry() -> str:
     return shutil.which("docker-registry") or _lack(
         "docker-registry is missing: install the Debian package docker-registry"
     )
+
+
+def need_postgres() -> Path:
+    """Return the folder of PostgreSQL's programs, the newest that Debian's packages have installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
+    return found[-1].parent if found else _lack("PostgreSQL is missing: install the Debian package postgresql")

@@ -1,6 +1,5 @@
 """The page in a real browser: it complains of nothing, loads nothing, and shows the job under the pointer."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,10 +14,7 @@ from snakemake_aws_common.record.attempt import Attempt
 from terraflow.timeline.page import Content, make
 from timeline_records import HOSTILE, LANE, RECORD, T0
 
-pytestmark = pytest.mark.skipif(
-    browser.PROGRAM is None and "CI" not in os.environ,
-    reason="There is no Chromium here: apt-get install chromium-headless-shell",
-)
+pytestmark = browser.NEEDED
 CONTENT = Content(
     "cohort7", "s3://data/runs/cohort7", "done", RECORD, LIVE, ABOUT, prices.load("us-east-1"), {"limit: 6 vCPUs": 6}
 )
