@@ -13,6 +13,7 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     "*.md",
+    "airflow/*.md",
     "benchmarks/*.md",
     "config/*.md",
     "demo/*.md",
@@ -42,7 +43,8 @@ def linked(page: str) -> set[str]:
 def site_file(path: str, config: MkDocsConfig) -> File:
     """Return a file of the repository as one of the site."""
     file = File(path, str(ROOT), config.site_dir, config.use_directory_urls)
-    if path.endswith(".md"):
+    # docs/x.md is x/ on the site, unless x/README.md is.
+    if path.endswith(".md") and not (ROOT / path.removeprefix("docs/").removesuffix(".md") / "README.md").is_file():
         file.dest_uri = file.dest_uri.removeprefix("docs/")
     return file
 
