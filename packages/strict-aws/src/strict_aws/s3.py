@@ -2,10 +2,14 @@
 
 moto drops parts of a lifecycle that it does not know (`NewerNoncurrentVersions`, an empty `And`), and Terraform, which
 reads until it finds what it wrote, then waits in vain. moto ignores the conditions of a bucket policy. Its HeadObject
-gives a checksum of parts without their number, as if it were one of the whole object.
+gives a checksum of parts without their number, as if it were one of the whole object. moto looks whether an object
+fits a condition, and stores it in a later step: of two conditional writes at once it takes both.
 """
 
 import copy
+import functools
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import xmltodict
@@ -35,8 +39,24 @@ VERDICTS = {
 }
 
 
+# Calls that write objects or walk through all of them, as moto names their methods: one at a time.
+ALONE = (
+    "put_object",
+    "copy_object",
+    "delete_object",
+    "_key_response_post",
+    "_bucket_response_delete_keys",
+    "list_objects",
+    "list_objects_v2",
+    "list_object_versions",
+)
+
+
 def patch() -> None:
-    """Make moto evaluate whole bucket policies, keep lifecycles unchanged, and mark checksums of parts."""
+    """Make moto evaluate whole bucket policies, keep lifecycles, mark checksums of parts, and write one at a time."""
+    lock = threading.RLock()
+    for name in ALONE:
+        setattr(S3Response, name, _alone(getattr(S3Response, name), lock))
     set_lifecycle, delete_lifecycle = FakeBucket.set_lifecycle, FakeBucket.delete_lifecycle
     head_object = S3Response.head_object
 
@@ -74,3 +94,12 @@ def patch() -> None:
     FakeBucket.delete_lifecycle = forget  # type: ignore[method-assign]
     S3Response.get_bucket_lifecycle = answer  # type: ignore[method-assign]
     S3Response.head_object = head  # type: ignore[method-assign]
+
+
+def _alone(method: Callable[..., Any], lock: threading.RLock) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def locked(*args: Any, **named: Any) -> Any:
+        with lock:
+            return method(*args, **named)
+
+    return locked
