@@ -1,6 +1,7 @@
 """Rules of the mitochondrion: planted shares are found all around the circle, and what isn't the sample's is not."""
 
 import gzip
+import json
 import math
 from pathlib import Path
 
@@ -97,6 +98,14 @@ def test_a_young_nuclear_copy_is_marked(called: Project, numt: Planted) -> None:
 
 def test_an_error_that_duplicates_copied_is_no_allele(called: Project) -> None:
     assert (COPIED.position, COPIED.ref, COPIED.alt) not in by_place(called)
+
+
+def test_the_evidence_names_what_aligned_the_ends(called: Project) -> None:
+    with gzip.open(called["results/mitochondrion/mixed.evidence.json.gz"], "rt") as file:
+        programs = json.load(file)["programs"]
+    assert programs.keys() == {"bwa", "samtools"}
+    planned = called.snakemake("--dry-run", "--", "results/qc/versions.tsv").succeeded().text
+    assert "results/mitochondrion/mixed.evidence.json.gz" in planned.split("rule versions:")[1].split("output:")[0]
 
 
 def sites(project: Project, sample: str) -> list[dict[str, str]]:

@@ -190,7 +190,7 @@ def evidence(*lines: str, indels: tuple[str, ...] = (), sequence: str = PLAIN) -
     sample = Sample(snvs, gaps, sequence)
     suspects = [found.key for found in sample.suspects()]
     reads = {"kept": 900, "NUMT-like": 0, "duplicate": 0}
-    return Evidence(reads, None, sample.errors, snvs, gaps, suspects, {}, 300.0, 0.02)
+    return Evidence(reads, None, sample.errors, snvs, gaps, suspects, {}, 300.0, 0.02, {})
 
 
 def test_evidence_is_read_as_it_was_written(tmp_path: Path) -> None:

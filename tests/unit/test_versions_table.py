@@ -1,5 +1,7 @@
 """The table of the versions that real results name in their headers."""
 
+import gzip
+import json
 import re
 import subprocess
 import zipfile
@@ -9,7 +11,7 @@ import pytest
 
 from shared import Run
 from terraflow_workflow import __version__
-from terraflow_workflow.quality.versions import of_alignment, of_fastqc, of_stats, table
+from terraflow_workflow.quality.versions import of_alignment, of_fastqc, of_mitochondrion, of_stats, table
 
 
 def output(*command: str, text: str | None = None) -> str:
@@ -71,6 +73,12 @@ def test_version_of_fastqc(archive: Path) -> None:
     assert of_fastqc(archive) == {"fastqc": "0.12.1"}
 
 
+def test_a_reference_without_a_mitochondrion_has_no_program_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "evidence.json.gz"
+    path.write_bytes(gzip.compress(b""))
+    assert of_mitochondrion(path) == {}
+
+
 def test_the_table_is_sorted_by_tool() -> None:
     assert list(table({"b": "2", "a": "1"})) == ["software\tversion\n", "a\t1\n", "b\t2\n"]
 
@@ -78,14 +86,26 @@ def test_the_table_is_sorted_by_tool() -> None:
 def test_the_script_collects_all_of_them(script: Run, tmp_path: Path, header: str, archive: Path) -> None:
     (tmp_path / "header.sam").write_text(header)
     (tmp_path / "stats.txt").write_text("# This file was produced by bcftools stats (1.2+htslib-1.3) and can be\n")
+    with gzip.open(tmp_path / "evidence.json.gz", "wt") as evidence:
+        json.dump({"programs": {"bwa-mem2": "2.2.1"}}, evidence)
     out = tmp_path / "versions.tsv"
     run = script(
         "quality.versions", "--header", tmp_path / "header.sam", "--stats", tmp_path / "stats.txt", "--fastqc", archive,
-        "--snakemake", "9.9", "--out", out,
+        "--mitochondrion", tmp_path / "evidence.json.gz", "--snakemake", "9.9", "--out", out,
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
     names = [line.split("\t")[0] for line in out.read_text().splitlines()]
-    assert names == ["software", "bcftools", "bwa", "fastqc", "htslib", "samtools", "snakemake", "terraflow"]
+    assert names == [
+        "software",
+        "bcftools",
+        "bwa",
+        "bwa-mem2",
+        "fastqc",
+        "htslib",
+        "samtools",
+        "snakemake",
+        "terraflow",
+    ]
     assert f"terraflow\t{__version__}\n" in out.read_text()
     assert "fastqc\t0.12.1\n" in out.read_text()
     assert "snakemake\t9.9\n" in out.read_text()

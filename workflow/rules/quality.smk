@@ -192,6 +192,10 @@ rule versions:
         stats=f"results/qc/samtools/{list(SAMPLES)[0]}.stats.txt",
         variants=f"results/qc/bcftools/{CALLSETS[0]}.stats.txt",
         fastqc=fastqc_reports("zip")[0],
+        mitochondrion=collect(
+            "results/mitochondrion/{sample}.evidence.json.gz",
+            sample=[] if MITOCHONDRION == OFF else list(SAMPLES)[:1],
+        ),
     output:
         report(
             "results/qc/versions.tsv",
@@ -214,7 +218,7 @@ rule versions:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         run_module quality.versions --header {input.header:q} --stats {input.stats:q} {input.variants:q} --fastqc {input.fastqc:q} \
-            --snakemake {params.snakemake} --out $SCRATCH/{output:q}
+            --mitochondrion {input.mitochondrion:q} --snakemake {params.snakemake} --out $SCRATCH/{output:q}
         """
 
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
+import pysam
+
 from terraflow_workflow.mitochondrion.alleles import Allele, Sample, Site, commonest
 from terraflow_workflow.mitochondrion.circle import Circle, read_sequence
 from terraflow_workflow.mitochondrion.errors import Errors
 from terraflow_workflow.mitochondrion.links import Rare, fragments_of, linked
 from terraflow_workflow.mitochondrion.pileup import Column, columns, on_contig
+from terraflow_workflow.quality.versions import of_alignment
 
 SITES = ("contig", "position", "reference", "forward", "reverse", "error", "smallest_fraction")
 
@@ -32,6 +35,7 @@ class Evidence:
     linked: dict[Rare, float]
     depth: float  # mean of the contig, in bases of good quality
     smallest_fraction: float | None  # median of the places that have one
+    programs: dict[str, str]  # version of each that aligned the reads of the ends
 
     def write(self, path: Path) -> None:
         """Write it as JSON, gzip."""
@@ -46,6 +50,7 @@ class Evidence:
             "linked": [[*allele, share] for allele, share in self.linked.items()],
             "depth": self.depth,
             "smallest_fraction": self.smallest_fraction,
+            "programs": self.programs,
         }
         with gzip.GzipFile(path, "wb", mtime=0) as out:
             out.write(json.dumps(content).encode())
@@ -65,6 +70,7 @@ class Evidence:
             linked={(position, base): share for position, base, share in content["linked"]},
             depth=content["depth"],
             smallest_fraction=content["smallest_fraction"],
+            programs=content["programs"],
         )
 
 
@@ -151,6 +157,8 @@ def main() -> None:
     suspects = sorted(sample.suspects(), key=lambda allele: allele.key)
     rare = rare_alleles(sample, suspects)
     sites = list(write_sites(options.out_sites, options.contig, sample.sites()))
+    with pysam.AlignmentFile(str(options.alignments[1])) as turned:
+        header = str(turned.header)
     fractions = [site.smallest_fraction for site in sites if site.smallest_fraction is not None]
     evidence = Evidence(
         reads=json.loads(options.reads.read_text()),
@@ -162,6 +170,7 @@ def main() -> None:
         linked=links_of(rare, options.alignments, options.contig, circle),
         depth=mean(site.forward + site.reverse for site in sites),
         smallest_fraction=median(fractions) if fractions else None,
+        programs=of_alignment(header),
     )
     evidence.write(options.out)
 

@@ -1,6 +1,8 @@
 """Collects the versions of the tools from the results that they wrote."""
 
 import argparse
+import gzip
+import json
 import re
 import zipfile
 from collections.abc import Iterable
@@ -34,6 +36,14 @@ def of_fastqc(archive: Path) -> dict[str, str]:
     return {"fastqc": first.split("\t")[1]}
 
 
+def of_mitochondrion(evidence: Path) -> dict[str, str]:
+    """Return what aligned the ends of a mitochondrion, from a sample's evidence; nothing if the file is empty."""
+    with gzip.open(evidence) as file:
+        text = file.read()
+    programs: dict[str, str] = json.loads(text)["programs"] if text else {}
+    return programs
+
+
 def table(found: dict[str, str]) -> Iterable[str]:
     """Return the lines of a table of two columns, sorted by tool."""
     yield "software\tversion\n"
@@ -47,10 +57,13 @@ def main() -> None:
     parser.add_argument("--header", required=True, type=Path, help="header of an alignment file")
     parser.add_argument("--stats", required=True, nargs="+", type=Path, help="output of samtools and bcftools stats")
     parser.add_argument("--fastqc", required=True, type=Path, help="a zip of FastQC")
+    parser.add_argument("--mitochondrion", nargs="*", default=[], type=Path, help="evidence of a sample")
     parser.add_argument("--snakemake", required=True, help="version of Snakemake")
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
     found = {"snakemake": options.snakemake, "terraflow": __version__} | of_alignment(options.header.read_text())
+    for path in options.mitochondrion:
+        found |= of_mitochondrion(path)
     for path in options.stats:
         found |= of_stats(path.read_text()[:2000])
     found |= of_fastqc(options.fastqc)
