@@ -57,7 +57,7 @@ STEPS = {
     "call": Step(
         "bcftools call",
         "a job for each window",
-        ("ploidy", "bcftools_call", "mitochondrial_contig", "mitochondrial_reads", "mitochondrion"),
+        ("ploidy", "bcftools_call", "mitochondrial_contig", "nuclear_windows", "mitochondrial_reads", "mitochondrion"),
         "calls the variants of all samples; those of the mitochondrion, if asked for, in a job for each sample",
     ),
     "variants": Step(

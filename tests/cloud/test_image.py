@@ -29,7 +29,7 @@ LIMITS = {"worker": 450, "report": 850}
 EXAMPLE = ROOT / "config" / "example"
 REPORT_RULES = ["multiqc", "coverage_plot"]
 # Of another aligner (test_aligners.py), and of a mitochondrion.
-OTHER_RULES = ["bwa_mem2_index", "mitochondrial_contig", "mitochondrial_reads", "mitochondrion"]
+OTHER_RULES = ["bwa_mem2_index", "nuclear_windows", "mitochondrial_contig", "mitochondrial_reads", "mitochondrion"]
 SENT = ["workflow", "config", "profiles", "envs"]
 
 PYTHON_PROBE = """

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,13 @@ def test_the_evidence_names_what_aligned_the_ends(called: Project) -> None:
     assert programs.keys() == {"bwa", "samtools"}
     planned = called.snakemake("--dry-run", "--", "results/qc/versions.tsv").succeeded().text
     assert "results/mitochondrion/mixed.evidence.json.gz" in planned.split("rule versions:")[1].split("output:")[0]
+
+
+def test_another_number_of_windows_counts_no_reads_anew(called: Project) -> None:
+    planned = called.snakemake("--dry-run", "--config", "calling={windows: 3}", "--", VCF, OTHERS).succeeded().text
+    rules = set(re.findall(r"^rule (\w+):$", planned, re.M))
+    assert {"nuclear_windows", "bcftools_call", "variants"} <= rules
+    assert not rules & {"mitochondrial_contig", "mitochondrial_reads", "sort_index", "samtools_stats"}
 
 
 def sites(project: Project, sample: str) -> list[dict[str, str]]:

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from shared import Run
 from terraflow_workflow.mitochondrion.circle import Circle, read_sequence, write_fasta
-from terraflow_workflow.mitochondrion.contig import ContigError, calling_windows, find, messages, setting
+from terraflow_workflow.mitochondrion.contig import ContigError, find, messages, setting
 from terraflow_workflow.mitochondrion.pileup import Column, Reads, on_contig
 from terraflow_workflow.mitochondrion.reads import KEPT, Chosen, differences, is_foreign, reason
 from terraflow_workflow.mitochondrion.reads import REASONS as LEFT_OUT
 from terraflow_workflow.mitochondrion.sample import both
+from terraflow_workflow.mitochondrion.windows import calling_windows
 
 # --- the contig ------------------------------------------------------------------------------------
 
@@ -72,14 +73,14 @@ def test_windows_leave_the_mitochondrion_out_and_it_is_one_more() -> None:
 def test_auto_without_such_a_contig_warns(script: Run, tmp_path: Path) -> None:
     fai = tmp_path / "g.fa.fai"
     fai.write_text("chr1\t5000\t6\t100\t101\n")
-    outs = tmp_path / "windows.bed", tmp_path / "contig.bed"
-    run = script(
-        "mitochondrion.contig", "--fai", fai, "--asked=auto", "--windows", 1, "--out-windows", outs[0],
-        "--out-contig", outs[1],
-    )  # fmt: skip
+    contig, windows = tmp_path / "contig.bed", tmp_path / "windows.bed"
+    run = script("mitochondrion.contig", "--fai", fai, "--asked=auto", "--out", contig)
     assert run.returncode == 0
     assert run.stderr.startswith("warning: calling.mitochondrion is auto")
-    assert outs[1].read_text() == ""
+    assert contig.read_text() == ""
+    run = script("mitochondrion.windows", "--fai", fai, "--contig", contig, "--number", 1, "--out", windows)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert windows.read_text() == "chr1\t0\t5000\t1\nchr1\t5000\t5001\t2\n"
 
 
 def test_the_contig_that_is_called_is_named() -> None:

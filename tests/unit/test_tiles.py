@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import Run, output_of
-from terraflow_workflow.mitochondrion.contig import calling_windows
+from terraflow_workflow.mitochondrion.windows import calling_windows
 from terraflow_workflow.reference import tiles
 from terraflow_workflow.reference.tiles import Piece, Tile, called_with, near, number_of_tiles, tiles_of
 from terraflow_workflow.reference.windows import Window, of_whole_tiles, windows

@@ -6,12 +6,11 @@ MITOCHONDRIAL_TABLES = collect(
 
 
 rule mitochondrial_contig:
-    """Find the mitochondrial contig, and cut all others into the windows of calling."""
+    """Find the mitochondrial contig."""
     input:
         GENOME_INDEX,
     output:
-        windows=NUCLEAR_WINDOWS,
-        contig=MITOCHONDRIAL_CONTIG,
+        MITOCHONDRIAL_CONTIG,
     log:
         "logs/mitochondrial_contig.log",
     priority: 100
@@ -24,13 +23,37 @@ rule mitochondrial_contig:
         runtime=minutes(5),
     params:
         asked=MITOCHONDRION,
-        windows=len(WINDOWS),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
-        run_module mitochondrion.contig --fai {input:q} --asked={params.asked:q} --windows {params.windows} \
-            --out-windows $SCRATCH/{output.windows:q} --out-contig $SCRATCH/{output.contig:q}
+        run_module mitochondrion.contig --fai {input:q} --asked={params.asked:q} --out $SCRATCH/{output:q}
         cat {log:q} >&3
+        """
+
+
+rule nuclear_windows:
+    """Cut all contigs but the mitochondrion into the windows of calling."""
+    input:
+        index=GENOME_INDEX,
+        contig=MITOCHONDRIAL_CONTIG,
+    output:
+        NUCLEAR_WINDOWS,
+    log:
+        "logs/nuclear_windows.log",
+    priority: 100
+    conda:
+        "../../envs/reads.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        disk_mb=growing(500),
+        runtime=minutes(5),
+    params:
+        number=len(WINDOWS),
+    shell:
+        r"""
+        source "$TERRAFLOW/begin.sh" {log:q} {output:q}
+        run_module mitochondrion.windows --fai {input.index:q} --contig {input.contig:q} --number {params.number} --out $SCRATCH/{output:q}
         """
 
 

@@ -1,4 +1,4 @@
-"""Find the mitochondrial contig that `calling.mitochondrion` asks for, and leave it out of the windows of calling."""
+"""Find the mitochondrial contig that `calling.mitochondrion` asks for."""
 
 import argparse
 import difflib
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from terraflow_workflow.reference.contigs import read_contigs
-from terraflow_workflow.reference.windows import Window, of_whole_tiles, without_bases
 
 OFF, AUTO = "off", "auto"
 KEY = "calling.mitochondrion"
@@ -69,21 +68,6 @@ def find(asked: str, contigs: dict[str, int]) -> str | None:
     return asked or None
 
 
-def calling_windows(contigs: dict[str, int], mitochondrion: str | None, number: int) -> list[Window]:
-    """Return `number` windows of all other contigs, and one more, which is the whole mitochondrion.
-
-    A window without bases lies behind the end of the last of them; tools find nothing there.
-    """
-    others = {name: length for name, length in contigs.items() if name != mitochondrion}
-    if others:
-        pieces = of_whole_tiles(others, number)
-    else:
-        pieces = [without_bases(contigs, window) for window in range(1, number + 1)]
-    if mitochondrion:
-        return [*pieces, (mitochondrion, 0, contigs[mitochondrion], number + 1)]
-    return [*pieces, without_bases(contigs, number + 1)]
-
-
 def messages(asked: str, found: str | None, contigs: dict[str, int]) -> Iterator[str]:
     """Return which contig is called, and what a user should know of it."""
     if not found:
@@ -106,11 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fai", required=True, help="index of the reference")
     parser.add_argument("--asked", required=True, help="value of calling.mitochondrion")
-    parser.add_argument("--windows", required=True, type=int, help="number of windows of the other contigs")
-    parser.add_argument("--out-windows", required=True, type=Path, help="BED, window in the fourth column")
-    parser.add_argument(
-        "--out-contig", required=True, type=Path, help="BED of the mitochondrion; empty if there is none"
-    )
+    parser.add_argument("--out", required=True, type=Path, help="BED of the mitochondrion; empty if there is none")
     options = parser.parse_args()
     contigs = read_contigs(options.fai)
     try:
@@ -118,9 +98,7 @@ def main() -> None:
     except ContigError as error:
         sys.exit(str(error))
     print(*messages(options.asked, found, contigs), sep="\n", file=sys.stderr)
-    pieces = calling_windows(contigs, found, options.windows)
-    options.out_windows.write_text("".join("\t".join(map(str, piece)) + "\n" for piece in pieces))
-    options.out_contig.write_text(f"{found}\t0\t{contigs[found]}\n" if found else "")
+    options.out.write_text(f"{found}\t0\t{contigs[found]}\n" if found else "")
 
 
 if __name__ == "__main__":
