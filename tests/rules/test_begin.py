@@ -304,10 +304,12 @@ SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("group", [True, False], ids=["all", "shell"])
 def test_a_killed_job_gives_no_file_its_name(tmp_path: Path, number: signal.Signals, group: bool) -> None:
-    """Also when only the shell is killed, after commands that succeeded."""
-    with started(tmp_path, "echo 1 >$SCRATCH/a/one; true; touch ready; sleep 1; touch later", "a/one") as process:
+    """Also when only the shell is killed, after commands that succeeded; its command then comes to its end."""
+    held = "bash -c 'for n in {1..6000}; do if [[ -e killed ]]; then break; fi; sleep 0.02; done'"
+    with started(tmp_path, f"echo 1 >$SCRATCH/a/one; true; touch ready; {held}; touch later", "a/one") as process:
         wait_for(tmp_path / "ready")
         (os.killpg if group else os.kill)(process.pid, number)
+        (tmp_path / "killed").touch()
     assert process.returncode != 0
     assert not (tmp_path / "later").exists()
     assert files_in(tmp_path / "a") == {}
@@ -332,7 +334,7 @@ def test_a_job_killed_while_it_publishes_leaves_whole_files_only(
     """Also between the two renames that an output takes where there are no links; the next attempt clears up."""
     at = {"ln": "ln -- */a/two a/two", "mv": "mv -f -- */a/two *", "second mv": "mv -f -- *.part a/two"}[step]
     at = at.replace(" ", "\\ ")
-    held = f'case "${{0##*/}} $*" in {at}) touch {tmp_path}/ready; sleep 1 ;; esac; real "$@"'
+    held = f'case "${{0##*/}} $*" in {at}) touch {tmp_path}/ready; sleep 1000 ;; esac; real "$@"'
     env = stand_in(tmp_path, "ln", held if step == "ln" else "exit 1") | stand_in(tmp_path, "mv", held)
     commands = "echo 1 >$SCRATCH/a/one; echo 2 >$SCRATCH/a/two"
     with started(tmp_path, commands, "a/one", "a/two", env=env) as process:
