@@ -20,6 +20,7 @@ from snakemake_aws_common.packing import pack
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, conduct, leaving, process
 from terraflow.heads.stopping import Stopping
+from terraflow.heads.told import Told
 
 RUN = "cohort7"
 
@@ -191,6 +192,15 @@ def contained(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
     # What a head sets for its child.
     for name in ("TERRAFLOW_STACK", "TERRAFLOW_RUN"):
         monkeypatch.setenv(name, "")
+    told = tmp_path / "told"
+    monkeypatch.setenv("TOLD", str(told))
+    begun = Told.begun
+
+    def tell(self: Told) -> None:
+        begun(self)
+        told.touch()
+
+    monkeypatch.setattr(Told, "begun", tell)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     real = process.subprocess.Popen
 
@@ -208,7 +218,11 @@ def contained(s3: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Calla
     return run
 
 
-BEGIN = "import sys, time, os, signal, pathlib; pathlib.Path(sys.argv[1]).touch(); time.sleep(.5); "
+# The child says that it has the lock, and goes on when the head has told it.
+BEGIN = (
+    "import sys, time, os, signal, pathlib; pathlib.Path(sys.argv[1]).touch(); "
+    "told = pathlib.Path(os.environ['TOLD']); any(told.exists() or time.sleep(.02) for _ in range(6000)); "
+)
 
 
 @pytest.mark.parametrize(
