@@ -1,5 +1,6 @@
 """Fixtures that several tests of terraflow need."""
 
+import threading
 from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
@@ -20,7 +21,17 @@ def _descriptions_are_read_once(one_botocore_loader: None) -> None:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty AWS account in this process; no credentials or settings of the user's lead elsewhere."""
+    """An empty AWS account in this process; no credentials or settings of the user's lead elsewhere.
+
+    Calls are answered one at a time: moto looks whether an object fits a condition, and stores it in a later step.
+    """
+    answer, turn = BotocoreStubber.__call__, threading.RLock()
+
+    def alone(self: BotocoreStubber, *given: Any, **named: Any) -> Any:
+        with turn:
+            return answer(self, *given, **named)
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", alone)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "tests")
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
