@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -83,8 +83,10 @@ def test_ctrl_c_ends_the_waiting_in_a_loop_and_in_its_threads(monkeypatch: pytes
     """Snakemake asks storages in asyncio's loop, where the first Ctrl-C waits for what is under way; it must not."""
     monkeypatch.setattr(patience, "PAUSE", 60)
     ended: list[str] = []
+    failed = threading.Event()
 
     def fail() -> None:
+        failed.set()
         raise error("SlowDown", 503)
 
     async def here() -> None:
@@ -96,8 +98,21 @@ def test_ctrl_c_ends_the_waiting_in_a_loop_and_in_its_threads(monkeypatch: pytes
         finally:
             ended.append("thread")
 
-    for what in (here(), in_thread(elsewhere())):
-        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    def press(waits: Callable[[], bool]) -> None:
+        """Press Ctrl-C when the call has failed and is waited for."""
+        failed.wait(60)
+        end = time.monotonic() + 60
+        while not waits() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    # asyncio's runner has put its own handler in the place of this one, which is back while the loop's thread waits.
+    def is_interruptible() -> bool:
+        return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    for what, waits in ((here(), is_interruptible), (in_thread(elsewhere()), lambda: True)):
+        failed.clear()
+        threading.Thread(target=press, args=(waits,)).start()
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(what)
