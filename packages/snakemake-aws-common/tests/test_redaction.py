@@ -57,7 +57,7 @@ def test_orders_to_a_terminal_are_left_out() -> None:
 
 
 def test_long_lines_are_shortened_and_cost_no_time() -> None:
-    start = time.monotonic()
+    start = time.thread_time()
     shown = redaction.redact("\n".join(["token" * 50_000, "x" * 200_000, "AKIAIOSFODNN7EXAMPLE" + "y" * 5000]))
-    assert time.monotonic() - start < 5
+    assert time.thread_time() - start < 5
     assert len(shown) < 4000 and "… (199000 more characters)" in shown and "IOSFODNN7" not in shown
