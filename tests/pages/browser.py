@@ -173,6 +173,6 @@ def browser(folder: Path) -> Iterator[Page]:
         yield Page(send, receive)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         os.close(send)
         log.close()

@@ -45,7 +45,7 @@ def pointed(page: browser.Page, part: str, at: int, place: str | float) -> str:
     )
     page.point(x, y)
     shown = "document.querySelector('#vg-tooltip-element.visible')?.innerText ?? ''"
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not (text := str(page.value(shown))) and time.monotonic() < until:
         pass
     return " ".join(text.split())

@@ -162,7 +162,7 @@ def address_in(log: str) -> str | None:
     return next((f"http://{word[7:].rstrip('/')}" for word in log.split() if word.startswith("http://127")), None)
 
 
-def waited_for(found: Callable[[], str | None], seconds: float = 30) -> str:
+def waited_for(found: Callable[[], str | None], seconds: float = 120) -> str:
     """Return the result of `found` as soon as there is one."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -176,7 +176,7 @@ def put(url: str, data: bytes = b"") -> None:
     """Make a bucket or an object."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, data, {"Content-Type": "application/octet-stream"}, method="PUT")
-    with opener.open(request, timeout=30) as answer:
+    with opener.open(request, timeout=120) as answer:
         assert answer.status == 200
 
 

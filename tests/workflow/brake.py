@@ -15,7 +15,7 @@ from runs import Outcome, Project
 
 from shared import ROOT, programs_of
 
-PATIENCE = 120  # seconds
+PATIENCE = 600  # seconds
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -50,7 +50,7 @@ class Project(shared.Project):
     """A working directory with a configuration and a sheet, in which whole runs are made."""
 
     def run(
-        self, *arguments: str, cores: int = 2, cwd: Path = ROOT, env: dict[str, str] | None = None, wait: float = 300
+        self, *arguments: str, cores: int = 2, cwd: Path = ROOT, env: dict[str, str] | None = None, wait: float = 1200
     ) -> Outcome:
         """Run Snakemake to its end."""
         return Outcome(*ended(self.command(*arguments, cores=cores), cwd, env, wait))

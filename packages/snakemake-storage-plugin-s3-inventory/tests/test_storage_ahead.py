@@ -67,7 +67,7 @@ class Worker:
         """Wait for the end of the thread."""
         thread = self.store.provider.session.ahead._thread
         assert thread is not None
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
     @property
