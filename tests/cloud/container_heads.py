@@ -14,7 +14,7 @@ from terraflow.stack import Stack, from_outputs
 
 # Short leases, so that a head that is started again need not wait for minutes.
 ARGUMENTS = ("--aws-batch-fargate-lock-seconds", "8", "--aws-batch-fargate-poll-seconds", "1")
-SECONDS = 120.0
+SECONDS = 600.0
 SNAKEFILE = """
 rule all:
     input: "results/all.txt"

@@ -86,7 +86,7 @@ class Site:
 
     def run(self, *more: str, check: int = 0, **config: str) -> str:
         done = subprocess.run(
-            self.command(*more, **config), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=120
+            self.command(*more, **config), cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600
         )
         text = done.stdout + done.stderr
         assert done.returncode == check, text
@@ -149,7 +149,7 @@ class Site:
         return len(list(folder.iterdir())) if folder.exists() else 0
 
     def wait(self, true: Callable[[], bool], head: "subprocess.Popen[str]") -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not true():
             assert time.monotonic() < end and head.poll() is None, (self.folder / "head.log").read_text()
             time.sleep(0.05)

@@ -119,7 +119,7 @@ def test_heads_that_are_killed_when_members_of_a_group_end(site: Site, late: boo
             site.wait(lambda: f"an earlier start made Batch job {lane['jobId']}" in log.read_text(), head)
     store(left)
     site.batch.end(lane, "SUCCEEDED", 0)
-    assert head.wait(60) == 0, log.read_text()
+    assert head.wait(300) == 0, log.read_text()
     assert [job["tags"]["terraflow:rule"] for job in site.batch.submitted()] == ["lane", "gather"]
     assert site.batch.count("terminatejob") + site.batch.count("terminatejobs") == 0
     assert (site.folder / "late").exists() is late

@@ -172,7 +172,7 @@ def test_a_killed_head_that_is_started_again_runs_nothing_twice(site: Site) -> N
     site.wait(lambda: "an earlier start made Batch job" in (site.folder / "head.log").read_text(), head)
     site.succeed(second)
     site.succeed(third)
-    assert head.wait(60) == 0, (site.folder / "head.log").read_text()
+    assert head.wait(300) == 0, (site.folder / "head.log").read_text()
     assert len(site.batch.submitted("make")) == 3
     assert len(site.batch.submitted("gather")) == 1
     assert (site.folder / "head.log").read_text().count("an earlier start made Batch job") == 3
@@ -209,7 +209,7 @@ def test_a_job_whose_inputs_are_made_anew_after_a_killed_head_is_not_taken(site:
     new = site.batch.submitted("gather")[1]
     assert old["status"] == ("SUCCEEDED" if ended else "FAILED")
     gather(new, "bye bye")
-    assert head.wait(60) == 0, (site.folder / "head.log").read_text()
+    assert head.wait(300) == 0, (site.folder / "head.log").read_text()
     assert len(site.batch.submitted("make")) == 4
     assert site.objects()["runs/main/results/all.txt"] == "bye bye"
 

@@ -34,7 +34,7 @@ def terraflow(site: Site, *command: str, check: int = 0) -> str:
     """What a command prints."""
     env = site.env | {"TERRAFLOW_STACK": str(site.folder / "stack.json")}
     words = [sys.executable, "-m", "terraflow.cli", *command]
-    done = subprocess.run(words, env=env, cwd=site.folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, env=env, cwd=site.folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == check, done.stdout + done.stderr
     return done.stdout
 
@@ -63,7 +63,7 @@ def test_a_run_is_followed_and_stopped(site: Site) -> None:
 
     said = terraflow(site, "stop", "main", "--yes")
     assert "Run main is stopped" in said
-    assert head.wait(60) == 1, site.said()
+    assert head.wait(300) == 1, site.said()
     assert "This head has lost the lock of its run" in site.said()
     assert all(job["status"] == "FAILED" for job in site.batch.submitted())
     assert LOCK not in site.objects()

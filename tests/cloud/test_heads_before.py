@@ -94,7 +94,7 @@ def test_jobs_of_a_head_before_are_taken_over(site: Site) -> None:
     after = site.start(*DB, *SHORT)
     site.wait(lambda: site.said().count("Batch job") >= 1, after)
     site.succeed(going)
-    assert after.wait(60) == 0, site.said()
+    assert after.wait(300) == 0, site.said()
     assert counts(site) == [2, 1]
     # What both jobs of before have made is recorded with how it was made.
     assert made_anew(site) == 2

@@ -56,9 +56,16 @@ def lock_of(site: Site) -> dict[str, Any]:
 @pytest.mark.parametrize("storage", ["s3", "s3-inventory"])
 def test_of_two_heads_that_start_in_one_moment_one_works(site: Site, other: Site, storage: str) -> None:
     """Each job is submitted once, and the second head's folder, user and time are in the message of the other."""
-    site.batch.engine = lambda job: time.sleep(4) or site.succeed(job)  # type: ignore[func-returns-value]
-    heads = {one: begin(one, "--default-storage-provider", storage) for one in (site, other)}
-    codes = {one: head.wait(90) for one, head in heads.items()}
+    heads: dict[Site, subprocess.Popen[str]] = {}
+
+    def wait_for_the_other(job: dict[str, Any]) -> None:
+        while all(head.poll() is None for head in heads.values()):
+            time.sleep(0.1)
+        site.succeed(job)
+
+    site.batch.engine = wait_for_the_other
+    heads |= {one: begin(one, "--default-storage-provider", storage) for one in (site, other)}
+    codes = {one: head.wait(300) for one, head in heads.items()}
     assert sorted(codes.values()) == [0, 1], said(site) + said(other)
     (first,) = [one for one, code in codes.items() if code == 0]
     (second,) = [one for one, code in codes.items() if code == 1]
@@ -101,7 +108,7 @@ def test_a_head_that_slept_lets_go_of_what_another_has_taken(site: Site, other: 
         site.wait(lambda: LOCK in site.objects() and lock_of(site)["pid"] == second.pid, second)
         other.wait(lambda: said(other).count("Batch job") >= 2, second)
         head.send_signal(signal.SIGCONT)
-        assert head.wait(60) == 1, said(site)
+        assert head.wait(300) == 1, said(site)
         assert "This head has lost the lock of its run" in said(site)
         assert f"from:   {other.folder}\n" in said(site)
         assert not site.batch.count("terminatejob")
@@ -109,7 +116,7 @@ def test_a_head_that_slept_lets_go_of_what_another_has_taken(site: Site, other: 
         site.batch.engine = site.succeed
         for job in site.batch.submitted():
             site.succeed(job)
-        assert second.wait(60) == 0, said(other)
+        assert second.wait(300) == 0, said(other)
     finally:
         head.kill()
         second.kill()
@@ -194,5 +201,5 @@ def test_dry_runs_and_finished_runs_take_no_lock(site: Site, other: Site) -> Non
     site.batch.engine = site.succeed
     for job in site.batch.submitted():
         site.succeed(job)
-    assert head.wait(60) == 0, said(site)
+    assert head.wait(300) == 0, said(site)
     assert LOCK not in site.objects()

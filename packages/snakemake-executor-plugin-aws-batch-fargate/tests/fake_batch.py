@@ -3,6 +3,7 @@
 S3, STS, IAM, ECR and CloudWatch are moto's.
 """
 
+import io
 import json
 import threading
 import time
@@ -219,13 +220,17 @@ class Quiet(WSGIRequestHandler):
 def serving() -> Iterator[FakeAws]:
     """An AWS for the length of a `with`."""
     batch = FakeBatch()
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def application(environ: Environ, start_response: Callable[..., Any]) -> Any:
         path = environ["PATH_INFO"]
+        sent = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if not path.startswith("/v1/") or environ["REQUEST_METHOD"] != "POST":
-            return moto(environ, start_response)
-        body = json.loads(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"{}")
+            environ["wsgi.input"] = io.BytesIO(sent)
+            # One at a time: moto looks whether an object fits a condition, and stores it in a later step.
+            with turn:
+                return moto(environ, start_response)
+        body = json.loads(sent or b"{}")
         operation = path.removeprefix("/v1/")
         with batch.lock:
             batch.calls.append((time.monotonic(), operation, body))
