@@ -128,6 +128,8 @@ class FargateJob(Job):
 
     def describe(self) -> dict[str, Any]:
         """Return the job as DescribeJobs has it."""
+        # First of all: a job that goes on meanwhile does not have a status that the rest knows nothing of.
+        short = self.describe_short()
         command = self._add_parameters_to_command(self.properties.get("command") or [])
         container = {
             **self.properties,
@@ -136,7 +138,7 @@ class FargateJob(Job):
             "command": command,
             "networkInterfaces": [],
         }
-        described = self.describe_short() | {
+        described = short | {
             "jobQueue": self.job_queue.arn,
             "attempts": self.attempts,
             "retryStrategy": {"evaluateOnExit": [], **self.retry_strategy},
