@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from moto.batch.exceptions import ClientException
-from moto.batch.models import BatchBackend, ComputeEnvironment, JobDefinition, JobQueue
+from moto.batch.models import BatchBackend, ComputeEnvironment, Job, JobDefinition, JobQueue
 from moto.batch.responses import BatchResponse
 from moto.batch.urls import url_paths as batch_urls
 
@@ -73,6 +73,12 @@ def _name_of(backend: BatchBackend, job_id: str) -> str:
     return str(job.job_name) if job else ""
 
 
+def _known(backend: BatchBackend, found: list[Job]) -> list[jobs.FargateJob]:
+    """Return the jobs that Batch shows; moto lists a job already while it is being made."""
+    made = [job for job in found if isinstance(job, jobs.FargateJob) and job.job_id in backend._jobs]
+    return [job for job in made if not job.invisible]
+
+
 def terminate_jobs(self: BatchResponse) -> str:
     """TerminateJobs: 1 to 50 jobs, each with a result of its own in an answer of status 200.
 
@@ -106,7 +112,7 @@ def list_jobs(self: BatchResponse) -> str:
         job_status=None if filters else status or "RUNNING",
         filters=filters,
     )
-    known = [job.describe_short() for job in found if isinstance(job, jobs.FargateJob) and not job.invisible]
+    known = [job.describe_short() for job in _known(self.batch_backend, found)]
     if filters:
         known.sort(key=lambda job: job["createdAt"], reverse=True)
     most = 100 if filters else 1000
@@ -122,10 +128,9 @@ def get_job_queue_snapshot(self: BatchResponse) -> str:
     if queue is None:
         raise ClientException(f"Error executing request, Exception : Job queue {name} not found")
     found = self.batch_backend.list_jobs(job_queue_name=name, array_job_id=None, job_status="RUNNABLE", filters=None)
-    waiting = [job for job in found if isinstance(job, jobs.FargateJob) and not job.invisible]
     front = [
         {"jobArn": job.arn, "earliestTimeAtPosition": job.milliseconds["createdAt"]}
-        for job in sorted(waiting, key=lambda job: job.milliseconds["createdAt"])[:100]
+        for job in sorted(_known(self.batch_backend, found), key=lambda job: job.milliseconds["createdAt"])[:100]
     ]
     return json.dumps({"frontOfQueue": {"jobs": front, "lastUpdatedAt": jobs.now()}})
 
