@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Value of `LABEL` on the containers of this server.
 OWNER = f"{socket.gethostname()}:{os.getpid()}"
+# Seconds within which the log of a container that has ended is read to its end, also on a machine that does much else.
+LOGS = 120
 
 
 def engine() -> docker.DockerClient:
@@ -117,7 +119,7 @@ class Container:
         """Remove the container."""
         # The last lines of the log come after the container's end, and are lost with the container.
         if self.reader is not None:
-            self.reader.join(10)
+            self.reader.join(LOGS)
         if self.container is not None:
             _remove(self.container)
 

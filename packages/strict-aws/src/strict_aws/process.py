@@ -13,7 +13,7 @@ from pathlib import Path
 from strict_aws.client import Aws
 
 # Seconds in which a server gives its first answer, also on a machine that does much else.
-PATIENCE = 60
+PATIENCE = 300
 
 
 def _free_port() -> int:
