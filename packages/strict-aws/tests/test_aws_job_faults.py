@@ -7,10 +7,14 @@ import pytest
 from strict_aws import Aws
 from strict_helpers import Run
 
+# A process that is there once the shell has set its trap: words that the command of the shell itself does not contain.
+TRAPPED, SLEEP = "sleep 50", "sleep 5''0"
+
 
 def test_a_reclaimed_spot_task_starts_again(strict_aws: Aws, run: Run) -> None:
-    strict_aws.fault(job="reclaim", name="reclaimed")
-    job = run("trap 'exit 143' TERM; test $AWS_BATCH_JOB_ATTEMPT = 2 || { sleep 50 & wait; }", name="reclaimed")
+    strict_aws.set(stop_seconds=30)
+    strict_aws.fault(job="reclaim", name="reclaimed", process=TRAPPED)
+    job = run(f"trap 'exit 143' TERM; test $AWS_BATCH_JOB_ATTEMPT = 2 || {{ {SLEEP} & wait; }}", name="reclaimed")
     assert job["status"] == "SUCCEEDED"
     assert [attempt["statusReason"] for attempt in job["attempts"]] == [
         "Your Spot Task was interrupted.",
@@ -52,8 +56,9 @@ def test_out_of_memory_on_order(strict_aws: Aws, run: Run, order: dict[str, int]
 
 
 def test_an_interrupted_tool_that_ends_well_has_succeeded(strict_aws: Aws, run: Run) -> None:
-    strict_aws.fault(job="reclaim", name="polite")
-    job = run("trap 'exit 0' TERM; sleep 50 & wait", name="polite")
+    strict_aws.set(stop_seconds=30)
+    strict_aws.fault(job="reclaim", name="polite", process=TRAPPED)
+    job = run(f"trap 'exit 0' TERM; {SLEEP} & wait", name="polite")
     assert (job["status"], job["container"]["exitCode"]) == ("SUCCEEDED", 0)
     assert job["statusReason"] == "Your Spot Task was interrupted."
     assert len(job["attempts"]) == 1
@@ -63,5 +68,10 @@ def test_a_lost_job_is_unknown(strict_aws: Aws) -> None:
     strict_aws.fault(job="lose", name="lost")
     batch = strict_aws.client("batch")
     submitted = batch.submit_job(jobName="lost", jobQueue="spot", jobDefinition="sh")
-    time.sleep(0.5)
-    assert batch.describe_jobs(jobs=[submitted["jobId"]])["jobs"] == []
+    for _ in range(600):
+        if not batch.describe_jobs(jobs=[submitted["jobId"]])["jobs"]:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the job is not lost")
+    assert strict_aws.faults() == []
