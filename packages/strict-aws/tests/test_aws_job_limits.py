@@ -1,6 +1,7 @@
 """Limits that Batch and its queues put on jobs."""
 
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -74,17 +75,22 @@ def test_a_job_too_large_for_its_queue_is_reported_and_ended(strict_aws: Aws, ru
     ended = wait(strict_aws, ids[0])
     assert (ended["status"], ended["attempts"]) == ("FAILED", [])
     assert ended["statusReason"] == f"Canceled by JobStateTimeLimit action due to reason: {TOO_LARGE}"
-    # The other queue has no limit.
-    [waiting] = batch.describe_jobs(jobs=ids[1:])["jobs"]
+    # The other queue has no limit. Its job is looked at by a thread of its own.
+    for _ in range(600):
+        [waiting] = batch.describe_jobs(jobs=ids[1:])["jobs"]
+        if waiting["status"] == "RUNNABLE" and "statusReason" in waiting:
+            break
+        time.sleep(0.1)
     assert waiting["status"] == "RUNNABLE" and waiting["statusReason"].startswith(f"{TOO_LARGE} - ")
     batch.terminate_job(jobId=ids[1], reason="seen")
 
 
 def test_jobs_wait_for_vcpus(strict_aws: Aws, run: Run) -> None:
     strict_aws.set(fargate_spot_vcpus=0.25)
-    first = run("sleep 2", until="RUNNING")
+    first = run("sleep 50", until="RUNNING")
     second = run("true", until="RUNNABLE")
-    assert second["status"] == "RUNNABLE"
+    assert (first["status"], second["status"]) == ("RUNNING", "RUNNABLE")
+    strict_aws.client("batch").terminate_job(jobId=first["jobId"], reason="seen")
     assert wait(strict_aws, first["jobId"])["stoppedAt"] <= wait(strict_aws, second["jobId"])["startedAt"]
 
 
