@@ -43,12 +43,12 @@ def network_of(aws: Aws) -> dict[str, list[str]]:
 
 def wait(aws: Aws, job_id: str, until: str = "") -> Job:
     """Return a job's description once it has ended or has the status `until`."""
-    for _ in range(300):
+    for _ in range(3000):
         [job] = aws.client("batch").describe_jobs(jobs=[job_id])["jobs"]
         if job["status"] in ("SUCCEEDED", "FAILED", until):
             return dict(job)
         time.sleep(0.1)
-    raise AssertionError(f"still {job['status']} after 30 s")
+    raise AssertionError(f"still {job['status']} after 300 s")
 
 
 def log_of(aws: Aws, job: Job) -> list[str]:

@@ -133,7 +133,7 @@ def test_a_job_s_end_is_an_event(waiting: Aws) -> None:
     add_rule(waiting, {"source": ["aws.batch"], "detail": {"status": ["FAILED"], "jobQueue": [QUEUE]}}, Arn=FUNCTION)
     job = batch.submit_job(jobName="ends", jobQueue="spot", jobDefinition="sh", tags={"team": "data"})["jobId"]
     batch.terminate_job(jobId=job, reason="stopped by a test")
-    for _ in range(100):
+    for _ in range(600):
         # Jobs of other tests end, too.
         if found := [one for one in waiting.deliveries() if one["event"]["detail"]["jobId"] == job]:
             break

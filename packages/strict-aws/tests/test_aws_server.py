@@ -37,7 +37,7 @@ def test_a_killed_test_run_leaves_no_server_container_or_volume(tmp_path: Path, 
         volumes = {volume.name for volume in engine.volumes.list()} - before
         tests.kill()
     try:
-        psutil.wait_procs([server], 20)
+        psutil.wait_procs([server], 120)
         assert not server.is_running()
         with running(tmp_path / "next.log"):
             left = {one.id for one in engine.containers.list(all=True, filters={"label": LABEL})}
@@ -62,7 +62,7 @@ def test_the_command_prints_what_leads_programs_to_it(tmp_path: Path) -> None:
         done = subprocess.run(["bash", "-c", "".join(lines) + call], capture_output=True, text=True, check=False)
         second = subprocess.run(command, capture_output=True, text=True, check=False)
         server.send_signal(signal.SIGINT)
-        rest, said = server.communicate(timeout=30)
+        rest, said = server.communicate(timeout=120)
     assert done.stdout.strip() == ACCOUNT, done.stderr
     assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{port}\n" in lines
     assert lines[0] == "unset AWS_PROFILE AWS_SESSION_TOKEN AWS_CA_BUNDLE AWS_REGION\n"
