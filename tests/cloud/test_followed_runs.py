@@ -46,10 +46,11 @@ def seen(site: Site, true: Callable[[dict[str, Any]], bool]) -> Callable[[], boo
 
 def test_a_run_is_followed_and_stopped(site: Site) -> None:
     """Six jobs: one runs, two wait for a machine, and the rest is stopped before it is submitted."""
-    head = site.start("--aws-batch-fargate-lock-seconds", "5", "--jobs", "3", samples="a+b+c+d+e")
+    head = site.start("--aws-batch-fargate-lock-seconds", "20", "--jobs", "3", samples="a+b+c+d+e")
     site.wait(lambda: len(site.batch.submitted("make")) == 3, head)
     first, second, _ = site.batch.submitted("make")
-    first["status"], second["status"], second["statusReason"] = "RUNNING", "RUNNABLE", "MISCONFIGURATION:too large"
+    second["statusReason"] = "MISCONFIGURATION:too large"
+    first["status"], second["status"] = "RUNNING", "RUNNABLE"
     site.wait(seen(site, lambda live: [job["status"] for job in live["jobs"]].count("SUBMITTED") == 1), head)
 
     [run] = json.loads(terraflow(site, "runs", "--json"))
