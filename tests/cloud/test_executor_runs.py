@@ -147,7 +147,8 @@ def test_without_a_region_nothing_is_submitted(site: Site) -> None:
 def test_a_signal_ends_all_jobs_within_seconds(site: Site, number: signal.Signals) -> None:
     site.batch.engine = lambda job: job.update(status="RUNNING")
     head = site.start(samples="+".join(f"s{n}" for n in range(20)))
-    site.wait(lambda: len(site.batch.submitted()) == 20, head)
+    # Snakemake has to know of all of them.
+    site.wait(lambda: len(site.batch.submitted()) == 20 and site.markers() == 20, head)
     time.sleep(1)
     start = time.monotonic()
     head.send_signal(number)
