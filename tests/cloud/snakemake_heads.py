@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,17 @@ class Site:
     def objects(self) -> dict[str, str]:
         s3 = self.client("s3")
         found = s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])
-        return {
-            entry["Key"]: s3.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read().decode(errors="replace")
-            for entry in found
-        }
+        read = {}
+        for key in [entry["Key"] for entry in found]:
+            # A head at work may have removed it since.
+            with suppress(s3.exceptions.NoSuchKey):
+                read[key] = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode(errors="replace")
+        return read
 
     def clean(self) -> None:
         """Wait for the jobs that still run, and delete the bucket."""
         for thread in self.batch.threads:
-            thread.join(30)
+            thread.join(120)
         s3 = self.client("s3")
         for key in self.objects():
             s3.delete_object(Bucket=BUCKET, Key=key)
