@@ -66,11 +66,11 @@ def running(folder: Path, password: str = PASSWORD) -> Iterator[Registry]:
         _wait(host, log)
         yield Registry(host, log)
     finally:
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
 
 
 def _wait(host: str, log: Path) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(f"http://{host}/v2/", timeout=5)
         except urllib.error.HTTPError:

@@ -183,7 +183,7 @@ def test_a_first_deployment_that_is_interrupted_and_fails_says_how_to_go_on(site
             # As a terminal does on Ctrl-C: to everything that runs in it.
             os.killpg(process.pid, signal.SIGINT)
             break
-    rest, _ = process.communicate(timeout=200)
+    rest, _ = process.communicate(timeout=600)
     assert process.returncode == 1, printed + rest
     assert "Terraform first ends what it has begun" in rest
     assert "aws_s3_bucket_lifecycle_configuration.data: Creation complete" in rest
@@ -305,7 +305,7 @@ def test_data_and_jobs_are_not_destroyed_by_accident(site: Site) -> None:
     assert re.search(r"1 jobs have not ended, and this would take away .*aws_", printed), printed
     assert f"{job} main-bwa_mem" in printed and "leave zones, network, existing_network" in printed
     batch.terminate_job(jobId=job, reason="test")
-    for _ in range(100):
+    for _ in range(600):
         if batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED":
             break
         time.sleep(0.1)

@@ -156,7 +156,7 @@ class Stalled(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.reached.set()
-        self.ended.wait(60)
+        self.ended.wait(300)
         self.close_connection = True
 
     def log_message(self, *_: object) -> None:
@@ -189,7 +189,7 @@ def test_an_interrupted_push_leaves_no_password(image: str, tmp_path: Path) -> N
             start_new_session=True,
         )
         try:
-            assert Stalled.reached.wait(60)
+            assert Stalled.reached.wait(300)
             parent = psutil.Process(pushing.pid)
             family = [parent, *parent.children(recursive=True)]
             assert len(family) > 1
@@ -198,7 +198,7 @@ def test_an_interrupted_push_leaves_no_password(image: str, tmp_path: Path) -> N
             mode = folder.stat().st_mode & 0o777
         finally:
             os.killpg(pushing.pid, signal.SIGINT)
-            said = pushing.communicate(timeout=60)[0]
+            said = pushing.communicate(timeout=300)[0]
             Stalled.ended.set()
             server.shutdown()
             subprocess.run(["docker", "rmi", f"{url}:worker-1"], check=True, capture_output=True)

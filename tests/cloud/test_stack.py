@@ -182,7 +182,7 @@ def in_account(aws: Aws, stack: str) -> dict[str, list[str]]:
 @pytest.fixture(scope="module")
 def whole(second: Coming) -> Stack:
     """Return the second stack when it is there."""
-    assert second.process.wait(300) == 0, second.log.read_text()
+    assert second.process.wait(900) == 0, second.log.read_text()
     return second.stack
 
 
@@ -213,7 +213,7 @@ def test_a_sheet_the_clock_and_a_head_s_end_start_launchers(whole: Stack, aws: A
             batch.terminate_job(jobId=job, reason="seen")
         ended = {("second-launch-end", head), ("second-news-end", head), ("second-news-end", launch["job"])}
         found: list[dict[str, Any]] = []
-        for _ in range(100):
+        for _ in range(600):
             found = [one for one in aws.deliveries() if one["event"]["detail-type"] == "Batch Job State Change"]
             if len(found) >= len(ended):
                 break

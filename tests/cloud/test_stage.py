@@ -521,12 +521,12 @@ def test_an_interrupted_upload_is_aborted(lab: Lab) -> None:
     command = [sys.executable, "-m", "terraflow.cli", "stage", sheet]
     process = subprocess.Popen(command, cwd=lab.folder, env=lab.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     client = lab.aws.client("s3")
-    for _ in range(300):
+    for _ in range(3000):
         if "Uploads" in client.list_multipart_uploads(Bucket=lab.bucket):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors.decode()
     assert errors.decode().strip().endswith("interrupted") and "Traceback" not in errors.decode()
     assert "Uploads" not in client.list_multipart_uploads(Bucket=lab.bucket)
