@@ -79,11 +79,18 @@ def service(desk: Desk) -> Service:
 
 
 def test_all_parts_are_healthy_and_the_page_answers(service: Service) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/api/v2/monitor/health", timeout=10) as answer:
-        parts = json.load(answer)
-    assert {part: parts[part]["status"] for part in parts} == dict.fromkeys(
-        ("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy"
-    )
+    def states() -> dict[str, str]:
+        page = f"http://127.0.0.1:{service.port}/api/v2/monitor/health"
+        with urllib.request.urlopen(page, timeout=60) as answer:
+            parts = json.load(answer)
+        return {part: parts[part]["status"] for part in parts}
+
+    healthy = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
+    end = time.monotonic() + SECONDS
+    # A part's heartbeat may be late for a moment on a machine that does much else.
+    while (found := states()) != healthy:
+        assert time.monotonic() < end, found
+        time.sleep(1)
 
 
 def test_the_password_of_the_secret_opens_it_and_no_other(service: Service) -> None:
@@ -127,8 +134,14 @@ def test_its_dags_are_there(service: Service) -> None:
 def test_nothing_listens_to_the_outside(service: Service) -> None:
     """Sockets of the container's processes; the network's own files tell of the whole machine's."""
     script = (
-        "import os, pathlib\n"
-        "own = {os.readlink(f) for f in pathlib.Path('/proc').glob('[0-9]*/fd/*') if f.is_symlink()}\n"
+        "import contextlib, os, pathlib\n"
+        "own = set()\n"
+        # Processes come and go, and so do their files.
+        "for process in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    with contextlib.suppress(FileNotFoundError, ProcessLookupError):\n"
+        "        for file in os.listdir(f'/proc/{process}/fd'):\n"
+        "            with contextlib.suppress(FileNotFoundError):\n"
+        "                own.add(os.readlink(f'/proc/{process}/fd/{file}'))\n"
         "for name in 'tcp', 'tcp6':\n"
         "    for line in pathlib.Path('/proc/net', name).read_text().splitlines()[1:]:\n"
         "        words = line.split()\n"
@@ -141,10 +154,12 @@ def test_nothing_listens_to_the_outside(service: Service) -> None:
 
 
 SIGNAL = """
-import os, pathlib, sys
+import contextlib, os, pathlib, sys
 part, signal = sys.argv[1].encode(), int(sys.argv[2])
-for folder in pathlib.Path('/proc').glob('[0-9]*'):
-    if b'airflow\\0' + part in (folder / 'cmdline').read_bytes(): os.kill(int(folder.name), signal)
+for process in filter(str.isdigit, os.listdir('/proc')):
+    # Processes come and go.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        if b'airflow\\0' + part in pathlib.Path('/proc', process, 'cmdline').read_bytes(): os.kill(int(process), signal)
 """
 
 
@@ -153,11 +168,12 @@ def test_a_part_that_hangs_is_not_healthy(service: Service) -> None:
     check = ("python", "-m", "airflow_service.health")
     assert service.run("python", "-c", SIGNAL, "triggerer", str(signal.SIGSTOP.value)).stderr == ""
     end = time.monotonic() + SECONDS
-    while (done := service.run(*check)).returncode == 0:
-        assert time.monotonic() < end, service.log
+    # Other parts may be late for a moment on a machine that does much else.
+    while ((done := service.run(*check)).returncode, done.stderr) != (1, "triggerer: unhealthy\n"):
+        assert time.monotonic() < end, f"{done.returncode} {done.stderr}\n{service.log}"
         time.sleep(2)
-    assert (done.returncode, done.stderr) == (1, "triggerer: unhealthy\n")
     assert service.run("python", "-c", SIGNAL, "triggerer", str(signal.SIGCONT.value)).stderr == ""
+    end = time.monotonic() + SECONDS
     while service.run(*check).returncode:
         assert time.monotonic() < end, service.log
         time.sleep(2)
