@@ -20,7 +20,7 @@ from fake_jobs import FakeJob, without_sources, workflow
 from snakemake_aws_common.prices import cost_of, load
 from snakemake_aws_common.record.attempt import ABORTED, FAILED
 from snakemake_aws_common.record.store import read_attempts
-from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, ending
+from snakemake_executor_plugin_aws_batch_fargate import Executor, ExecutorSettings, cancellation, ending
 from strict_aws import REGION, Aws, running
 
 IMAGE = "terraflow-executor-tests"
@@ -240,7 +240,11 @@ def test_what_aws_does_to_a_job_is_explained(site: Aws, head: Callable[..., Head
     assert cause in text
 
 
-def test_a_job_that_loses_its_spot_capacity_ends_on_demand(site: Aws, head: Callable[..., Head]) -> None:
+def test_a_job_that_loses_its_spot_capacity_ends_on_demand(
+    site: Aws, head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The engine may take its time to end a container.
+    monkeypatch.setattr(ending, "SEEN", cancellation.DEADLINE)
     # The definition allows two attempts on Spot.
     site.fault(job="reclaim", name="*-slow-spot-*", seconds=1, times=2)
     one, moved = head(), job("slow-spot")
@@ -270,9 +274,7 @@ def test_a_job_that_loses_its_spot_capacity_ends_on_demand(site: Aws, head: Call
     assert len(found) == 3 and lost.complete <= again.start
 
 
-def test_ctrl_c_leaves_no_container(
-    site: Aws, head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_leaves_no_container(site: Aws, head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch) -> None:
     """For the record, ends are waited for some seconds, as long as the engine takes, which is left out here."""
     monkeypatch.setattr(ending, "SEEN", 0.0)
     one = head()
