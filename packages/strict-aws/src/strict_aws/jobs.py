@@ -235,8 +235,9 @@ class FargateJob(Job):
             group, stream = self._log_stream(task)
             self.task["logStreamName"] = stream
             with Container(self, self._environment(environment), group, stream) as container:
-                self._status, started = JobStatus.RUNNING, now()
-                self.milliseconds["startedAt"] = started
+                # First the time: a job that runs, and the event that says so, have one.
+                self.milliseconds["startedAt"] = started = now()
+                self._status = JobStatus.RUNNING
                 words = ("out_of_memory", "lose_running", *(["reclaim"] if spot else []))
                 container.watch(take_for_job(self.job_name, *words))
         except Ended as ended:
