@@ -34,17 +34,23 @@ def engine() -> docker.DockerClient:
 def remove_all() -> None:
     """Remove every container of this server."""
     with contextlib.suppress(DockerException):
-        for container in engine().containers.list(all=True, filters={"label": f"{LABEL}={OWNER}"}):
+        for container in _found(f"{LABEL}={OWNER}"):
             _remove(container)
 
 
 def remove_orphans() -> None:
     """Remove the containers of servers of this host that were killed."""
     with contextlib.suppress(DockerException):
-        for container in engine().containers.list(all=True, filters={"label": LABEL}):
+        for container in _found(LABEL):
             host, _, process = container.labels[LABEL].rpartition(":")
             if host == socket.gethostname() and not psutil.pid_exists(int(process)):
                 _remove(container)
+
+
+def _found(label: str) -> list[Any]:
+    """Return the containers with a label; those of other servers may go while they are looked at."""
+    found: list[Any] = engine().containers.list(all=True, filters={"label": label}, ignore_removed=True)
+    return found
 
 
 def _remove(container: Any) -> None:
