@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import threading
 import urllib.error
 import urllib.request
 from typing import Any
@@ -22,6 +23,9 @@ from moto.ecr.responses import ECRResponse
 from strict_aws.state import STATE
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+# Two calls at once would both put an image that moto does not know, and the second would be refused.
+_FETCHING = threading.RLock()
 
 
 def token() -> str:
@@ -65,12 +69,13 @@ def fetch(backend: ECRBackend, name: str) -> None:
     repository = backend.repositories.get(name)
     if repository is None:
         return
-    known = {tag for image in repository.images for tag in image.image_tags}
-    images = _in_registry(name) if STATE.setting("registry") else _in_engine(repository.uri)
-    for tag, manifest in images.items():
-        if tag not in known:
-            with contextlib.suppress(ImageAlreadyExistsException):
-                backend.put_image(name, manifest, tag)
+    with _FETCHING:
+        known = {tag for image in repository.images for tag in image.image_tags}
+        images = _in_registry(name) if STATE.setting("registry") else _in_engine(repository.uri)
+        for tag, manifest in images.items():
+            if tag not in known:
+                with contextlib.suppress(ImageAlreadyExistsException):
+                    backend.put_image(name, manifest, tag)
 
 
 def _delete_in_registry(backend: ECRBackend, name: str, ids: list[dict[str, str]]) -> None:
