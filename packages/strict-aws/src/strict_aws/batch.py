@@ -28,7 +28,9 @@ def active_definition(backend: BatchBackend, identifier: str) -> JobDefinition:
     """Return the definition of a name, `name:revision` or ARN; without a revision the newest that is active."""
     name = identifier.rpartition("/")[2]
     name, _, revision = name.partition(":")
-    found = [d for d in backend._job_definitions.values() if d.name == name and revision in ("", str(d.revision))]
+    # A copy: others may be registered meanwhile.
+    known = list(backend._job_definitions.values())
+    found = [d for d in known if d.name == name and revision in ("", str(d.revision))]
     active = [definition for definition in found if definition.status == "ACTIVE"]
     if not active:
         state = "is INACTIVE" if found else "does not exist"

@@ -140,7 +140,8 @@ def submit(role: str, request: dict[str, Any]) -> str:
 
 def _assume(role: str, service: str, source: str) -> None:
     """Check that a service may take a role for a rule or a group of schedules."""
-    found = [one for one in iam_backends[ACCOUNT]["aws"].roles.values() if one.arn == role]
+    # A copy: others may be made meanwhile.
+    found = [one for one in list(iam_backends[ACCOUNT]["aws"].roles.values()) if one.arn == role]
     if not found:
         raise RefusedError(f"{service} can't assume {role!r}: there is no such role")
     trust = policies.parse(unquote(found[0].assume_role_policy_document))
