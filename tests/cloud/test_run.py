@@ -248,7 +248,9 @@ def test_an_interrupted_and_a_killed_head(lab: Laboratory) -> None:
     folder = simulated(lab, "--small")
 
     def running(rule: str) -> list[dict[str, Any]]:
-        return [job for job in lab.jobs("night", rule) if job["status"] == "RUNNING"]
+        # Those of the head before, which are told to end, may take a while.
+        found = lab.jobs("night", rule)
+        return [job for job in found if job["status"] == "RUNNING" and not job["isTerminated"]]
 
     interrupted = lab.start(run="night")
     interrupted.until(lambda: running("lane"))
