@@ -64,7 +64,9 @@ def test_of_two_heads_that_start_in_one_moment_one_works(site: Site, other: Site
         site.succeed(job)
 
     site.batch.engine = wait_for_the_other
-    heads |= {one: begin(one, "--default-storage-provider", storage) for one in (site, other)}
+    # A head that gets no turn for some seconds is not dead.
+    options = ("--default-storage-provider", storage, "--aws-batch-fargate-lock-seconds", "30")
+    heads |= {one: begin(one, *options) for one in (site, other)}
     codes = {one: head.wait(300) for one, head in heads.items()}
     assert sorted(codes.values()) == [0, 1], said(site) + said(other)
     (first,) = [one for one, code in codes.items() if code == 0]
@@ -131,7 +133,7 @@ def test_who_is_told_to_end_releases_the_lock(site: Site, number: signal.Signals
     site.wait(running(site), head)
     assert LOCK in site.objects()
     head.send_signal(number)
-    assert head.wait(30) != 0
+    assert head.wait(300) != 0
     assert LOCK not in site.objects()
     assert len([job for job in site.batch.submitted() if "terminations" in job]) == ended
     for job in site.batch.submitted():
