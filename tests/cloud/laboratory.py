@@ -26,8 +26,8 @@ from strict_aws import Aws
 
 # The files of the project that a run needs: no tests, no sources of packages, no history.
 PROJECT = ("workflow", "config", "envs", "profiles", "aws")
-# Seconds; a run on the tests' AWS takes less, also on a busy machine.
-PATIENCE = 600
+# Seconds; a run on the tests' AWS takes less, also on a slow and busy machine.
+PATIENCE = 1800
 
 
 @dataclass

@@ -64,7 +64,7 @@ class Site:
     def run(self, *arguments: str, **env: str) -> tuple[int, str]:
         """Exit code and all that was printed."""
         process = self.start(*arguments, **env)
-        printed, _ = process.communicate(timeout=300)
+        printed, _ = process.communicate(timeout=1200)
         assert "Traceback" not in printed, printed
         return process.returncode, printed
 
