@@ -38,8 +38,9 @@ def test_a_run_that_the_api_starts_finishes(desk: Desk, orders: Callable[[], str
     assert left["cost"] == desk.xcom("asked", "cost") > 0
     desk.heard("asked", "Run asked is done")
     # The head's own lines, and the count of its jobs.
-    said = desk.heard("asked", "done: gather")
-    assert re.search(r"Progress: (\d) of \1 jobs done, 0 run, \$0\.\d\d so far", said), said
+    desk.heard("asked", "done: gather")
+    progress = re.compile(r"Progress: (\d) of \1 jobs done, 0 run, \$0\.\d\d so far")
+    desk.until(lambda: progress.search(desk.said("asked")), "asked")
     desk.heard("asked", f"Results:  s3://{desk.bucket}/runs/asked/results/", "report")
 
 
@@ -75,7 +76,8 @@ def test_a_run_that_is_cancelled_while_deferred_leaves_no_job(desk: Desk) -> Non
 
 def test_a_run_survives_the_end_of_all_of_airflow(desk: Desk) -> None:
     """Every process gets SIGKILL in the middle of the run, and what they had on their disk is lost."""
-    desk.order("survives", seconds=25)
+    # Longer than it takes to see all four at work; they go on while Airflow starts again.
+    desk.order("survives", seconds=60)
     desk.until(lambda: desk.at_work("survives"), "survives")
     desk.service.kill()
     desk.service.start()
