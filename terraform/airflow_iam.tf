@@ -28,18 +28,7 @@ resource "aws_secretsmanager_secret" "airflow" {
 # ---- execution role ------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "airflow_execution" {
-  statement {
-    sid       = "PullImages"
-    actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [aws_ecr_repository.this.arn]
-  }
-
-  # AWS offers no resource for this action.
-  statement {
-    sid       = "LogInToRegistry"
-    actions   = ["ecr:GetAuthorizationToken"]
-    resources = ["*"]
-  }
+  source_policy_documents = [data.aws_iam_policy_document.pull.json]
 
   statement {
     sid       = "WriteLogs"

@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "task_trust" {
 
 # ---- execution role ------------------------------------------------------------------------------------------------
 
-data "aws_iam_policy_document" "execution" {
+data "aws_iam_policy_document" "pull" {
   statement {
     sid       = "PullImages"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
@@ -71,6 +71,10 @@ data "aws_iam_policy_document" "execution" {
     actions   = ["ecr:GetAuthorizationToken"]
     resources = ["*"]
   }
+}
+
+data "aws_iam_policy_document" "execution" {
+  source_policy_documents = [data.aws_iam_policy_document.pull.json]
 
   statement {
     sid       = "WriteLogs"

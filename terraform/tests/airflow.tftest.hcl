@@ -208,7 +208,7 @@ run "policies" {
 
   assert {
     condition = alltrue(flatten([
-      for document in [data.aws_iam_policy_document.airflow_execution, data.aws_iam_policy_document.airflow[0], data.aws_iam_policy_document.airflow_page[0]] : [
+      for document in [data.aws_iam_policy_document.airflow_execution, data.aws_iam_policy_document.pull, data.aws_iam_policy_document.airflow[0], data.aws_iam_policy_document.airflow_page[0]] : [
         for statement in document.statement : [for action in statement.actions : !strcontains(action, "*")]
       ]
     ]))
@@ -216,7 +216,7 @@ run "policies" {
   }
   assert {
     condition = toset(flatten([
-      for document in [data.aws_iam_policy_document.airflow_execution, data.aws_iam_policy_document.airflow[0], data.aws_iam_policy_document.airflow_page[0]] : [
+      for document in [data.aws_iam_policy_document.airflow_execution, data.aws_iam_policy_document.pull, data.aws_iam_policy_document.airflow[0], data.aws_iam_policy_document.airflow_page[0]] : [
         for statement in document.statement : tolist(statement.actions) if contains(statement.resources, "*")
       ]
       ])) == toset([

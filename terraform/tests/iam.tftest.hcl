@@ -17,7 +17,7 @@ run "policies" {
   assert {
     condition = alltrue(flatten([
       for document in [
-        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.pull, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
         data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
         data.aws_iam_policy_document.news,
         ] : [
@@ -31,7 +31,7 @@ run "policies" {
       ["s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteObjectVersion", "s3:PutBucketPolicy", "s3:PutLifecycleConfiguration", "iam:PassRole", "batch:RegisterJobDefinition", "sts:AssumeRole"],
       flatten([
         for document in [
-          data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+          data.aws_iam_policy_document.execution, data.aws_iam_policy_document.pull, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
           data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
           data.aws_iam_policy_document.news,
         ] :
@@ -57,7 +57,7 @@ run "policies" {
   assert {
     condition = alltrue(flatten([
       for document in [
-        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
+        data.aws_iam_policy_document.execution, data.aws_iam_policy_document.pull, data.aws_iam_policy_document.read, data.aws_iam_policy_document.data, data.aws_iam_policy_document.see,
         data.aws_iam_policy_document.run, data.aws_iam_policy_document.estimate, data.aws_iam_policy_document.submit, data.aws_iam_policy_document.launcher, data.aws_iam_policy_document.starter,
         data.aws_iam_policy_document.news,
         ] : [

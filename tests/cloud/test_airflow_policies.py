@@ -48,7 +48,7 @@ Call = tuple[str, str, policies.Context]
 # Documents of each caller; Airflow has the submit policy attached, too.
 CALLERS = {
     "airflow": ("airflow", "submit", "run", "data", "read", "see", "estimate", "submitting"),
-    "execution": ("airflow_execution",),
+    "execution": ("airflow_execution", "pull"),
     "people": ("airflow_page",),
 }
 MAY: dict[str, list[Call]] = {
