@@ -274,9 +274,7 @@ def test_a_job_that_loses_its_spot_capacity_ends_on_demand(
     assert len(found) == 3 and lost.complete <= again.start
 
 
-def test_ctrl_c_leaves_no_container(site: Aws, head: Callable[..., Head], monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the record, ends are waited for some seconds, as long as the engine takes, which is left out here."""
-    monkeypatch.setattr(ending, "SEEN", 0.0)
+def test_ctrl_c_leaves_no_container(site: Aws, head: Callable[..., Head]) -> None:
     one = head()
     jobs = [job(f"slow{n}") for n in range(4)]
     one.executor.run_jobs(jobs)

@@ -19,7 +19,7 @@ def test_hanging_calls_do_not_hold_up_ctrl_c() -> None:
     left = cancellation.terminate(SimpleNamespace(describe_jobs=hang, terminate_jobs=hang), ["a", "b"], deadline=0.6)
     took = time.monotonic() - start
     over.set()
-    assert took < 10
+    assert took < 1.5
     assert set(left) == {"a", "b"}
 
 

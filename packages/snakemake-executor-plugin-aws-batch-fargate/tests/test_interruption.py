@@ -19,9 +19,7 @@ def throttled(aws: FakeAws, operation: str) -> None:
     aws.batch.fault = lambda called, _: (429, "TooManyRequestsException") if called == operation else None
 
 
-def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends that can't be seen are looked for in vain for some seconds, which are left out here."""
-    monkeypatch.setattr(ending, "SEEN", 0.0)
+def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws) -> None:
     one = make()
     one.run_jobs(jobs(3))
     throttled(aws, "describejobs")
