@@ -131,23 +131,38 @@ def test_its_dags_are_there(service: Service) -> None:
     assert service.database.query("select slots, include_deferred from slot_pool where pool = 'terraflow'") == "16|t"
 
 
+LISTENING = """
+import contextlib, pathlib, time
+
+def files_of(process: pathlib.Path) -> set[str]:
+    found = set()
+    end = time.monotonic() + 30
+    while True:
+        try:
+            for file in (process / 'fd').iterdir():
+                # Files are closed meanwhile.
+                with contextlib.suppress(FileNotFoundError): found.add(str(file.readlink()))
+            return found
+        except (FileNotFoundError, ProcessLookupError):
+            return found
+        except PermissionError:
+            # The files of a process that ends are root's; nobody may have asked for its exit code yet.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if (process / 'stat').read_text().rpartition(')')[2].split()[0] == 'Z': return found
+            if time.monotonic() > end: raise
+        time.sleep(0.01)
+
+own = set().union(*(files_of(process) for process in pathlib.Path('/proc').glob('[0-9]*')))
+for name in 'tcp', 'tcp6':
+    for line in pathlib.Path('/proc/net', name).read_text().splitlines()[1:]:
+        words = line.split()
+        if words[3] == '0A' and f'socket:[{words[9]}]' in own: print(words[1])
+"""
+
+
 def test_nothing_listens_to_the_outside(service: Service) -> None:
     """Sockets of the container's processes; the network's own files tell of the whole machine's."""
-    script = (
-        "import contextlib, os, pathlib\n"
-        "own = set()\n"
-        # Processes come and go, and so do their files.
-        "for process in filter(str.isdigit, os.listdir('/proc')):\n"
-        "    with contextlib.suppress(FileNotFoundError, ProcessLookupError):\n"
-        "        for file in os.listdir(f'/proc/{process}/fd'):\n"
-        "            with contextlib.suppress(FileNotFoundError):\n"
-        "                own.add(os.readlink(f'/proc/{process}/fd/{file}'))\n"
-        "for name in 'tcp', 'tcp6':\n"
-        "    for line in pathlib.Path('/proc/net', name).read_text().splitlines()[1:]:\n"
-        "        words = line.split()\n"
-        "        if words[3] == '0A' and f'socket:[{words[9]}]' in own: print(words[1])"
-    )
-    done = service.run("python", "-c", script)
+    done = service.run("python", "-c", LISTENING)
     assert done.returncode == 0, done.stderr
     listening = {line.rpartition(":")[0] for line in done.stdout.split()}
     assert listening == {"0100007F"}, done.stdout

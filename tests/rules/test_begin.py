@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from shared import ROOT
@@ -87,10 +88,24 @@ def started(
 
 def wait_for(path: Path) -> None:
     """Wait until a job has made this file."""
+    wait_until(path.exists, str(path))
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until this is so."""
     end = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < end, f"waited in vain for {path}"
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.02)
+
+
+def programs_below(process: int) -> set[str]:
+    """Return the names of the programs that a process, and they themselves, have started."""
+    names = set()
+    for child in psutil.Process(process).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            names.add(child.name())
+    return names
 
 
 def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
@@ -319,8 +334,9 @@ def test_a_killed_job_gives_no_file_its_name(tmp_path: Path, number: signal.Sign
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_to_all_processes_of_a_job_ends_it_at_once(tmp_path: Path, number: signal.Signals) -> None:
     """The command in the foreground would run for longer than a test waits."""
-    with started(tmp_path, "sleep 1000 | { touch ready; cat; }", "a/one") as process:
-        wait_for(tmp_path / "ready")
+    with started(tmp_path, "sleep 1000 | cat", "a/one") as process:
+        # A part of the pipe that is still a copy of the shell would lose the signal.
+        wait_until(lambda: {"sleep", "cat"} <= programs_below(process.pid), "both parts of the pipe")
         os.killpg(process.pid, number)
     assert process.returncode != 0
     assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []
