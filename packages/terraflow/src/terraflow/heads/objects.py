@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -22,6 +22,34 @@ UNTOUCHED = "The run's results are untouched. Is this terraflow older than the o
 
 class ChangedError(Exception):
     """Somebody else has written the object since it was read."""
+
+
+def put(s3: "S3Client", bucket: str, key: str, body: bytes, etag: str | None) -> str:
+    """Store JSON in the place of the object with this ETag, or as the first one for None; return its ETag.
+
+    Raise ChangedError if somebody else was faster.
+    """
+    condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+    try:
+        return s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)["ETag"]
+    except ClientError as error:
+        if error_code(error) not in (*REFUSED, *CONFLICTS):
+            raise
+        # boto3 repeats a request whose answer was lost, and is refused for the object that it has stored itself.
+        if (own := _etag_of(s3, bucket, key, body)) is None:
+            raise ChangedError(f"s3://{bucket}/{key}") from error
+        return own
+
+
+def _etag_of(s3: "S3Client", bucket: str, key: str, body: bytes) -> str | None:
+    """Return the ETag of the object if it has this content."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error_code(error) in MISSING:
+            return None
+        raise
+    return answer["ETag"] if answer["Body"].read() == body else None
 
 
 class UnreadableError(UserError):
@@ -77,15 +105,7 @@ class AboutObject:
         Raise ChangedError if somebody else was faster.
         """
         body = about if isinstance(about, bytes) else abouts.to_json(about)
-        place = {"Bucket": self._bucket, "Key": self._key, "ContentType": "application/json"}
-        try:
-            if etag is None:
-                return self._s3.put_object(**place, Body=body, IfNoneMatch="*")["ETag"]  # type: ignore[arg-type]
-            return self._s3.put_object(**place, Body=body, IfMatch=etag)["ETag"]  # type: ignore[arg-type]
-        except ClientError as error:
-            if error_code(error) in (*REFUSED, *CONFLICTS):
-                raise ChangedError(self.address) from error
-            raise
+        return put(self._s3, self._bucket, self._key, body, etag)
 
     def delete(self, etag: str) -> None:
         """Remove it if it still has this ETag. Raise ChangedError otherwise."""

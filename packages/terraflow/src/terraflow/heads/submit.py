@@ -106,10 +106,7 @@ def submit(
         etag = written.write(claim, earlier.etag if earlier else None)
     except ChangedError:
         other = written.read()
-        # boto3 repeats a request whose answer was lost, and finds its own object.
-        if other is None or other.body != abouts.to_json(claim):
-            raise UnderWayError(_already(run, "was just submitted"), other.about if other else None) from None
-        etag = other.etag
+        raise UnderWayError(_already(run, "was just submitted"), other.about if other else None) from None
     try:
         job = _submit_job(stack, run, key, memory_for(jobs), once)
     except BaseException:

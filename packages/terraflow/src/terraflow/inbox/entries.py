@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import CONFLICTS, MISSING, REFUSED, error_code
-from terraflow.heads.objects import ChangedError
+from snakemake_aws_common.lock_object import MISSING, error_code
+from terraflow.heads import objects
 from terraflow.inbox.due import Sheet
 from terraflow.inbox.entry import NAME, Entry, from_json, to_json
 
@@ -55,20 +55,7 @@ class Entries:
 
         Raise ChangedError if another launcher was faster.
         """
-        condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
-        try:
-            answer = self._s3.put_object(
-                Bucket=self._bucket,
-                Key=_key(name),
-                Body=to_json(entry),
-                ContentType="application/json",
-                **condition,  # type: ignore[arg-type]
-            )
-        except ClientError as error:
-            if error_code(error) in (*REFUSED, *CONFLICTS):
-                raise ChangedError(_key(name)) from error
-            raise
-        return answer["ETag"]
+        return objects.put(self._s3, self._bucket, _key(name), to_json(entry), etag)
 
 
 def _key(name: str) -> str:

@@ -35,6 +35,8 @@ class Entry:
     starts: int = 0
     message: str = ""
     missing: tuple[str, ...] = ()
+    # A random word of the launcher that wrote it: no two launchers write the same.
+    claim: str = ""
 
     @property
     def is_refusal(self) -> bool:

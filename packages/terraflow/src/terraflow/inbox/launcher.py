@@ -5,6 +5,7 @@ alone what the other has claimed.
 """
 
 import dataclasses
+import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,7 @@ class Launcher:
             updated=now,
             config_etag=sheet.config_etag,
             starts=entry.starts if entry and again else 0,
+            claim=secrets.token_hex(8),
         )
         etag = self._entries.write(sheet.name, claim, etag)
         try:
