@@ -53,6 +53,19 @@ def test_the_second_head_is_told_who_works(head: Callable[..., Lease], monkeypat
     one.check()
 
 
+@pytest.mark.parametrize(
+    ("age", "place", "kept"),
+    [(0, "there", True), (60, "there", True), (74, "there", True), (76, "there", False), (0, "here", False)],
+    ids=["new", "one renewal was lost", "and the next is late", "two were lost", "its process has ended"],
+)
+def test_a_lock_is_kept_while_one_renewal_may_be_late(
+    monkeypatch: pytest.MonkeyPatch, age: float, place: str, kept: bool
+) -> None:
+    monkeypatch.setattr(process, "is_dead", lambda place, pid, started: place == "here")
+    holder = lock_object.Holder("id", "ada", 1, place, "start", "/work", since=1000.0, seconds=150.0)
+    assert lock_object.LockState(holder, '"1"', stored=1000.0, now=1000.0 + age).is_kept == kept
+
+
 @pytest.mark.parametrize("drift", [-7200.0, 0.0, 7200.0])
 def test_a_dead_head_s_lock_is_taken_over_by_s3_s_time(
     head: Callable[..., Lease], clocks: dict[str, float], monkeypatch: pytest.MonkeyPatch, drift: float

@@ -80,6 +80,18 @@ def test_jobs_that_snakemake_left_are_ended_or_named(
     assert now[0] < 6
 
 
+def test_jobs_are_left_to_a_head_that_takes_the_run_meanwhile(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batch(["a"], late=["b"])
+
+    def sleep(_: float) -> None:
+        if batch.looks == 2:
+            put_lock(s3, RUN)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert Stopping(STACK, RUN, lambda: 6.0, s3, batch).end_jobs() == {}
+    assert (batch.looks, batch.ended) == (3, ["a"])
+
+
 @pytest.mark.parametrize(("seconds", "works"), [(150, True), (-10, False)])
 def test_a_lock_that_is_not_renewed_is_nobody_s(s3: Any, seconds: float, works: bool) -> None:
     stopping = Stopping(STACK, RUN, lambda: 0.0, s3, Batch([]))

@@ -18,13 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import process
-from .lock_object import REFUSED, SECONDS, Client, Holder, LockObject, LockState, error_code
+from .lock_object import REFUSED, RENEWALS, SECONDS, Client, Holder, LockObject, LockState, error_code
 from .patience import Patience, retry_seconds, sleep_unless_cancelled
 
 __all__ = ["SECONDS", "Client", "HeldError", "Lease", "LostError"]
 
-# Renewals in the time of a lease, and the part of it after which a holder that could not renew does nothing more.
-RENEWALS = 5
+# The part of a lease after which a holder that could not renew does nothing more.
 SAFE = 0.8
 CLOCKS: tuple[Callable[[], float], ...] = (
     time.monotonic,

@@ -20,6 +20,8 @@ from . import process
 Client: TypeAlias = Any
 # Seconds after which a lock ends that is not renewed.
 SECONDS = 150.0
+# Renewals in the time of a lease.
+RENEWALS = 5
 # S3 answers 409 when writes meet; the same write is tried again.
 CONFLICTS = ("ConditionalRequestConflict", "OperationAborted", "409")
 # S3 refuses a conditional write by these: the object is another one than expected, or is gone.
@@ -62,6 +64,15 @@ class LockState:
     def left(self) -> float:
         """Return the seconds until the lock ends; below zero if it has ended."""
         return self.stored + self.holder.seconds + RESOLUTION - self.now
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the holder renews the lock as far as one can see: one renewal may be lost, and the next one late."""
+        return (
+            self.left > 0
+            and not self.holder.is_dead()
+            and self.now - self.stored < 2.5 * self.holder.seconds / RENEWALS
+        )
 
     def __str__(self) -> str:
         """Say who holds the lock, from where, since when and until when, in four lines."""

@@ -10,7 +10,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import RENEWALS
 from snakemake_aws_common.lock_object import LockObject
 from terraflow.runs import batch as batches
 from terraflow.stack import Stack
@@ -45,14 +44,13 @@ class Stopping:
             state, _ = self._lock.read()
         except (ClientError, BotoCoreError):
             return in_doubt
-        if state is None or state.left <= 0 or state.holder.is_dead():
-            return True
-        return state.now - state.stored > 1.5 * state.holder.seconds / RENEWALS
+        return state is None or not state.is_kept
 
     def end_jobs(self) -> dict[str, str]:
         """End all jobs of the run but heads; return those that may still run, with the reason.
 
         A job counts as ended when Batch has taken the order to end it: its container has 30 seconds of its own.
+        Jobs are another head's as soon as it has taken the run.
         """
         why: dict[str, str] = {}
         ordered: set[str] = set()
@@ -61,6 +59,9 @@ class Stopping:
             try:
                 found = batches.active(self._batch, self._stack, self._run)
                 jobs = [job.id for job in found if not job.is_head and job.id not in ordered]
+                # Asked after Batch: what another head submits once it has the lock is not among these jobs.
+                if jobs and not self.nobody_works(in_doubt=True):
+                    return {}
                 quiet, why = (0, why) if jobs else (quiet + 1, {})
                 for first in range(0, len(jobs), TERMINATED):
                     some = jobs[first : first + TERMINATED]

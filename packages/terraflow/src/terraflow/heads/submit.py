@@ -21,7 +21,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import RENEWALS
 from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.packing import SUFFIX
 from terraflow.errors import UserError
@@ -186,10 +185,8 @@ def refuse_under_way(
     if earlier and earlier.about.state == abouts.SUBMITTED and not earlier.about.head_job and earlier.age < CLAIM:
         raise UnderWayError(_already(run, f"was submitted {earlier.age:.0f} s ago by {earlier.about.who}"), about)
     state, _ = LockObject(s3, stack.bucket, f"runs/{run}/{head.NAME}").read()
-    if state is None or state.left <= 0 or state.holder.is_dead():
-        return earlier
-    # A head that lives renews its lock more often; one that died is waited for by the next.
-    if state.now - state.stored < 1.5 * state.holder.seconds / RENEWALS:
+    # One that died is waited for by the next.
+    if state is not None and state.is_kept:
         raise UnderWayError(
             f"{_already(run, 'works')} It is not a job of the stack's head queue:\n{state}\nIf it has died, its lock "
             f"ends in {state.left:.0f} s.",
