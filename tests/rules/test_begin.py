@@ -242,9 +242,10 @@ def test_a_forgotten_output_fails_the_job(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [1, 3, 137])
 def test_a_failed_job_gives_no_file_its_name(tmp_path: Path, code: int) -> None:
-    done = job(tmp_path, f"echo 1 >$SCRATCH/a/one; (exit {code}); echo on", "a/one")
+    done = job(tmp_path, f"echo 1 >$SCRATCH/a/one; true | (exit {code}); echo on", "a/one")
 
     assert (done.code, done.out) == (code, "")
+    assert done.log == f"exit codes of the parts of what failed, in order: 0 {code}\n"
     assert files_in(tmp_path / "a") == {}
 
 

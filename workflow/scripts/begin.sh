@@ -124,6 +124,7 @@ end_children() {
 # disk takes no log either: the message goes to the terminal, too.
 finish() {
   local status=$1 free
+  trap - ERR
   set +e
   end_children
   if ((status == 0)); then publish || status=1; fi
