@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lock_s3 import S3
-from snakemake_aws_common import lease, lock_object, patience, process
+from snakemake_aws_common import conditional, lease, patience, process
 from snakemake_aws_common.lease import Lease
 
 # Length of the leases.
@@ -26,7 +26,7 @@ def head(monkeypatch: pytest.MonkeyPatch, clocks: dict[str, float]) -> Iterator[
     made: list[Lease] = []
     monkeypatch.setattr(Lease, "_keep", lambda _: None)
     monkeypatch.setattr(patience, "PAUSE", 0.01)
-    monkeypatch.setattr(lock_object, "CONFLICT_PAUSE", 0.0)
+    monkeypatch.setattr(conditional, "PAUSE", 0.0)
     said: list[str] = []
 
     def make(s3: S3, place: str = "elsewhere") -> Lease:

@@ -63,7 +63,7 @@ def test_a_lock_is_kept_while_one_renewal_may_be_late(
 ) -> None:
     monkeypatch.setattr(process, "is_dead", lambda place, pid, started: place == "here")
     holder = lock_object.Holder("id", "ada", 1, place, "start", "/work", since=1000.0, seconds=150.0)
-    assert lock_object.LockState(holder, '"1"', stored=1000.0, now=1000.0 + age).is_kept == kept
+    assert lock_object.LockState(holder, '"1"', stored=1000.0, now=1000.0 + age).is_kept(2.5) == kept
 
 
 @pytest.mark.parametrize("drift", [-7200.0, 0.0, 7200.0])

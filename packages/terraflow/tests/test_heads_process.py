@@ -88,7 +88,8 @@ def test_jobs_are_left_to_a_head_that_takes_the_run_meanwhile(s3: Any, monkeypat
             put_lock(s3, RUN)
 
     monkeypatch.setattr(time, "sleep", sleep)
-    assert Stopping(STACK, RUN, lambda: 6.0, s3, batch).end_jobs() == {}
+    left = Stopping(STACK, RUN, lambda: 6.0, s3, batch).end_jobs()
+    assert list(left) == ["jobs of run cohort7"] and "left to another head" in left["jobs of run cohort7"]
     assert (batch.looks, batch.ended) == (3, ["a"])
 
 
@@ -282,6 +283,7 @@ def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
     found = about_of(s3)
     assert found is not None and (found.state, found.exit_code) == (abouts.STOPPED, 62)
     assert batch.ended == jobs
+    assert ("left to another head" in found.message) == other_head
 
 
 def test_an_archive_that_can_t_be_used_ends_the_run_in_words(s3: Any, contained: Any) -> None:

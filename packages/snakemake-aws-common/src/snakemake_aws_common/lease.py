@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import process
-from .lock_object import REFUSED, RENEWALS, SECONDS, Client, Holder, LockObject, LockState, error_code
+from .conditional import REFUSED, Client, error_code
+from .lock_object import RENEWALS, SECONDS, Holder, LockObject, LockState
 from .patience import Patience, retry_seconds, sleep_unless_cancelled
 
 __all__ = ["SECONDS", "Client", "HeldError", "Lease", "LostError"]

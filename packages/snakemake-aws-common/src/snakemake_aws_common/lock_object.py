@@ -4,31 +4,22 @@ Every write names the state it expects to find, so that S3 refuses one of two wr
 """
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from botocore.exceptions import ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
-from . import process
+from . import conditional, process
+from .conditional import MISSING, Client, error_code
 
-# A client of S3.
-Client: TypeAlias = Any
 # Seconds after which a lock ends that is not renewed.
 SECONDS = 150.0
 # Renewals in the time of a lease.
 RENEWALS = 5
-# S3 answers 409 when writes meet; the same write is tried again.
-CONFLICTS = ("ConditionalRequestConflict", "OperationAborted", "409")
-# S3 refuses a conditional write by these: the object is another one than expected, or is gone.
-REFUSED = ("PreconditionFailed", "412", "NoSuchKey", "404")
-MISSING = ("NoSuchKey", "404")
-CONFLICT_TRIES = 20
-CONFLICT_PAUSE = 0.2
 # S3 gives times in whole seconds.
 RESOLUTION = 1.0
 
@@ -65,14 +56,10 @@ class LockState:
         """Return the seconds until the lock ends; below zero if it has ended."""
         return self.stored + self.holder.seconds + RESOLUTION - self.now
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether the holder renews the lock as far as one can see: one renewal may be lost, and the next one late."""
-        return (
-            self.left > 0
-            and not self.holder.is_dead()
-            and self.now - self.stored < 2.5 * self.holder.seconds / RENEWALS
-        )
+    def is_kept(self, renewals: float) -> bool:
+        """Return whether the holder has renewed the lock within the time of so many renewals, as far as one can see."""
+        is_fresh = self.now - self.stored < renewals * self.holder.seconds / RENEWALS
+        return is_fresh and self.left > 0 and not self.holder.is_dead()
 
     def __str__(self) -> str:
         """Say who holds the lock, from where, since when and until when, in four lines."""
@@ -118,28 +105,11 @@ class LockObject:
         # No two versions of the lock may be equal: their ETags would be.
         self._writes += 1
         body = json.dumps({**asdict(holder), "renewals": self._writes}, indent=2).encode()
-        for last in [*[False] * CONFLICT_TRIES, True]:
-            try:
-                answer = self._client.put_object(
-                    Bucket=self._bucket, Key=self._key, Body=body, ContentType="application/json", **condition
-                )
-                return str(answer["ETag"])
-            except ClientError as error:
-                if last or error_code(error) not in CONFLICTS:
-                    raise
-                time.sleep(CONFLICT_PAUSE)
-        raise AssertionError("the last try returns or raises")
+        return conditional.put(self._client, self._bucket, self._key, body, **condition)
 
     def delete(self, etag: str) -> None:
         """Delete the lock if it still has this ETag. Raise ClientError if S3 refuses."""
-        for last in [*[False] * (CONFLICT_TRIES - 1), True]:
-            try:
-                self._client.delete_object(Bucket=self._bucket, Key=self._key, IfMatch=etag)
-                return
-            except ClientError as error:
-                if last or error_code(error) not in CONFLICTS:
-                    raise
-                time.sleep(CONFLICT_PAUSE)
+        conditional.delete(self._client, self._bucket, self._key, etag)
 
 
 def parse_holder(body: bytes, stored: float) -> Holder:
@@ -149,11 +119,6 @@ def parse_holder(body: bytes, stored: float) -> Holder:
         return Holder(**{name: parsed[name] for name in Holder.__dataclass_fields__})
     except (ValueError, TypeError, KeyError):
         return Holder("", "someone unknown", 0, "", "", "a folder unknown", stored, SECONDS)
-
-
-def error_code(error: ClientError) -> str:
-    """Return S3's name for an error, or its HTTP status."""
-    return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def _date(answer: Mapping[str, Any]) -> float:

@@ -29,7 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from . import file_records
-from .lock_object import MISSING, Client, error_code
+from .conditional import MISSING, Client, error_code
 
 NAME = "head/persistence.db.gz"
 TABLE = "snakemake_metadata"

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from snakemake_aws_common.checksums import expected, is_same
-from snakemake_aws_common.lock_object import error_code
+from snakemake_aws_common.conditional import error_code
 from snakemake_aws_common.patience import retry_seconds
 from terraflow.errors import UserError
 from terraflow.runs.find import Run

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import CONFLICTS, MISSING, REFUSED, error_code
+from snakemake_aws_common import conditional
+from snakemake_aws_common.conditional import CONFLICTS, MISSING, REFUSED, error_code
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
@@ -29,27 +30,13 @@ def put(s3: "S3Client", bucket: str, key: str, body: bytes, etag: str | None) ->
 
     Raise ChangedError if somebody else was faster.
     """
-    condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+    condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
     try:
-        return s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **condition)["ETag"]
+        return conditional.put(s3, bucket, key, body, **condition)
     except ClientError as error:
-        if error_code(error) not in (*REFUSED, *CONFLICTS):
-            raise
-        # boto3 repeats a request whose answer was lost, and is refused for the object that it has stored itself.
-        if (own := _etag_of(s3, bucket, key, body)) is None:
+        if error_code(error) in (*REFUSED, *CONFLICTS):
             raise ChangedError(f"s3://{bucket}/{key}") from error
-        return own
-
-
-def _etag_of(s3: "S3Client", bucket: str, key: str, body: bytes) -> str | None:
-    """Return the ETag of the object if it has this content."""
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error_code(error) in MISSING:
-            return None
         raise
-    return answer["ETag"] if answer["Body"].read() == body else None
 
 
 class UnreadableError(UserError):
@@ -110,7 +97,7 @@ class AboutObject:
     def delete(self, etag: str) -> None:
         """Remove it if it still has this ETag. Raise ChangedError otherwise."""
         try:
-            self._s3.delete_object(Bucket=self._bucket, Key=self._key, IfMatch=etag)
+            conditional.delete(self._s3, self._bucket, self._key, etag)
         except ClientError as error:
             if error_code(error) in (*REFUSED, *CONFLICTS):
                 raise ChangedError(self.address) from error

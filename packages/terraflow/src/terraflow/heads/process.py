@@ -28,7 +28,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from snakemake_aws_common.packing import ArchiveError
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
@@ -134,8 +134,8 @@ class Head:
         if stopped and code != abouts.EXIT_CODES[abouts.DONE]:
             stopping = Stopping(self._stack, self._manifest.run, lambda: LAST - self._signals.elapsed())
             # A head that had the lock may have lost it to another one, whose jobs these are by now.
-            if (had_lock or self._told.is_ours()) and stopping.nobody_works(in_doubt=had_lock):
-                left = stopping.end_jobs()
+            if had_lock or self._told.is_ours():
+                left = stopping.end_jobs(in_doubt=had_lock)
                 stopping.release_lock()
         if had_lock:
             self._log.finish(within=LAST - self._signals.elapsed() if stopped else None)

@@ -18,6 +18,7 @@ REASON = "the head of the run was told to end"
 # Source: AWS Batch API reference, TerminateJobs.
 TERMINATED = 50
 PAUSE = 0.5
+LEFT = "they are left to another head, which has renewed the lock of the run"
 # Looks in a row that have to show nothing: Batch shows a job some time after its submission.
 LOOKS = 3
 
@@ -44,13 +45,14 @@ class Stopping:
             state, _ = self._lock.read()
         except (ClientError, BotoCoreError):
             return in_doubt
-        return state is None or not state.is_kept
+        # One renewal may be lost, and the next one late.
+        return state is None or not state.is_kept(2.5)
 
-    def end_jobs(self) -> dict[str, str]:
+    def end_jobs(self, in_doubt: bool = False) -> dict[str, str]:
         """End all jobs of the run but heads; return those that may still run, with the reason.
 
         A job counts as ended when Batch has taken the order to end it: its container has 30 seconds of its own.
-        Jobs are another head's as soon as it has taken the run.
+        Jobs are another head's as soon as it has taken the run; they are ended `in_doubt` if S3 does not say.
         """
         why: dict[str, str] = {}
         ordered: set[str] = set()
@@ -60,8 +62,8 @@ class Stopping:
                 found = batches.active(self._batch, self._stack, self._run)
                 jobs = [job.id for job in found if not job.is_head and job.id not in ordered]
                 # Asked after Batch: what another head submits once it has the lock is not among these jobs.
-                if jobs and not self.nobody_works(in_doubt=True):
-                    return {}
+                if jobs and not self.nobody_works(in_doubt):
+                    return {f"jobs of run {self._run}": f"{LEFT}; `terraflow stop {self._run}` ends them"}
                 quiet, why = (0, why) if jobs else (quiet + 1, {})
                 for first in range(0, len(jobs), TERMINATED):
                     some = jobs[first : first + TERMINATED]

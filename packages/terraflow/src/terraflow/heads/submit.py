@@ -185,8 +185,8 @@ def refuse_under_way(
     if earlier and earlier.about.state == abouts.SUBMITTED and not earlier.about.head_job and earlier.age < CLAIM:
         raise UnderWayError(_already(run, f"was submitted {earlier.age:.0f} s ago by {earlier.about.who}"), about)
     state, _ = LockObject(s3, stack.bucket, f"runs/{run}/{head.NAME}").read()
-    # One that died is waited for by the next.
-    if state is not None and state.is_kept:
+    # One that died is waited for by the next, which is refused if this one lives after all.
+    if state is not None and state.is_kept(1.5):
         raise UnderWayError(
             f"{_already(run, 'works')} It is not a job of the stack's head queue:\n{state}\nIf it has died, its lock "
             f"ends in {state.left:.0f} s.",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from terraflow.heads import objects
 from terraflow.inbox.due import Sheet
 from terraflow.inbox.entry import NAME, Entry, from_json, to_json

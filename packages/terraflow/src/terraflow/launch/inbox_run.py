@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from terraflow.errors import UserError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snakemake_aws_common import packing
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.heads import archive

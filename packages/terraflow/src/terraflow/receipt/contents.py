@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from snakemake_aws_common.checksums import ALGORITHMS, CHUNK, expected
-from snakemake_aws_common.lock_object import error_code
+from snakemake_aws_common.conditional import error_code
 from terraflow.fetching.download import GONE
 from terraflow.fetching.objects import DIGEST
 from terraflow.receipt.facts import ETAG, PLAIN, STORED, Content

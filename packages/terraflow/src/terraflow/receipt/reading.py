@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from snakemake_aws_common.lock_object import MISSING, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
 from terraflow.errors import UserError
 from terraflow.fetching.objects import RECEIPT
 from terraflow.receipt.facts import ETAG, PLAIN, STORED, Content

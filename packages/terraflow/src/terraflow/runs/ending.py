@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from snakemake_aws_common import head, process
-from snakemake_aws_common.lock_object import REFUSED, RENEWALS, SECONDS, Holder, LockObject, LockState, error_code
+from snakemake_aws_common.conditional import REFUSED, error_code
+from snakemake_aws_common.lock_object import RENEWALS, SECONDS, Holder, LockObject, LockState
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About

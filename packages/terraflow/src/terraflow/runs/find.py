@@ -13,7 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from snakemake_aws_common import head
-from snakemake_aws_common.lock_object import MISSING, LockObject, LockState, error_code
+from snakemake_aws_common.conditional import MISSING, error_code
+from snakemake_aws_common.lock_object import LockObject, LockState
 from snakemake_aws_common.record import store
 from snakemake_aws_common.record.attempt import Attempt
 from snakemake_aws_common.record.live import Live
