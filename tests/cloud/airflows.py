@@ -4,6 +4,7 @@ One of them serves all tests of a process (fixture `desk` in tests/conftest.py).
 has six jobs that sleep and write, and checks the sheet as the project's own does.
 """
 
+import http.client
 import json
 import re
 import shutil
@@ -131,7 +132,9 @@ class Service:
         """Return what Python prints as root among the processes; those that watch tasks hide from their own user."""
         options = ["--rm", f"--pid=container:{self.container}", "--network=host", "--user=0", "--cap-add=SYS_PTRACE"]
         command = ["docker", "run", *options, "--entrypoint=python", self.image, "-c", script]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     @property
     def log(self) -> str:
@@ -177,11 +180,18 @@ class Desk(Laboratory):
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         request = urllib.request.Request(f"{self.service.address}{path}", data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method or ''} {path}: {error.code} {error.read().decode()}") from None
+        limit = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                raise AssertionError(f"{method or ''} {path}: {error.code} {error.read().decode()}") from None
+            except (OSError, http.client.HTTPException):
+                # A question can be asked again when a busy machine answers late.
+                if request.get_method() != "GET" or time.monotonic() >= limit:
+                    raise
+                time.sleep(1)
 
     def order(self, run: str, sheet: str = SHEET, **settings: Any) -> str:
         """Start a run as the form does, and return the id of its DAG run."""

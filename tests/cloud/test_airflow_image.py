@@ -81,7 +81,7 @@ def service(desk: Desk) -> Service:
 def test_all_parts_are_healthy_and_the_page_answers(service: Service) -> None:
     def states() -> dict[str, str]:
         page = f"http://127.0.0.1:{service.port}/api/v2/monitor/health"
-        with urllib.request.urlopen(page, timeout=60) as answer:
+        with urllib.request.urlopen(page, timeout=SECONDS) as answer:
             parts = json.load(answer)
         return {part: parts[part]["status"] for part in parts}
 
@@ -100,7 +100,7 @@ def test_the_password_of_the_secret_opens_it_and_no_other(service: Service) -> N
             f"http://127.0.0.1:{service.port}/auth/token", body, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -122,7 +122,7 @@ for process in pathlib.Path('/proc').glob('[0-9]*'):
 def test_no_secret_stands_in_log_or_environment(service: Service) -> None:
     config = subprocess.run(["docker", "inspect", service.container], capture_output=True, text=True, check=True).stdout
     environments = service.seen_by_root(ENVIRONMENTS)
-    assert "AIRFLOW_HOME" in environments
+    assert f"AIRFLOW__API__PORT={service.port}" in environments
     for secret in (*service.values.values(), PASSWORD):
         for text in (service.log, config, environments):
             assert secret not in text
@@ -136,7 +136,10 @@ def test_its_dags_are_there(service: Service) -> None:
         time.sleep(1)
     found = service.database.query("select dag_id, is_paused from dag order by 1").split()
     assert found == ["terraflow_inbox|f", "terraflow_nightly|t", "terraflow_run|f"]
-    assert service.database.query("select count(*) from import_error") == "0", service.log
+    # One that took too long on a busy machine is read again.
+    while service.database.query("select count(*) from import_error") != "0":
+        assert time.monotonic() < end, service.log
+        time.sleep(1)
     assert service.database.query("select slots, include_deferred from slot_pool where pool = 'terraflow'") == "16|t"
 
 

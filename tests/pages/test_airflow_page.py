@@ -63,11 +63,11 @@ def test_a_run_is_started_from_the_form_and_followed(page: browser.Page, desk: "
     # The log grows while the page stays open. A page holds only the lines that its window shows: a high one has all.
     page.visit(desk.service.address, f"/dags/terraflow_run/runs/{run}/tasks/run", height=4000)
     page.until(f"{TEXT}.includes('The launcher of run {RUN} is Batch job')", PATIENCE)
+    assert desk.dag_run(run)["state"] == "running"
     page.picture(tmp_path / "log-begins.png", whole=False)
-    assert desk.dag_run(run)["state"] == "running"
     page.until(f"{TEXT}.includes('make (n=0) makes results/0.txt')", PATIENCE)
-    page.picture(tmp_path / "log-grows.png", whole=False)
     assert desk.dag_run(run)["state"] == "running"
+    page.picture(tmp_path / "log-grows.png", whole=False)
     assert desk.ended(run)["state"] == "success"
     desk.ran_once(RUN)
     # A page asks no more when the task has ended, and the last lines of task and trigger come after that.
