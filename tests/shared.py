@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,14 @@ def project_files(folder: str = ".") -> list[Path]:
         below[:] = [name for name in below if not name.endswith(".egg-info")]
         found += [Path(parent, name) for name in sorted(names) if not name.endswith(MADE_FILES)]
     return found
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for a condition; fail when it does not come true within so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"after {seconds} s still waiting for {what}"
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from shared import ROOT
+from shared import ROOT, wait_until
 
 SCRIPTS = ROOT / "workflow" / "scripts"
 
@@ -91,15 +90,7 @@ def started(
 
 def wait_for(path: Path) -> None:
     """Wait until a job has made this file."""
-    wait_until(path.exists, str(path))
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until this is so."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.02)
+    wait_until(path.exists, str(path), 60)
 
 
 def programs_below(process: int) -> set[str]:
@@ -340,7 +331,7 @@ def test_a_signal_to_all_processes_of_a_job_ends_it_at_once(tmp_path: Path, numb
     """The command in the foreground would run for longer than a test waits."""
     with started(tmp_path, "sleep 1000 | cat", "a/one") as process:
         # A part of the pipe that is still a copy of the shell would lose the signal.
-        wait_until(lambda: {"sleep", "cat"} <= programs_below(process.pid), "both parts of the pipe")
+        wait_until(lambda: {"sleep", "cat"} <= programs_below(process.pid), "both parts of the pipe", 60)
         os.killpg(process.pid, number)
     assert process.returncode != 0
     assert list((tmp_path / ".snakemake" / "scratch").iterdir()) == []

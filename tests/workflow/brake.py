@@ -6,24 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runs import Outcome, Project
 
-from shared import ROOT, programs_of
+from shared import ROOT, programs_of, wait_until
 
 PATIENCE = 600  # seconds
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition; fail when it does not come true within PATIENCE."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"after {PATIENCE} s still waiting for {what}"
-        time.sleep(0.05)
 
 
 @dataclass
@@ -34,7 +24,7 @@ class Brake:
     env: dict[str, str]
 
     def wait(self) -> None:
-        wait_until((self.folder / "held").exists, "the job to be held")
+        wait_until((self.folder / "held").exists, "the job to be held", PATIENCE)
 
     def release(self) -> None:
         (self.folder / "go").touch()
@@ -103,7 +93,7 @@ class Started:
 
     def wait_for_jobs(self) -> None:
         """Wait until the last job has ended, too."""
-        wait_until(lambda: not self.alive(), "the last process of a run")
+        wait_until(lambda: not self.alive(), "the last process of a run", PATIENCE)
 
 
 def limited(folder: Path, room: int) -> None:

@@ -124,6 +124,7 @@ end_children() {
 # disk takes no log either: the message goes to the terminal, too.
 finish() {
   local status=$1 free
+  # What fails from here on is no command of the job.
   trap - ERR
   set +e
   end_children

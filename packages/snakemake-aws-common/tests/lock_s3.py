@@ -23,7 +23,8 @@ class S3:
         self.body: bytes | None = None
         self.etag, self.stored, self.writes = "", 0.0, 0
         self.calls: list[str] = []
-        # Failures of an operation, each once: an error, or "lost" for an answer that does not arrive.
+        # Failures of an operation, each once: an error, "lost" for an answer that does not arrive, or "repeated" for a
+        # request that botocore sends again for that reason.
         self.faults: dict[str, list[Fault]] = {}
 
     def _answer(self, **more: Any) -> dict[str, Any]:
@@ -34,13 +35,13 @@ class S3:
         answer["ResponseMetadata"]["HTTPStatusCode"] = status
         return ClientError(answer, "PutObject")  # type: ignore[arg-type]
 
-    def _begin(self, operation: str) -> bool:
+    def _begin(self, operation: str) -> str | None:
         self.calls.append(operation)
         faults = self.faults.get(operation, [])
         fault = faults.pop(0) if faults else None
         if isinstance(fault, Exception):
             raise fault
-        return fault == "lost"
+        return fault
 
     def _compare(self, asked: dict[str, Any]) -> None:
         if asked.get("IfNoneMatch") == "*" and self.body is not None:
@@ -60,11 +61,13 @@ class S3:
         return self._answer(Body=io.BytesIO(self.body), ETag=self.etag, LastModified=modified)
 
     def put_object(self, **asked: Any) -> dict[str, Any]:
-        lost = self._begin("put")
+        fault = self._begin("put")
         self._compare(asked)
         self.body, self.stored, self.writes = asked["Body"], self.now, self.writes + 1
         self.etag = f'"{hash(self.body)}"'
-        if lost:
+        if fault == "repeated":
+            self._compare(asked)
+        if fault == "lost":
             raise EndpointConnectionError(endpoint_url="https://s3")
         return self._answer(ETag=self.etag)
 

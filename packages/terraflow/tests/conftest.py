@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -55,6 +56,21 @@ def s3(account: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     client = boto3.client("s3", region_name=STACK.region)
     client.create_bucket(Bucket=BUCKET)
     return client
+
+
+@pytest.fixture
+def lost_answers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have every conditional write repeated, as botocore does when S3's answer is lost; return the keys."""
+    call, lost = BaseClient._make_api_call, list[str]()
+
+    def repeated(self: BaseClient, operation: str, given: dict[str, Any]) -> Any:
+        if operation == "PutObject" and given.keys() & {"IfMatch", "IfNoneMatch"}:
+            call(self, operation, given)
+            lost.append(given["Key"])
+        return call(self, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", repeated)
+    return lost
 
 
 @pytest.fixture

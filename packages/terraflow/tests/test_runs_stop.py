@@ -132,6 +132,19 @@ def test_a_head_elsewhere_loses_the_run(commands: Any, batch: PretendBatch, cloc
     assert (state.of(run), state.who(run), run.lock) == ("stopped", "eve", None)
 
 
+def test_answers_that_are_lost_do_not_make_it_lose_the_run_to_itself(
+    commands: Any, batch: PretendBatch, clock: Time, stop: Any, lost_answers: list[str]
+) -> None:
+    """Neither when it takes the lock, nor when it renews it."""
+    put(commands, "cohort7", live=replace(WORKS, who="eve"))
+    put_lock(commands, "cohort7", who="eve@laptop")
+    batch.add("id-1", "cohort7", "bwa_mem")
+    assert stop("--yes")[:2] == (0, "Run cohort7 is stopped; 1 job ended. What is done stays.\n")
+    assert lost_answers.count(f"runs/cohort7/{head.NAME}") == 2
+    run = read(commands)
+    assert (state.of(run), state.who(run), run.lock) == ("stopped", "eve", None)
+
+
 def test_a_run_of_the_version_before(commands: Any, batch: PretendBatch, stop: Any) -> None:
     commands.put_object(Bucket=BUCKET, Key="runs/cohort7/results/x", Body=b"")
     commands.put_object(Bucket=BUCKET, Key="runs/cohort7-2/results/x", Body=b"")

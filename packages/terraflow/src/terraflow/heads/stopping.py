@@ -18,7 +18,7 @@ REASON = "the head of the run was told to end"
 # Source: AWS Batch API reference, TerminateJobs.
 TERMINATED = 50
 PAUSE = 0.5
-LEFT = "they are left to another head, which has renewed the lock of the run"
+LEFT = "they are left to another head, which holds the lock of the run as far as one can see"
 # Looks in a row that have to show nothing: Batch shows a job some time after its submission.
 LOOKS = 3
 
