@@ -42,7 +42,8 @@ def stand_in(folder: Path, tool: str, script: str) -> dict[str, str]:
 
 
 def _held(folder: Path) -> str:
-    waiting = f'touch "{folder}/held"; for ((i = 0; i < 10 * {PATIENCE}; i++)); do '
+    # Without a trap, bash goes on after a Ctrl-C that comes when a `sleep` has just ended.
+    waiting = f'trap "exit 130" INT; touch "{folder}/held"; for ((i = 0; i < 10 * {PATIENCE}; i++)); do '
     return waiting + f'if [[ -e "{folder}/go" ]]; then break; fi; sleep 0.1; done'
 
 
