@@ -17,6 +17,7 @@ from snakemake_heads import BUCKET, Site, new_site
 
 from fake_batch import FakeAws
 from snakemake_aws_common.record.store import read_attempts
+from snakemake_executor_plugin_aws_batch_fargate import cancellation
 
 
 @pytest.fixture
@@ -152,9 +153,10 @@ def test_a_signal_ends_all_jobs_within_seconds(site: Site, number: signal.Signal
     time.sleep(1)
     start = time.monotonic()
     head.send_signal(number)
-    assert head.wait(30) != 0
-    print(f"returned {time.monotonic() - start:.1f} s after {number.name}")
-    assert time.monotonic() - start < 10
+    assert head.wait(300) != 0
+    last = max(at for at, operation, _ in site.batch.calls if operation == "terminatejobs")
+    print(f"the last order came {last - start:.1f} s after {number.name}")
+    assert last - start < cancellation.DEADLINE
     assert {job["status"] for job in site.batch.submitted()} == {"FAILED"}
     assert "Ending 20 Batch jobs" in (site.folder / "head.log").read_text()
 
