@@ -71,6 +71,18 @@ def test_a_lock_that_was_released_is_not_taken_again(head: Callable[..., Lease])
     assert s3.body is None
 
 
+def test_who_has_released_the_run_writes_nothing_more(head: Callable[..., Lease]) -> None:
+    """The next head may have it in the same second."""
+    s3 = S3()
+    one = head(s3)
+    one.acquire()
+    one.release()
+    assert not one.is_sure()
+    with pytest.raises(LostError, match="it was released"):
+        one.check()
+    assert s3.body is None
+
+
 def test_s3_out_of_reach_stops_writes_and_not_the_run(
     head: Callable[..., Lease], clocks: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -236,10 +236,14 @@ class Lease:
         """
         if self._lost:
             raise self._lost
-        if self._since_renewal.elapsed() < self._seconds * SAFE:
+        if self._is_fresh():
             return True
         with self._renewing:
-            return self._since_renewal.elapsed() < self._seconds * SAFE or self.renew()
+            return self._is_fresh() or self.renew()
+
+    def _is_fresh(self) -> bool:
+        """Return whether this head holds a lock that it has renewed in time."""
+        return self._holder is not None and self._since_renewal.elapsed() < self._seconds * SAFE
 
     # Leaving it
 
