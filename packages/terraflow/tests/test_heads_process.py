@@ -4,8 +4,9 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from run_objects import BUCKET, STACK, SUBMITTED, about_of, put, put_lock
 from snakemake_aws_common import head
-from snakemake_aws_common.lease import HeldError, LostError
+from snakemake_aws_common.lease import HeldError, LostError, Stopwatch
+from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.packing import pack
+from snakemake_aws_common.proof import Proof
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, conduct, leaving, process
 from terraflow.heads.stopping import Stopping
@@ -74,7 +77,7 @@ def test_jobs_that_snakemake_left_are_ended_or_named(
     """Neither heads nor jobs of a run with a longer name; those that run on for their 30 seconds count as ended."""
     now = [0.0]
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    stopping = Stopping(STACK, RUN, lambda: 6 - now[0], s3, batch)
+    stopping = Stopping(STACK, RUN, lambda: 6 - now[0], s3=s3, batch=batch)
     assert stopping.end_jobs() == left
     assert batch.ended == ended
     assert now[0] < 6
@@ -88,26 +91,88 @@ def test_jobs_are_left_to_a_head_that_takes_the_run_meanwhile(s3: Any, monkeypat
             put_lock(s3, RUN)
 
     monkeypatch.setattr(time, "sleep", sleep)
-    left = Stopping(STACK, RUN, lambda: 6.0, s3, batch).end_jobs()
+    left = Stopping(STACK, RUN, lambda: 60.0, s3=s3, batch=batch).end_jobs()
     assert list(left) == ["jobs of run cohort7"] and "left to another head" in left["jobs of run cohort7"]
     assert (batch.looks, batch.ended) == (3, ["a"])
 
 
-@pytest.mark.parametrize(("seconds", "works"), [(150, True), (-10, False)])
-def test_a_lock_that_is_not_renewed_is_nobody_s(s3: Any, seconds: float, works: bool) -> None:
-    stopping = Stopping(STACK, RUN, lambda: 0.0, s3, Batch([]))
-    assert stopping.nobody_works()
-    put_lock(s3, RUN, seconds)
-    assert stopping.nobody_works() != works
+@pytest.mark.parametrize(
+    ("seconds", "age", "ended"),
+    [(150, 0, []), (150, 80, []), (150, 152, ["a"]), (-10, 0, ["a"]), (None, 0, ["a"])],
+    ids=["renewed", "not renewed twice, and not ended", "ended", "ended before", "no lock"],
+)
+def test_jobs_are_another_head_s_until_its_lease_has_ended(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, seconds: float | None, age: float, ended: list[str]
+) -> None:
+    """A laptop that slept for a minute renews its lock, and goes on with them."""
+    if seconds is not None:
+        put_lock(s3, RUN, seconds)
+    read = LockObject.read
+
+    def later(self: LockObject) -> Any:
+        state, now = read(self)
+        return state and dataclasses.replace(state, now=state.now + age), now + age
+
+    monkeypatch.setattr(LockObject, "read", later)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    batch = Batch(["a"])
+    left = Stopping(STACK, RUN, lambda: 60.0, s3=s3, batch=batch).end_jobs()
+    assert batch.ended == ended and bool(left) != bool(ended)
 
 
-@pytest.mark.parametrize("in_doubt", [True, False])
-def test_an_s3_that_does_not_answer_leaves_it_in_doubt_who_works(in_doubt: bool) -> None:
-    def refuse(**_: object) -> None:
+class Hangs:
+    """AWS that takes calls and does not answer until the test is over."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+
+    def __getattr__(self, _: str) -> Any:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> Any:
+        self.over.wait(120)
+        raise EndpointConnectionError(endpoint_url="https://aws")
+
+
+@pytest.fixture
+def hangs() -> Iterator[Hangs]:
+    made = Hangs()
+    yield made
+    made.over.set()
+
+
+def test_a_head_that_has_the_lock_does_not_ask_an_s3_that_hangs(hangs: Hangs, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = Batch(["a"])
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert Stopping(STACK, RUN, lambda: 60.0, lambda: True, hangs, batch).end_jobs() == {}
+    assert batch.ended == ["a"]
+
+
+@pytest.mark.parametrize("hanging", ["s3", "batch", "whose the run is"])
+def test_what_may_still_run_is_said_in_time_where_aws_hangs(s3: Any, hangs: Hangs, hanging: str) -> None:
+    """Whose jobs these are is not known, so none is ended."""
+    batch = Batch(["a"])
+    given = {"s3": s3, "batch": batch, **({hanging: hangs} if hanging in ("s3", "batch") else {})}
+    start = time.monotonic()
+    stopping = Stopping(STACK, RUN, lambda: start + 0.3 - time.monotonic(), **given)
+    left = stopping.end_jobs(hangs if hanging == "whose the run is" else lambda: True)
+    assert time.monotonic() - start < 60
+    assert left == {f"all jobs of run {RUN}": "AWS has not answered in time"}
+    assert batch.ended == []
+
+
+@pytest.mark.parametrize("asked", ["whose the lock is", "whose the run is"])
+def test_jobs_are_named_and_not_ended_where_s3_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    def refuse(**_: object) -> bool:
         raise EndpointConnectionError(endpoint_url="https://s3")
 
-    stopping = Stopping(STACK, RUN, lambda: 0.0, SimpleNamespace(get_object=refuse), Batch([]))
-    assert stopping.nobody_works(in_doubt) == in_doubt
+    now = [0.0]
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    batch = Batch(["a"])
+    stopping = Stopping(STACK, RUN, lambda: 60 - now[0], s3=SimpleNamespace(get_object=refuse), batch=batch)
+    left = stopping.end_jobs(refuse if asked == "whose the run is" else lambda: True)
+    assert list(left) == [f"all jobs of run {RUN}"] and "https://s3" in str(left)
+    assert batch.ended == []
 
 
 @pytest.mark.parametrize(
@@ -170,10 +235,11 @@ def test_snakemake_runs_under_the_lock(
 ) -> None:
     asked: list[str] = []
 
-    def hold(prefix: str, *_: object, seconds: float) -> Any:
+    def hold(prefix: str, *_: object, seconds: float, proof: Proof) -> Any:
         asked.append(f"{prefix} {seconds:g}")
         if isinstance(lease, Exception):
             raise lease
+        proof.note(Stopwatch())
         return lease
 
     def run(arguments: Sequence[str]) -> int:
@@ -191,6 +257,7 @@ def test_snakemake_runs_under_the_lock(
         signal.signal(signal.SIGTERM, handler)
     assert asked == [f"s3://{BUCKET}/runs/{RUN} 150", *(["cohort -k"] if began else [])]
     assert (unpacked / "mark").exists() == began
+    assert Proof(unpacked / conduct.PROOF).holds() == began
 
 
 @pytest.fixture
@@ -266,24 +333,44 @@ def test_run_json_and_exit_code_are_those_of_the_child(
     assert left == ([RUN] if code in (0, 60) else [])
 
 
-@pytest.mark.parametrize(("other_head", "jobs"), [(False, ["a"]), (True, [])])
+PROVE = (
+    "from snakemake_aws_common import lease, proof; "
+    "proof.Proof(pathlib.Path(sys.argv[1]).with_name('lease.json')).note(lease.Stopwatch()); "
+)
+
+
+@pytest.mark.parametrize(
+    ("others", "prove", "jobs"),
+    [("nobody", "", ["a"]), ("another head", "", []), ("S3 hangs", PROVE, ["a"]), ("S3 hangs", "", [])],
+)
 def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
-    s3: Any, contained: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, other_head: bool, jobs: list[str]
+    s3: Any,
+    contained: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hangs: Hangs,
+    others: str,
+    prove: str,
+    jobs: list[str],
 ) -> None:
-    """One that has lost the run to another head leaves the jobs to it."""
-    batch = Batch(["a"])
+    """One that has lost the run to another head leaves the jobs to it. What it leaves is said before S3 is asked."""
+    batch, said = Batch(["a"]), list[str]()
     monkeypatch.setattr(process, "GRACE", 0.3)
-    monkeypatch.setattr(process, "LAST", 4.0)
-    monkeypatch.setattr(process, "Stopping", lambda stack, run, left: Stopping(stack, run, left, s3, batch))
+    monkeypatch.setattr(process, "LAST", 2.0 if others == "S3 hangs" and not prove else 60.0)
+    lock = hangs if others == "S3 hangs" else s3
+    monkeypatch.setattr(process, "Stopping", lambda *given: Stopping(*given, lock, batch))
+    monkeypatch.setattr(Stopping, "release_lock", lambda _: said.append(capsys.readouterr().err))
     put(s3, RUN, SUBMITTED)
-    if other_head:
+    if others == "another head":
         put_lock(s3, RUN, 150)
-    hangs = "signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
-    assert contained(BEGIN + hangs) == 62
+    ignores = "signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
+    assert contained(f"{BEGIN}{prove}{ignores}") == 62
     found = about_of(s3)
     assert found is not None and (found.state, found.exit_code) == (abouts.STOPPED, 62)
     assert batch.ended == jobs
-    assert ("left to another head" in found.message) == other_head
+    assert ("left to another head" in found.message) == (others == "another head")
+    assert ("may still run" in found.message) != bool(jobs)
+    assert said == [f"{found.message}\n"]
 
 
 def test_an_archive_that_can_t_be_used_ends_the_run_in_words(s3: Any, contained: Any) -> None:

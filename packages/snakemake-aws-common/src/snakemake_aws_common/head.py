@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from . import credentials
 from .lease import SECONDS, Client, Lease
+from .proof import Proof
 
 # Beside the run's files; no rule's output has this name.
 NAME = ".head-lock.json"
@@ -27,11 +28,13 @@ def hold(
     seconds: float = SECONDS,
     advice: str = "",
     client_of: Callable[[Config], Client] | None = None,
+    proof: Proof | None = None,
 ) -> Lease:
     """Return this process's lease on `s3://BUCKET/PREFIX`, and take it first if need be.
 
     `warn` gets a line for each wait, `seconds` is the length of the lease, and `advice` ends the message that refuses
     a second head. `client_of` makes a client of S3 from botocore's settings; the default uses the AWS environment.
+    `proof` tells other processes of this machine that the lock is held.
     Raise HeldError if another head has the run.
     """
     prefix = prefix.rstrip("/")
@@ -40,7 +43,7 @@ def hold(
             parts = urlsplit(prefix)
             key = "/".join(filter(None, [parts.path.strip("/"), NAME]))
             client = (client_of or _client)(quick_config())
-            lease = Lease(client, parts.netloc, key, warn, seconds, advice)
+            lease = Lease(client, parts.netloc, key, warn, seconds, advice, proof.note if proof else None)
             lease.acquire()
             _held[prefix] = lease
             atexit.register(release, prefix)

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -44,13 +44,13 @@ class LostError(WorkflowError):
 class Stopwatch:
     """Measures time by several clocks at once."""
 
-    def __init__(self) -> None:
-        """Start now."""
-        self._start = [clock() for clock in CLOCKS]
+    def __init__(self, start: Sequence[float] | None = None) -> None:
+        """Start now, or when all clocks showed `start`."""
+        self.start = [clock() for clock in CLOCKS] if start is None else start
 
     def elapsed(self) -> float:
         """Return the seconds since the start, by the clock that has counted most of them."""
-        return max(clock() - start for clock, start in zip(CLOCKS, self._start, strict=True))
+        return max(clock() - start for clock, start in zip(CLOCKS, self.start, strict=True))
 
 
 class Lease:
@@ -64,10 +64,14 @@ class Lease:
         warn: Callable[[str], None],
         seconds: float = SECONDS,
         advice: str = "",
+        note: Callable[[Stopwatch | None], None] | None = None,
     ) -> None:
-        """Ask S3 nothing yet. `warn` gets a line for each wait; `advice` ends the message for a second head."""
+        """Ask S3 nothing yet. `warn` gets a line for each wait; `advice` ends the message for a second head.
+
+        `note` gets the time since each renewal, and None when this head loses the lock or is about to release it.
+        """
         self._object = LockObject(client, bucket, key)
-        self._warn, self._advice = warn, advice
+        self._warn, self._advice, self._note = warn, advice, note or (lambda _: None)
         self._with_patience = Patience(warn)
         self._id = uuid.uuid4().hex
         self._seconds = seconds
@@ -146,8 +150,12 @@ class Lease:
                 f"The lock {self._object.query} can't be written ({error}). Whoever starts runs needs s3:GetObject, "
                 "s3:PutObject and s3:DeleteObject on it, and a storage that knows conditional writes."
             ) from error
-        self._since_renewal = since_request
+        self._renewed(since_request)
         return True
+
+    def _renewed(self, since_request: Stopwatch) -> None:
+        self._since_renewal, self._trouble = since_request, None
+        self._note(since_request)
 
     def _refusal(self, state: LockState) -> str:
         return (
@@ -188,7 +196,7 @@ class Lease:
             except BotoCoreError as error:
                 self._trouble = error
                 return False
-            self._since_renewal, self._trouble = since_request, None
+            self._renewed(since_request)
             return True
 
     def _compare(self) -> bool:
@@ -202,7 +210,7 @@ class Lease:
         if state is not None and state.holder.id == self._id:
             self._etag = state.etag
             if state.left > self._seconds * SAFE:
-                self._since_renewal, self._trouble = since_request, None
+                self._renewed(since_request)
                 return True
             return False
         whose = f"Another head has taken it:\n{state}" if state else "Someone has deleted it."
@@ -211,6 +219,7 @@ class Lease:
             f"machine sleeps. {whose}\nThis head submits, writes and deletes nothing any more, and ends no jobs: they "
             "are left to whoever has the run. When no other head works, start the same command again to go on."
         )
+        self._note(None)
         raise self._lost
 
     def check(self) -> None:
@@ -259,6 +268,7 @@ class Lease:
         if holder is None or self._lost or holder.pid != os.getpid() or not self._renewing.acquire(timeout=2):
             return
         try:
+            self._note(None)
             with contextlib.suppress(ClientError, BotoCoreError):
                 self._object.delete(self._etag)
         finally:

@@ -11,15 +11,19 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import SECONDS, HeldError, Lease, LostError
+from snakemake_aws_common.proof import Proof
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
 from terraflow.heads import archive
 from terraflow.heads.archive import Manifest
 
+# The file, in FOLDER, that shows that the lock is held.
+PROOF = "lease.json"
 # The lock could not be renewed, as when S3 is out of reach. Batch starts the head again, which goes on or finds who has
 # the run.
 UNSURE = 75
@@ -42,7 +46,9 @@ def main(arguments: Sequence[str]) -> int:
 def _conduct(folder: Path, manifest: Manifest, mark: Path) -> int:
     seconds = lock_seconds(manifest.arguments)
     prefix = f"s3://{stacks.deployed().bucket}/runs/{manifest.run}"
-    lease = head.hold(prefix, lambda text: print(text, file=sys.stderr), seconds=seconds) if seconds else None
+    proof = Proof(folder / PROOF, seconds)
+    say = partial(print, file=sys.stderr)
+    lease = head.hold(prefix, say, seconds=seconds, proof=proof) if seconds else None
     mark.touch()
     os.chdir(folder / archive.FILES / manifest.directory)
     code = _snakemake(archive.snakemake_arguments(manifest, folder))

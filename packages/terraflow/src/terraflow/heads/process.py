@@ -30,9 +30,10 @@ from botocore.exceptions import ClientError
 
 from snakemake_aws_common.conditional import MISSING, error_code
 from snakemake_aws_common.packing import ArchiveError
+from snakemake_aws_common.proof import Proof
 from terraflow import stack as stacks
 from terraflow.heads import about as abouts
-from terraflow.heads import archive, leaving
+from terraflow.heads import archive, conduct, leaving
 from terraflow.heads.archive import Manifest
 from terraflow.heads.log import LogCopy
 from terraflow.heads.outcome import Outcome, outcome_of
@@ -130,19 +131,23 @@ class Head:
 
     def _end(self, code: int, had_lock: bool) -> int:
         left: Mapping[str, str] = {}
+        stopping: Stopping | None = None
         stopped = self._signals.since is not None
         if stopped and code != abouts.EXIT_CODES[abouts.DONE]:
-            stopping = Stopping(self._stack, self._manifest.run, lambda: LAST - self._signals.elapsed())
+            proof = Proof(self._folder / conduct.PROOF, conduct.lock_seconds(self._manifest.arguments))
+            stopping = Stopping(self._stack, self._manifest.run, lambda: LAST - self._signals.elapsed(), proof.holds)
             # A head that had the lock may have lost it to another one, whose jobs these are by now.
-            if had_lock or self._told.is_ours():
-                left = stopping.end_jobs(in_doubt=had_lock)
-                stopping.release_lock()
+            left = stopping.end_jobs(lambda: had_lock or self._told.is_ours())
+        live = None if stopped else self._told.live(self._begun)
+        ended = outcome_of(code, stopped, left, live, self._log.address)
+        # Before S3 is asked, which may hang until this process is killed.
+        _say(ended)
+        if stopping:
+            stopping.release_lock()
         if had_lock:
             self._log.finish(within=LAST - self._signals.elapsed() if stopped else None)
-        ended = outcome_of(code, stopped, left, self._told.live(self._begun), self._log.address)
         if ended.exit_code in abouts.EXIT_CODES.values() or ended.exit_code == abouts.EXIT_HELD:
             self._told.ended(ended)
-        _say(ended)
         # One that was told to end has no time for it.
         if had_lock and self._signals.since is None and ended.exit_code in LEAVING:
             leaving.leave(self._stack, self._manifest.run, archive.prices_of(self._folder))

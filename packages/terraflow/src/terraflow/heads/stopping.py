@@ -1,6 +1,7 @@
 """The last seconds of a head that was told to end: jobs of the run that Snakemake has left are ended, or named."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,36 +25,55 @@ LOOKS = 3
 
 
 class Stopping:
-    """Ends the jobs of one run; `left` returns the seconds that are left for it."""
+    """Ends the jobs of one run; `left` returns the seconds that are left for it.
+
+    `has_lock` returns whether this head certainly has the lock, by what its Snakemake has noted. Otherwise S3 is asked.
+    """
 
     def __init__(
         self,
         stack: Stack,
         run: str,
         left: Callable[[], float],
+        has_lock: Callable[[], bool] = lambda: False,
         s3: Any = None,  # noqa: ANN401
         batch: Any = None,  # noqa: ANN401
     ) -> None:
         """Ask AWS nothing yet."""
-        self._stack, self._run, self._left = stack, run, left
+        self._stack, self._run, self._left, self._has_lock = stack, run, left, has_lock
         self._batch = batch or _client("batch", stack)
         self._lock = LockObject(s3 or _client("s3", stack), stack.bucket, f"runs/{run}/{head.NAME}")
+        self._why = {f"all jobs of run {run}": "AWS has not answered in time"}
+        self._thread = threading.Thread()
 
-    def nobody_works(self, in_doubt: bool = False) -> bool:
-        """Return whether no head renews the lock of the run; `in_doubt` if S3 does not say."""
-        try:
-            state, _ = self._lock.read()
-        except (ClientError, BotoCoreError):
-            return in_doubt
-        # One renewal may be lost, and the next one late.
-        return state is None or not state.is_kept(2.5)
+    def no_other_works(self) -> bool:
+        """Return whether no other head has the run. One that renews its lock no more has it until its lease ends."""
+        if self._has_lock():
+            return True
+        state, _ = self._lock.read()
+        return state is None or state.left <= 0 or state.holder.is_dead()
 
-    def end_jobs(self, in_doubt: bool = False) -> dict[str, str]:
-        """End all jobs of the run but heads; return those that may still run, with the reason.
+    def end_jobs(self, is_ours: Callable[[], bool] = lambda: True) -> dict[str, str]:
+        """End all jobs of the run but heads; return in time those that may still run, with the reason.
 
         A job counts as ended when Batch has taken the order to end it: its container has 30 seconds of its own.
-        Jobs are another head's as soon as it has taken the run; they are ended `in_doubt` if S3 does not say.
+        Jobs are another head's as soon as it has taken the run; they are left also where S3 does not say whose.
+        `is_ours` is asked first, in the same way, whether the run is this head's.
         """
+        # A call that hangs is not waited for.
+        self._thread = threading.Thread(target=self._end_jobs, args=[is_ours], daemon=True)
+        self._thread.start()
+        self._thread.join(max(0.0, self._left()))
+        return self._why
+
+    def _end_jobs(self, is_ours: Callable[[], bool]) -> None:
+        try:
+            if not is_ours():
+                self._why = {}
+                return
+        except (ClientError, BotoCoreError) as error:
+            self._why = dict.fromkeys(self._why, str(error))
+            return
         why: dict[str, str] = {}
         ordered: set[str] = set()
         quiet = 0
@@ -62,8 +82,9 @@ class Stopping:
                 found = batches.active(self._batch, self._stack, self._run)
                 jobs = [job.id for job in found if not job.is_head and job.id not in ordered]
                 # Asked after Batch: what another head submits once it has the lock is not among these jobs.
-                if jobs and not self.nobody_works(in_doubt):
-                    return {f"jobs of run {self._run}": f"{LEFT}; `terraflow stop {self._run}` ends them"}
+                if jobs and not self.no_other_works():
+                    self._why = {f"jobs of run {self._run}": f"{LEFT}; `terraflow stop {self._run}` ends them"}
+                    return
                 quiet, why = (0, why) if jobs else (quiet + 1, {})
                 for first in range(0, len(jobs), TERMINATED):
                     some = jobs[first : first + TERMINATED]
@@ -74,11 +95,16 @@ class Stopping:
             except (ClientError, BotoCoreError) as error:
                 why = dict.fromkeys(why or [f"all jobs of run {self._run}"], str(error))
             if quiet == LOOKS or self._left() <= PAUSE:
-                return why
+                self._why = why
+                return
+            self._why = why or self._why
             time.sleep(PAUSE)
 
     def release_lock(self) -> None:
         """Remove the lock of a Snakemake that was killed: the next head need not wait for its end."""
+        if self._thread.is_alive():
+            # It may be ending jobs still, which are this head's as long as it has the lock.
+            return
         with contextlib.suppress(ClientError, BotoCoreError):
             state, _ = self._lock.read()
             if state is not None and state.holder.is_dead():

@@ -26,11 +26,8 @@ class Told:
         self._object = AboutObject(s3, bucket, run)
 
     def is_ours(self) -> bool:
-        """Return whether run.json names this head, or the head is being submitted."""
-        try:
-            found = self._object.read()
-        except (ClientError, BotoCoreError):
-            return False
+        """Return whether run.json names this head, or the head is being submitted. Raise what S3 says."""
+        found = self._object.read()
         return found is not None and found.about.head_job in ("", self._job)
 
     def begun(self) -> None:
