@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 
 from run_objects import ABOUT, BUCKET, STACK, about_of, put
 from snakemake_aws_common import head
@@ -225,14 +225,52 @@ def test_a_claim_whose_answer_was_lost_is_one_s_own(s3: Any, lost_answers: list[
     assert len(batch.submitted) == 1 and found is not None and found.who == "ben"
 
 
+REFUSED = ClientError({"Error": {"Code": "ClientException", "Message": "no such queue"}}, "SubmitJob")
+
+
 @pytest.mark.parametrize("about", [None, ABOUT])
-def test_a_submission_that_batch_refuses_leaves_the_run_as_it_was(s3: Any, about: About | None) -> None:
+@pytest.mark.parametrize("trouble", [REFUSED, OUT_OF_REACH, NoCredentialsError()])
+def test_a_submission_that_made_nothing_leaves_the_run_as_it_was(
+    s3: Any, about: About | None, trouble: Exception
+) -> None:
     put(s3, "cohort7", about)
     batch = Batch()
-    batch.error = ClientError({"Error": {"Code": "ClientException", "Message": "no such queue"}}, "SubmitJob")
-    with pytest.raises(ClientError):
+    batch.error = trouble
+    with pytest.raises(type(trouble)):
         submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
     assert about_of(s3) == about
+
+
+READ_TIMEOUT = ReadTimeoutError(endpoint_url="https://batch")
+BROKEN = ClientError(
+    {"Error": {"Code": "ServerException", "Message": "broken"}, "ResponseMetadata": {"HTTPStatusCode": 500}},  # type: ignore[typeddict-item]
+    "SubmitJob",
+)
+
+
+@pytest.mark.parametrize("about", [None, ABOUT])
+@pytest.mark.parametrize("trouble", [READ_TIMEOUT, BROKEN, KeyboardInterrupt()])
+def test_a_head_that_may_have_been_submitted_is_not_doubled(
+    s3: Any, monkeypatch: pytest.MonkeyPatch, trouble: BaseException, about: About | None
+) -> None:
+    """Batch shows a job some seconds after its submission: the next try in these would make another one."""
+    put(s3, "cohort7", about)
+    batch, real = Batch(), Batch.submit_job
+
+    def lose(self: Batch, **given: Any) -> dict[str, str]:
+        self.unseen.add(real(self, **given)["jobId"])
+        raise trouble
+
+    monkeypatch.setattr(Batch, "submit_job", lose)
+    with pytest.raises(type(trouble)):
+        submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
+    with pytest.raises(submit.UnderWayError, match=r"was submitted . s ago by ben"):
+        submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
+    assert len(batch.submitted) == 1
+    batch.unseen.clear()
+    monkeypatch.setattr(submit, "CLAIM", -1.0)
+    with pytest.raises(submit.UnderWayError, match=r"under way .Batch job job-1"):
+        submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
 
 
 def test_a_head_that_begins_before_its_submission_is_noted_has_the_last_word(s3: Any) -> None:

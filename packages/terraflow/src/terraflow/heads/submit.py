@@ -4,8 +4,9 @@ One head for a run. In this order, whoever starts one
  1. looks at run.json, at Batch and at the lock of the run: a head that is submitted or works is followed, not doubled;
  2. claims the run by a conditional write of run.json: of two that start in one second, S3 refuses one;
  3. submits the job, and writes its id into run.json.
-A claim without a job is void after `CLAIM` seconds: whoever made it died in between. Should two heads be submitted in
-spite of all that, such as when Batch's answer to a submission was lost, the lock of the run lets one of them work.
+A claim without a job is void after `CLAIM` seconds: whoever made it died in between, or got no answer from Batch, which
+shows by then whether it has made a job. Should two heads be submitted in spite of all that, such as by a laptop that
+slept between 2 and 3, the lock of the run lets one of them work.
 """
 
 import base64
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import LockObject
@@ -108,8 +109,10 @@ def submit(
         raise UnderWayError(_already(run, "was just submitted"), other.about if other else None) from None
     try:
         job = _submit_job(stack, run, key, memory_for(jobs), once)
-    except BaseException:
-        _take_back(written, etag, earlier)
+    except (ClientError, BotoCoreError) as error:
+        # Where a job may have been made, the claim keeps others from another one until Batch shows it.
+        if _made_nothing(error):
+            _take_back(written, etag, earlier)
         raise
     # The head writes its job itself when it begins; perhaps it has already.
     with contextlib.suppress(ChangedError, ClientError, BotoCoreError):
@@ -131,6 +134,13 @@ def _submit_job(stack: Stack, run: str, key: str, memory: int, batch: "BatchClie
         propagateTags=True,
     )
     return answer["jobId"]
+
+
+def _made_nothing(error: ClientError | BotoCoreError) -> bool:
+    """Return whether a submission that failed so has certainly made no job: Batch refused it, or did not get it."""
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) < 500
+    return not isinstance(error, HTTPClientError)
 
 
 def _take_back(written: AboutObject, etag: str, earlier: Written | None) -> None:
