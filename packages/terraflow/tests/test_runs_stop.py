@@ -10,7 +10,7 @@ import pytest
 
 from pretend_batch import PretendBatch
 from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
-from snakemake_aws_common import head
+from snakemake_aws_common import head, lease
 from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record import store
@@ -23,6 +23,7 @@ from terraflow.timeline import write
 BEGUN = replace(ABOUT, state=abouts.RUNNING, ended=None, exit_code=None)
 WORKS = replace(LIVE, state=lives.RUNNING, ended=None)
 LEAVE = leaving.leave
+CLOCK = ending.Clock
 SAID = "This ends run cohort7 of ada: "
 
 
@@ -130,6 +131,84 @@ def test_a_head_elsewhere_loses_the_run(commands: Any, batch: PretendBatch, cloc
     assert clock.passed >= 45
     run = read(commands)
     assert (state.of(run), state.who(run), run.lock) == ("stopped", "eve", None)
+
+
+def test_a_head_elsewhere_loses_the_run_also_where_a_head_of_the_stack_waits_for_it(
+    commands: Any, batch: PretendBatch, clock: Time, stop: Any
+) -> None:
+    """The head that ends has never had the lock; whose it is goes on until it renews it."""
+    put(commands, "cohort7", about=replace(BEGUN, state=abouts.SUBMITTED, started=None), live=WORKS)
+    put_lock(commands, "cohort7", who="eve@laptop")
+    batch.add("head-1", "cohort7", "head", queue="head")
+    clock.at.append((20, lambda: batch.add("id-2", "cohort7", "bwa_mem")))
+    assert stop("--yes")[:2] == (0, "Run cohort7 is stopped; 2 jobs ended. What is done stays.\n")
+    assert batch.jobs["id-2"]["status"] == "FAILED"
+
+
+@pytest.mark.parametrize("sleeps", ["between two looks", "in a look"])
+def test_who_sleeps_while_it_ends_a_run_does_not_end_what_was_started_since(
+    commands: Any, batch: PretendBatch, monkeypatch: pytest.MonkeyPatch, stop: Any, sleeps: str
+) -> None:
+    """A laptop that sleeps has a clock that stands still, and one that goes on."""
+    monotonic, real, slept = [0.0], [0.0], list[None]()
+
+    def pause(seconds: float) -> None:
+        monotonic[0] += seconds
+        real[0] += seconds
+        if sleeps == "between two looks":
+            sleep()
+
+    def sleep() -> None:
+        if not slept:
+            slept.append(None)
+            real[0] += 300
+            put_lock(commands, "cohort7", who="eve@laptop")
+            batch.add("head-9", "cohort7", "head", queue="head")
+            batch.add("id-9", "cohort7", "bwa_mem")
+
+    def look(**given: Any) -> Any:
+        held = read(commands).lock
+        if sleeps == "in a look" and held and "terraflow stop" in held.holder.folder:
+            sleep()
+        return paginate(**given)
+
+    paginate = batch.paginate
+    monkeypatch.setattr(batch, "paginate", look)
+    monkeypatch.setattr(lease, "CLOCKS", (lambda: monotonic[0], lambda: real[0]))
+    monkeypatch.setattr(ending, "Clock", lambda: CLOCK(sleep=pause))
+    put(commands, "cohort7", about=BEGUN, live=WORKS)
+    batch.add("id-1", "cohort7", "bwa_mem")
+    code, _, err = stop("--yes")
+    assert slept and code == 1
+    assert "Somebody has started run cohort7 anew while it was stopped." in err
+    assert {batch.jobs[job]["status"] for job in ("head-9", "id-9")} == {"RUNNING"}
+    run = read(commands)
+    assert run.about == BEGUN and run.lock is not None and run.lock.holder.who == "eve@laptop"
+
+
+def test_a_run_whose_end_takes_longer_than_a_lease_is_kept_or_left(
+    commands: Any, batch: PretendBatch, clock: Time, monkeypatch: pytest.MonkeyPatch, stop: Any
+) -> None:
+    """Batch takes orders for 50 jobs at a time, slowly where it throttles."""
+    put(commands, "cohort7", live=WORKS)
+    for number in range(250):
+        batch.add(f"id-{number}", "cohort7", "bwa_mem")
+    terminate, asked, renewed = batch.terminate_jobs, list[str](), list[str]()
+
+    def slowly(jobs: Sequence[str], reason: str) -> Mapping[str, Any]:
+        held = read(commands).lock
+        assert held is not None
+        renewed.append(held.etag)
+        asked.extend(jobs)
+        clock.passed += 100
+        if len(asked) == 200:
+            put_lock(commands, "cohort7", who="eve@laptop")
+        return terminate(jobs, reason)
+
+    monkeypatch.setattr(batch, "terminate_jobs", slowly)
+    code, _, err = stop("--yes")
+    assert code == 1 and "Somebody has started run cohort7 anew" in err
+    assert len(asked) == 200 and len(set(renewed)) == 4
 
 
 def test_answers_that_are_lost_do_not_make_it_lose_the_run_to_itself(

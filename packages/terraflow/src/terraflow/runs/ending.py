@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from snakemake_aws_common import head, process
 from snakemake_aws_common.conditional import REFUSED, error_code
+from snakemake_aws_common.lease import Stopwatch
 from snakemake_aws_common.lock_object import RENEWALS, SECONDS, Holder, LockObject, LockState
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
@@ -49,9 +50,9 @@ TRIES = 20
 
 @dataclass(frozen=True)
 class Clock:
-    """Time in seconds, and a pause."""
+    """Time in seconds, which goes on while a laptop sleeps, and a pause."""
 
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = field(default_factory=lambda: Stopwatch().elapsed)
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -80,6 +81,8 @@ class Ending:
         self._clock = clock or Clock()
         self._lock = LockObject(s3, stack.bucket, f"{find.FOLDER}{name}/{head.NAME}")
         self._asked: set[str] = set()
+        # When the lock was written; None before it is taken.
+        self._written: float | None = None
 
     def jobs(self) -> list[BatchJob]:
         """Return the run's jobs that have not ended, heads first, also a head that was submitted just now."""
@@ -94,10 +97,14 @@ class Ending:
     def end(self, jobs: Sequence[BatchJob]) -> Ended:
         """End the run, of which these jobs are known. Raise UserError if another head takes it meanwhile."""
         heads = [job for job in jobs if job.is_head]
+        about, _ = self._known()
+        begun = about.head_job if about and about.state == abouts.RUNNING else ""
         left = self._end_heads([job.id for job in heads])
-        # Its lock is left behind by a head that had begun, and is ended before it releases it.
-        with self._locked(elsewhere=all(job.status != "RUNNING" for job in heads)) as settles:
+        # Its lock is left behind by a head that had begun, and is ended before it releases it. One that waited for the
+        # lock has never had it.
+        with self._locked(elsewhere=not any((job.id, job.status) == (begun, "RUNNING") for job in heads)) as settles:
             left = self._end_jobs(settles, left)
+            self._renew()
             self._write()
         return Ended(sorted(self._asked - left.keys()), left)
 
@@ -163,7 +170,7 @@ class Ending:
 
     def _renew(self) -> None:
         """Write the lock anew before it ends. Raise UserError if another head has taken it."""
-        if self._clock.now() - self._written < SECONDS / RENEWALS:
+        if self._written is None or self._clock.now() - self._written < SECONDS / RENEWALS:
             return
         try:
             self._etag, self._written = self._lock.write(self._holder, IfMatch=self._etag), self._clock.now()
@@ -184,8 +191,9 @@ class Ending:
         """
         start = seen = self._clock.now()
         while True:
-            self._renew()
             jobs = [job.id for job in self.jobs()]
+            # Asked after Batch: what another head submits once it has the lock is not among these jobs.
+            self._renew()
             now = self._clock.now()
             if jobs:
                 seen = now
@@ -201,6 +209,7 @@ class Ending:
         refused: dict[str, str] = {}
         for first in range(0, len(jobs), TERMINATED):
             some = list(jobs[first : first + TERMINATED])
+            self._renew()
             answer = self._batch.terminate_jobs(jobs=some, reason=REASON)
             refused |= {one["job"]: f"{one.get('code')}: {one.get('message')}" for one in answer.get("errors") or ()}
         fresh = set(jobs) - self._asked
