@@ -168,6 +168,18 @@ def test_a_line_of_two_fields_names_a_sample(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("sex", ["M", "m", "male"])
+def test_a_sample_that_is_called_like_the_sex_of_another_one_is_refused(tmp_path: Path, sex: str) -> None:
+    """The father's chromosome Y would have the ploidy of women, and the mother's X that of men."""
+    rules = read_ploidy(ploidy_file(tmp_path, "x * * M 1\nM 1\nF 1\n"))
+    assert problems_of_ploidy("p", rules, {"F": sex, "M": "", "child": ""}) == [
+        f"p, line {line}: 'M' is a sample of the sample sheet, and the sex of 'F' there is called so, too; expected "
+        "names that tell them apart: rename the sample, or the sex in both"
+        for line in (1, 2)
+    ]
+    assert not problems_of_ploidy("p", rules, {"F": "F", "M": "M"})
+
+
 def test_lines_that_apply_to_nobody_are_in_the_log(script: Run, tmp_path: Path) -> None:
     fai = tmp_path / "fai"
     fai.write_text("x\t12\t3\t5\t6\n")

@@ -65,13 +65,20 @@ def read_ploidy(path: str) -> list[Rule]:
 
 
 def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> list[str]:
-    """Return one line for each rule that names no sample or sex. `sexes` maps samples to their sexes ("" for none).
+    """Return one line for each rule that names no sample or sex, or both. `sexes` maps samples to theirs ("" for none).
 
-    A place may have a ploidy for a sex that no sample has: people keep one file for a genome.
+    A place may have a ploidy for a sex that no sample has: people keep one file for a genome. But a line for a sample
+    that is called like the sex of another one is refused: a mother M would be called as men are.
     """
     known = {"*", *sexes, *filter(None, sexes.values())}
     problems = []
     for rule in rules:
+        if rule.who in sexes and (of_sex := _others_of_sex(rule.who, sexes)):
+            problems.append(
+                f"{path}, line {rule.line}: {rule.who!r} is a sample of the sample sheet, and the sex of {of_sex!r} "
+                "there is called so, too; expected names that tell them apart: rename the sample, or the sex in both"
+            )
+            continue
         if rule.who in known or (rule.in_columns and _is_sex_of_nobody(rule.who, sexes)):
             continue
         problems.append(
@@ -79,6 +86,11 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
             f"expected one of {', '.join(sorted(known)[:10])}{' …' if len(known) > 10 else ''}"
         )
     return problems
+
+
+def _others_of_sex(who: str, sexes: dict[str, str]) -> str | None:
+    """Return the first sample beside `who` whose sex is `who`, in whatever spelling."""
+    return next((sample for sample, sex in sexes.items() if sample != who and sex and _same_sex(who, sex)), None)
 
 
 def _is_sex_of_nobody(who: str, sexes: dict[str, str]) -> bool:
