@@ -16,6 +16,7 @@ from terraflow_workflow.inputs.settings import (
     problems_of_files,
     problems_of_filters,
     problems_of_missing,
+    problems_of_repeated_keys,
     tidy,
 )
 
@@ -107,6 +108,26 @@ def test_nothing_written_behind_a_key_means_its_default(root: Path, text: str) -
     tidy(config)
     assert problems_of_config(config) == []
     assert with_defaults(config, root) == with_defaults(yaml.safe_load(LEAST), root)
+
+
+def test_a_section_that_is_written_twice_is_named() -> None:
+    """YAML takes the last one: this genome would be called as a diploid one."""
+    text = "calling:\n  ploidy: 1\n  mode: joint\n  'mode': joint\nreads: {}\ncalling: {windows: 2}\n"
+    end = "already; expected it once: what the first one says would be without effect"
+    assert problems_of_repeated_keys(text, "c.yaml") == [
+        f"c.yaml, line 4: calling.mode stands on line 3 {end}",
+        f"c.yaml, line 6: calling stands on line 1 {end}",
+    ]
+    assert problems_of_repeated_keys(b'{"calling": {"windows": 1,\n"windows": 2}}', "c.json") == [
+        f"c.json, line 2: calling.windows stands on line 1 {end}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "[{a: 1}, {a: 1}]", "a: &a {x: 1}\nb: &b {x: 1}\nc: {<<: *a, <<: *b, a: 1}", "a: [", "[" * 5000]
+)
+def test_text_that_repeats_no_key_or_is_no_yaml_has_no_such_problem(text: str) -> None:
+    assert problems_of_repeated_keys(text, "c.yaml") == []
 
 
 def test_text_becomes_the_number_or_truth_that_is_wanted() -> None:

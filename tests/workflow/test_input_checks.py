@@ -95,6 +95,13 @@ def test_an_unknown_key_stops_a_real_run(folder: Folder) -> None:
     ]
 
 
+def test_a_section_that_stands_twice_is_refused(folder: Folder) -> None:
+    folder.configure("calling: {ploidy: 1}\ncalling: {windows: 2}\n")
+    first, second = folder.message()
+    assert first == folder.in_the_configuration
+    assert re.fullmatch(r".*/c\.yaml, line \d+: calling stands on line \d+ already; expected it once: .*", second)
+
+
 def test_a_filter_that_would_mean_another_thing_in_calls_of_two_samples_is_refused(folder: Folder) -> None:
     folder.configure("filters: {Mine: IMF < 0.1}\n")
     one_sample = folder.run("--dry-run")

@@ -19,6 +19,7 @@ from terraflow_workflow.inputs.settings import (
     problems_of_config,
     problems_of_files,
     problems_of_filters,
+    problems_of_repeated_keys,
     tidy,
 )
 from terraflow_workflow.running.environment import forget_shell_settings
@@ -48,6 +49,18 @@ CONFIG_NAMES = ", ".join(
 stop(
     f"Folders of module {MODULE} can't have their prefix", problems_of_folders(FOLDERS)
 )
+# The files of a workflow that uses this one as a module are its own; workers get them as the main process read them.
+if workflow.is_main_process and not MODULE:
+    stop(
+        f"Problems in the configuration ({CONFIG_NAMES})",
+        [
+            problem
+            for path in CONFIG_FILES
+            for problem in problems_of_repeated_keys(
+                Path(path).read_bytes(), str(path)
+            )
+        ],
+    )
 tidy(config)
 stop(
     f"Problems in the configuration ({CONFIG_NAMES or '--config'})",

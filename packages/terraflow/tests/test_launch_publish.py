@@ -160,6 +160,11 @@ def test_a_configuration_beside_the_sheet_counts(site: Site, tmp_path: Path, fir
         ({KEY: SHEET, "raw/cohort7/config.yaml": b"a: ["}, {}, "raw/cohort7/config.yaml can't be read as YAML"),
         ({KEY: SHEET, "raw/cohort7/config.yaml": b"- a"}, {}, "found list; expected keys and values"),
         (
+            {KEY: SHEET, "raw/cohort7/config.yaml": b"calling: {ploidy: 1}\ncalling: {}"},
+            {},
+            "raw/cohort7/config.yaml, line 2: calling stands on line 1 already",
+        ),
+        (
             {KEY: SHEET, "raw/cohort7/config.yaml": b"a: 2026-13-45"},
             {},
             "can't be read as YAML: month must be in 1..12",

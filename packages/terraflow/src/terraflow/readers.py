@@ -93,7 +93,8 @@ def local_files(units: Sequence[Unit], config: dict[str, Any]) -> list[Path]:
 def load(path: Path) -> dict[str, Any]:
     """Read a configuration. Raise UserError if it can't be read, or holds no keys and values."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; expected a configuration (--configfile)") from None
     # YAML's timestamps are Python's, and its nesting is recursion.
@@ -101,6 +102,7 @@ def load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} can't be read as YAML: {error}") from None
     if not isinstance(content, dict | None):
         raise UserError(f"{path}: found {type(content).__name__}; expected keys and values, such as samples: {path}")
+    _refuse(path, settings.problems_of_repeated_keys(text, str(path)))
     return content or {}
 
 

@@ -68,6 +68,19 @@ def tidy(config: dict[str, Any], schema: dict[str, Any] | None = None) -> None:
             config[key] = _number_or_truth(value)
 
 
+def problems_of_repeated_keys(text: str | bytes, name: str) -> list[str]:
+    """Return one line for each key that stands twice in its section of a configuration; `name` is that of its file.
+
+    YAML takes the last one: a run would have other settings than its author sees.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        # Whoever loads it says so.
+        return []
+    return [f"{name}, {problem}" for problem in _repeated_keys(root, "")]
+
+
 def problems_of_config(config: dict[str, Any]) -> list[str]:
     """Return one line for each thing in `config` that its schema refuses; none when all is well."""
     validator = Validator(load_schema("config"))
@@ -188,6 +201,20 @@ def problem_of_local_file(path: str) -> str | None:
         return f"can't be read ({error.strerror})"
     except ValueError:
         return "can't be the path of a file"
+
+
+def _repeated_keys(node: yaml.Node | None, section: str) -> Iterator[str]:
+    lines: dict[str, int] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        name, line = _join(section, key.value), key.start_mark.line + 1
+        # Any number of mappings may be merged.
+        if name in lines and key.tag != "tag:yaml.org,2002:merge":
+            yield (
+                f"line {line}: {name} stands on line {lines[name]} already; expected it once: what the first one says "
+                "would be without effect"
+            )
+        lines.setdefault(name, line)
+        yield from _repeated_keys(value, name)
 
 
 def _number_or_truth(text: str) -> object:

@@ -140,6 +140,10 @@ def _parsed(text: bytes, source: str) -> dict[str, Any]:
         raise UserError(f"{source} can't be read as YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{source}: found {type(content).__name__}; expected keys and values, such as reference:")
+    from terraflow_workflow.inputs import settings
+
+    if problems := settings.problems_of_repeated_keys(text, source):
+        raise UserError("Problems in the configuration, nothing was started:", *problems)
     return content
 
 
