@@ -185,6 +185,20 @@ def test_mates_that_are_one_file_are_refused_whatever_the_path(tmp_path: Path) -
         ]
 
 
+def test_hard_links_are_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.fq").write_text("@r\nA\n+\nI\n")
+    (tmp_path / "b.fq").hardlink_to(tmp_path / "a.fq")
+    (tmp_path / "c.fq").write_text("@r\nA\n+\nI\n")
+    folder = tmp_path.resolve()
+    lines = [f"A\tL1\t{folder}/a.fq\t{folder}/c.fq\n", f"B\tL1\t{folder}/b.fq\t\n"]
+    assert problems(tmp_path, HEADER + "".join(lines)) == [
+        f", line 3: the file {folder}/b.fq is named on line 2 already; its reads would count twice"
+    ]
+    assert problems(tmp_path, HEADER + f"A\tL1\t{folder}/a.fq\t{folder}/b.fq\n") == [
+        f", line 2: fq1 and fq2 are the same file, '{folder}/a.fq'; expected the two files of the pairs"
+    ]
+
+
 def test_a_file_named_twice_is_refused_whatever_the_path(tmp_path: Path) -> None:
     (tmp_path / "link.fq").symlink_to("a.fq")
     folder = tmp_path.resolve()

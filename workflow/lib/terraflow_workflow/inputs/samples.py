@@ -161,21 +161,28 @@ def _problem_of_field(name: str, value: str) -> str | None:
     return f"{name}: found {value!r}; expected {schema['expected']}"
 
 
-def _identity(fastq: str) -> str:
-    """Return one name for all paths that lead to the same file."""
-    return fastq if is_remote(fastq) else os.path.realpath(fastq)
+def _identity(fastq: str) -> object:
+    """Return the same for all paths that lead to one file, hard links among them."""
+    if is_remote(fastq):
+        return fastq
+    try:
+        status = Path(fastq).stat()
+    except (OSError, ValueError):
+        return os.path.realpath(fastq)
+    # Not every network file system numbers its files: size and time have to agree, too.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _repeated(path: str, units: list[Unit]) -> list[str]:
     """Return problems of lines that say the same as an earlier one, or that contradict it."""
     names: dict[str, list[int]] = defaultdict(list)
-    files: dict[str, list[int]] = defaultdict(list)
+    files: dict[object, list[tuple[int, str]]] = defaultdict(list)
     sexes: dict[str, dict[str, int]] = defaultdict(dict)
     for unit in units:
         names[f"sample {unit.sample!r} with unit {unit.unit!r}"].append(unit.line)
         sexes[unit.sample].setdefault(unit.sex, unit.line)
         for fastq in unit.fastqs:
-            files[_identity(fastq)].append(unit.line)
+            files[_identity(fastq)].append((unit.line, fastq if is_remote(fastq) else os.path.realpath(fastq)))
     problems = [
         f"{path}, line {lines[1]}: {name} stands on line {lines[0]} already; each lane needs its own"
         for name, lines in names.items()
@@ -183,8 +190,8 @@ def _repeated(path: str, units: list[Unit]) -> list[str]:
     ]
     problems += [
         f"{path}, line {second}: the file {file} is named on line {first} already; its reads would count twice"
-        for file, lines in files.items()
-        for first, second in pairwise(lines)
+        for lines in files.values()
+        for (first, _), (second, file) in pairwise(lines)
     ]
     problems += [
         f"{path}, line {max(found.values())}: sample {sample!r} has the sexes {sorted(found)}; expected one"
