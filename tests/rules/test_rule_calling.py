@@ -215,6 +215,7 @@ def test_filters_are_tried_and_listed(copy: Copy) -> None:
         "Own": 'TYPE = "snp" & QUAL < 3',
         "Second_sample": "FMT/DP[1] < 5 | GT[1] = 'het'",
         "Fields": "N_PASS(GQ < 20) > 1 | INFO/MQ < 20 | AVG(FMT/DP) < 4",
+        "Braces": r'REF ~ "A\{4,\}" | ALT ~ "{callset}"',
         "LowQual": "",
     }
     project.config["filters"] = own
@@ -222,7 +223,7 @@ def test_filters_are_tried_and_listed(copy: Copy) -> None:
     project.rule("filters", TRIED).succeeded()
 
     tried = dict(line.split("\t") for line in project[TRIED].read_text().splitlines())
-    assert set(tried) == {*DEFAULT_FILTERS, "Own", "Second_sample", "Fields"} - {"LowQual"}
+    assert set(tried) == {*DEFAULT_FILTERS, "Own", "Second_sample", "Fields", "Braces"} - {"LowQual"}
     assert {name: tried[name] for name in own if own[name]} == {name: text for name, text in own.items() if text}
 
 
@@ -283,6 +284,7 @@ def test_filters_mark_what_they_say_and_remove_nothing(copy: Copy, plain: Projec
         "Everything": "QUAL >= 0",
         "Nothing": "QUAL < 0",
         "Snps": 'TYPE = "snp"',
+        "Braces": r'REF ~ "^[ACGT]\{1\}$" & ALT ~ "^[ACGT]\{1\}$"',
         "AlleleBalance": "MAX(FMT/AD[*:1] / (FMT/AD[*:0] + FMT/AD[*:1])) < 0.6",
         "IndelFraction": 'TYPE = "indel" & MAX(FMT/AD[*:1] / FMT/DP) < 0.6',
         "LowQual": "",
@@ -298,6 +300,7 @@ def test_filters_mark_what_they_say_and_remove_nothing(copy: Copy, plain: Projec
         expected = {
             "Everything": True,
             "Snps": snp,
+            "Braces": snp,
             "AlleleBalance": call.site[:2] in heterozygous_only,
             "IndelFraction": call.site[:2] == ("chr1", 2601),
         }

@@ -65,7 +65,10 @@ rule filters:
         runtime=minutes(5),
     params:
         samples=samples_of(CALLSETS[0]),
-        filters=[f"{name}={expression}" for name, expression in FILTERS.items()],
+        # A function, since Snakemake takes braces in other parameters for wildcards: REF~"A{4}".
+        filters=lambda wildcards: [
+            f"{name}={expression}" for name, expression in FILTERS.items()
+        ],
         made=lambda wildcards, output: f"--model='{MODEL}' --multiallelic {MULTIALLELIC}",
     shell:
         r"""
@@ -164,7 +167,7 @@ rule variants:
     params:
         # Recorded where it is not the default: runs of version 0.2 have that, and didn't record it.
         **({"joined": JOINED} if MULTIALLELIC == JOINED else {}),
-        filters=soft_filters(FILTERS),
+        filters=lambda wildcards: soft_filters(FILTERS),
         form=lambda wildcards, output: MULTIALLELIC,
         split=lambda wildcards, output: STAGES[MULTIALLELIC],
         # Nothing without an annotation.
