@@ -102,6 +102,18 @@ def test_haploid_genotypes_alone_are_understood(tmp_path: Path) -> None:
     assert brief(table(tmp_path, {FIRST: "1 0"})) == [("A", "37", "missense", "3K>3E")]
 
 
+def test_what_overlaps_another_variant_of_its_haplotype_is_judged_by_itself(tmp_path: Path) -> None:
+    longer, shorter, within = (36, "TAAA", "T", "PASS"), (37, "AA", "A", "PASS"), (39, "A", "T", "PASS")
+    assert brief(table(tmp_path, {longer: "1/1 1 1/1", shorter: "1/1 0 0/0", within: "0/0 1 0|1"})) == [
+        ("A", "36", "inframe_deletion", "2AK>2A"),
+        ("B", "36", "inframe_deletion", "2AK>2A"),
+        ("C", "36", "inframe_deletion", "2AK>2A"),
+        ("A", "37", "frameshift", "2AKGC*>2AKVA"),
+        ("B", "39", "missense", "3K>3N"),
+        ("C", "39", "missense", "3K>3N"),
+    ]
+
+
 def test_samples_without_the_variant_and_changes_outside_of_coding_sequence_have_no_row(tmp_path: Path) -> None:
     outside, untranslated = (60, "C", "T", "PASS"), (28, "C", "T", "PASS")
     gff = GFF.replace("mRNA\t31", "mRNA\t25").replace("gene\t31", "gene\t25").replace("exon\t31", "exon\t25")

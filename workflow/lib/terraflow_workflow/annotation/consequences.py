@@ -1,7 +1,8 @@
 """Makes a table of coding changes from genotypes with the consequences that `bcftools csq` gave them.
 
 A haplotype is known where a genotype is homozygous, haploid or phased: there the consequence takes other variants of
-the same haplotype into account (tag BCSQ). An unphased heterozygous variant is judged by itself (tag LCSQ).
+the same haplotype into account (tag BCSQ). An unphased heterozygous variant is judged by itself (tag LCSQ), and so is
+one that overlaps another variant of the same haplotype, for which csq writes no BCSQ.
 """
 
 import re
@@ -38,19 +39,25 @@ def rows(lines: Iterable[str]) -> Iterator[list[str]]:
     for line in lines:
         contig, position, reference, alternatives, filters, sample, genotype, *found = line.rstrip("\n").split("\t")
         alleles = re.split(r"[/|]", genotype)
+        if set(alleles) <= {"0", "."}:
+            continue
         known = "|" in genotype or len(set(alleles)) == 1
-        texts, bits = found[:2] if known else found[2:]
         alts = alternatives.split(",")
-        carried = {
-            (alts[int(alleles[haplotype]) - 1], text)
-            for text, haplotype in _of_haplotypes(texts, bits)
-            if haplotype < len(alleles) and alleles[haplotype] not in ("0", ".")
-        }
+        carried = (_carried(alts, alleles, *found[:2]) if known else set()) or _carried(alts, alleles, *found[2:])
         for alternative, text in sorted(carried):
             consequence, gene, transcript, protein, dna = _fields(text)
             if consequence and not set(consequence.split("&")) <= NOT_CODING:
                 site = [contig, position, reference, alternative, filters, sample, genotype]
                 yield [*site, consequence, gene, transcript, protein, dna]
+
+
+def _carried(alternatives: list[str], alleles: list[str], texts: str, numbers: str) -> set[tuple[str, str]]:
+    """Return the alleles of a genotype that change something, each with one of its consequences."""
+    return {
+        (alternatives[int(alleles[haplotype]) - 1], text)
+        for text, haplotype in _of_haplotypes(texts, numbers)
+        if haplotype < len(alleles) and alleles[haplotype] not in ("0", ".")
+    }
 
 
 def _of_haplotypes(texts: str, numbers: str) -> Iterator[tuple[str, int]]:
