@@ -74,6 +74,23 @@ CASES: dict[str, tuple[list[Row], list[bool]]] = {
         [(100, "CCAT", "C", 50, "0/1 0/0"), (103, "TG", "T", 90, "1/1 0/0")],
         [True, False],
     ),
+    # Planted: ACTCTGCGAAAA>A on one copy and CTCTGCGAA>C on the other, as mpileup writes them.
+    "a part of it deleted on the other copy, for which reads of both are counted": (
+        [(299, "GACTCTGCGAAAACT", "GACT", 153, "0/1 0/0"), (301, "CTCTGCGAA", "C", 105, "1/1 0/0")],
+        [False, False],
+    ),
+    "the same, and that one is better": (
+        [(100, "CCATGACG", "C", 50, "0/1 0/0"), (104, "GACGTTA", "GA", 90, "1/1 0/0")],
+        [False, False],
+    ),
+    "the same, and both are called for all copies": (
+        [(100, "CCATGACG", "C", 50, "1/1 0/0"), (104, "GACGTTA", "GA", 90, "1/1 0/0")],
+        [True, False],
+    ),
+    "bases that both delete are those of a repeat, and may be others": (
+        [(100, "CCAGAGA", "CCAGA", 50, "0/1 0/0"), (102, "AGAGAT", "AGAT", 90, "1/1 0/0")],
+        [True, False],
+    ),
     "a longer one on all copies": (
         [(100, "CCAT", "C", 50, "1/1 0/0"), (102, "AT", "A", 90, "1/1 0/0")],
         [True, False],

@@ -4,8 +4,8 @@ Each position is called by itself. In repeats, reads of one indel may be taken f
 copies of the same bases are changed than a sample has. The better call, by QUAL, stands; an indel that overlaps it in
 every sample that carries it, and finds no copy left there, is marked.
 
-A deletion on one copy of a sample and a shorter one within it on the other copy are no contradiction, though the
-shorter one is called for both copies then: the consensus model counts reads of the longer one for it.
+A deletion on one copy of a sample and another one on the other copy, within it or over a part of its bases, are no
+contradiction, though one of them is called for both copies then: the consensus model counts reads of both for it.
 """
 
 import re
@@ -47,14 +47,28 @@ class Record:
         )
 
     def taken_by(self, other: "Record", sample: int) -> int:
-        """Return how many copies of a sample another indel takes; one within this one leaves those with this one."""
+        """Return how many copies of a sample another indel takes.
+
+        One within this one leaves those with this one. Of two deletions with bases in common, which no copy can have
+        both, one may be called for all copies and the other for some: each has those that the other leaves.
+        """
         own, copies, ploidy = self.copies[sample], other.copies[sample], self.ploidies[sample]
-        return ploidy - own if own < ploidy == copies and self.contains(other) else copies
+        within = own < ploidy == copies and self.contains(other)
+        apart = 0 < min(own, copies) < ploidy == max(own, copies) and self.excludes(other)
+        return ploidy - own if within or apart else copies
 
     def contains(self, other: "Record") -> bool:
         """Tell whether both are deletions and the other one is shorter, and lies within this one's REF."""
         within = self.start <= other.start and other.start + 1 + other.lost <= self.end
         return within and 0 < other.lost < self.lost
+
+    def excludes(self, other: "Record") -> bool:
+        """Tell whether both are deletions that have deleted bases in common wherever in its repeat each is written."""
+        return min(self.lost, other.lost) > 0 and self.meets(other) and other.meets(self)
+
+    def meets(self, other: "Record") -> bool:
+        """Tell whether this deletion, as far right as REF lets it, begins before the other one ends, as far left."""
+        return self.end - self.lost < other.start + 1 + other.lost
 
     def yields_to(self, other: "Record", sample: int) -> bool:
         """Tell whether a sample is at least as sure to have the other one."""
