@@ -1,5 +1,6 @@
 """Rule multiqc: every lane and sample of the sheet is on the page under its name, whatever the name."""
 
+import json
 import re
 import shutil
 import zipfile
@@ -115,6 +116,16 @@ def test_general_statistics_have_samples_and_lanes_apart(page: Project) -> None:
 def test_variants_of_every_sample_are_shown(page: Project) -> None:
     assert set(rows(page, "multiqc_bcftools_stats.txt")) == {"all samples"}
     assert set(rows(page, "bcftools-stats-sites.txt")) == set(SHEET)
+
+
+def test_genotypes_of_the_last_sample_are_not_shown_as_those_of_all(page: Project) -> None:
+    with zipfile.ZipFile(page[f"{QC}/multiqc_data.zip"]) as files:
+        path = next(entry for entry in files.namelist() if Path(entry).name == "multiqc_data.json")
+        table = json.loads(files.read(path))["report_plot_data"]["general_stats_table"]["datasets"][0]
+    shown = {column["title"] for column in table["header_by_metric"].values() if not column["hidden"]}
+
+    assert {"Vars", "SNP", "Indel"} <= shown
+    assert not {"Hom", "Het"} & shown
 
 
 def test_settings_that_lie_about_change_nothing(page: Project) -> None:
