@@ -56,9 +56,7 @@ if workflow.is_main_process and not MODULE:
         [
             problem
             for path in CONFIG_FILES
-            for problem in problems_of_repeated_keys(
-                Path(path).read_bytes(), str(path)
-            )
+            for problem in problems_of_repeated_keys(Path(path).read_bytes(), str(path))
         ],
     )
 tidy(config)
