@@ -101,6 +101,26 @@ def test_headers_alike_are_mates_that_stay_as_they_are(ends: list[str], slash: b
         assert [pair_headers(*pair) for pair in pairs] == pairs
 
 
+def pairs_of(folder: Path, *names: str) -> int:
+    files = [FastqFile(write(folder, named(*names), f"{mate}.fq")) for mate in (1, 2)]
+    return sum(len(lines[0]) // 4 for lines in batches(files))
+
+
+@pytest.mark.parametrize(
+    "names", [["r"], ["r", "r2"], [f"r/{n}" for n in range(3, 40)], [*["r"] * 15, "x"], [f"r:{n} 7" for n in range(40)]]
+)
+def test_pairs_are_taken(tmp_path: Path, names: list[str]) -> None:
+    assert pairs_of(tmp_path, *names) == len(names)
+
+
+@pytest.mark.parametrize("name", ["r", "HWI:1:7 {n}:44", "read\t{n}"])
+@pytest.mark.parametrize("pairs", [2, 16, 40])
+def test_pairs_of_one_name_are_refused(tmp_path: Path, name: str, pairs: int) -> None:
+    with pytest.raises(FastqError, match="several pairs have one name") as caught:
+        pairs_of(tmp_path, *(name.format(n=n) for n in range(pairs)))
+    assert str(caught.value).startswith(f"{tmp_path}/1.fq: record 2, line 5: ")
+
+
 # Interleaved mates given as single reads
 
 

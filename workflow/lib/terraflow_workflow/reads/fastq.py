@@ -15,7 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from terraflow_workflow.reads.fastq_stream import FastqError, Source, fault, place
-from terraflow_workflow.reads.mates import interleaved, pair_lines, read_name
+from terraflow_workflow.reads.mates import interleaved, of_one_name, pair_lines, read_name
 
 CHUNK = 1 << 17
 """Decompressed bytes read at a time; the lines of two such chunks stay in a processor's cache."""
@@ -217,7 +217,7 @@ class FastqFile:
         return fault(self.path, what, "the lines of short reads", fix, found=lines[index], place=where)
 
 
-def _is_nameless(header: bytes) -> bool:
+def _is_of_one_name(header: bytes) -> bool:
     """Return whether the name, without the mate's number that bwa cuts off, is what SAM writes for none: '*'."""
     return header[:2] == b"@*" and read_name(header).removesuffix(b"/1").removesuffix(b"/2") == b"*"
 
@@ -232,7 +232,7 @@ def _sound(lines: list[bytes]) -> bool:
         and (pluses.count(b"+") == len(pluses) or set(map(_first, pluses)) == {b"+"})
         # A name that starts with '@' is a line of the header in SAM.
         and all(start[:1] == b"@" and start[1:].strip(b"@ \t\r") for start in starts)
-        and (b"@*" not in starts or not any(map(_is_nameless, headers)))
+        and (b"@*" not in starts or not any(map(_is_of_one_name, headers)))
         and b"\n".join(headers).translate(HEADER_MASK).isascii()
         and (max(map(len, headers)) <= MAX_NAME or all(len(read_name(h)) <= MAX_NAME for h in headers))
     )
@@ -248,7 +248,7 @@ def record_fault(record: list[bytes]) -> tuple[int, str, str, str] | None:
         return 0, "blank line" if not header else "the header does not start with '@'", "'@' and a read name", four
     if not header[1:2].strip():
         return 0, "the read has no name", "'@' and a read name", again
-    if _is_nameless(header):
+    if _is_of_one_name(header):
         return 0, "the read is called '*', which means no name in SAM", "'@' and a read name", "give the reads names"
     if b"\r" in header:
         fix = r"if these are the line ends of old Macs, convert the file with `tr '\r' '\n'`"
@@ -305,6 +305,8 @@ def batches(files: list[FastqFile], *, may_interleave: bool = False) -> Iterator
             lines = [file.take(count) for file in files]
             if len(files) == 2:
                 pair_lines([file.path for file in files], files[0].reads - count + 1, lines)
+                if first and (error := of_one_name(files[0].path, lines[0][0:64:4])):
+                    raise error
             elif first and not may_interleave and (error := interleaved(files[0].path, lines[0][0:64:4])):
                 raise error
             yield lines

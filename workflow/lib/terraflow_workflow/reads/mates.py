@@ -106,6 +106,19 @@ def pair_lines(paths: list[Path], first: int, lines: list[list[bytes]]) -> None:
             raise fault(paths[0], what, expected, fix, place=where) from error
 
 
+def of_one_name(path: Path, headers: list[bytes]) -> FastqError | None:
+    """Return the error for pairs of which all that are looked at have one name: later tools tell pairs apart by it.
+
+    `samtools fixmate` would take reads of several pairs for mates, and calling would count overlapping mates twice.
+    """
+    names = {_without_slash(read_name(header)) for header in headers}
+    if len(headers) < 2 or len(names) > 1:
+        return None
+    what = f"several pairs have one name: {show_pair(*headers[:2])}"
+    fix = "give each pair its own name; it ends at the first space, so write another character there if need be"
+    return fault(path, what, "a name of its own for each pair", fix, place=place(2, 5))
+
+
 def interleaved(path: Path, headers: list[bytes]) -> FastqError | None:
     """Return the error for a single file whose first reads come in twos, as those of interleaved mates do.
 
