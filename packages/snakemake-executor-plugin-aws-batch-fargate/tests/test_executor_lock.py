@@ -13,8 +13,9 @@ from fake_head import Make, ended, until
 from fake_jobs import FakeJob
 from record_site import BUCKET
 from snakemake_aws_common import credentials
+from snakemake_aws_common import lease as leases
 from snakemake_aws_common.lease import Lease, LostError
-from snakemake_executor_plugin_aws_batch_fargate import client, lock, signals
+from snakemake_executor_plugin_aws_batch_fargate import cancellation, client, lock, signals
 from snakemake_executor_plugin_aws_batch_fargate.settings import ExecutorSettings
 
 PREFIX = "s3://data/runs/main"
@@ -59,3 +60,29 @@ def test_jobs_that_are_ended_by_whoever_took_the_run_have_not_failed(
     assert [type(error) for error in errors] == [LostError] * is_lost
     assert ended(one) == [(job, False)] * (not is_lost)
     lease.release()
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_who_sleeps_between_ctrl_c_and_the_end_of_its_jobs_asks_once_more(
+    taken: bool, make: Make, aws: FakeAws, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop whose lid is closed then: another head may have the run, and its jobs, by the time it goes on."""
+    real, given = [0.0], cancellation.terminate
+    monkeypatch.setattr(leases, "CLOCKS", (lambda: real[0],))
+    one, held = make(), Lease(s3, BUCKET, key := "runs/main/.head-lock.json", print)
+    held.acquire()
+    one._lock = lock.Lock(held)
+    one.run_jobs([FakeJob()])
+
+    def sleep(*of: Any) -> Any:
+        real[0] += 300
+        if taken:
+            s3.delete_object(Bucket=BUCKET, Key=key)
+        return given(*of[:2], 5.0)
+
+    monkeypatch.setattr(cancellation, "terminate", sleep)
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["SUBMITTED" if taken else "FAILED"]
+    assert ("left to whoever has the lock" in one.logger.text) == taken
+    assert "aws batch terminate-job" not in one.logger.text
+    held.release()

@@ -10,6 +10,7 @@ from .status import Watch
 # Seconds in which ended jobs are looked at, for the record, and the least that are left for ending them.
 SEEN = 5.0
 LEAST = 5.0
+LEFT = "Batch jobs run on: they are left to whoever has the lock of the run."
 
 
 def end_jobs(session: Session) -> None:
@@ -19,10 +20,11 @@ def end_jobs(session: Session) -> None:
     """
     session.lock.give_up()
     if not session.lock.holds():
-        session.logger.error("Batch jobs run on: they are left to whoever has the lock of the run.")
+        session.logger.error(LEFT)
         return
     until = session.since_closed + cancellation.DEADLINE
-    hasty = client.FargateBatchClient(session.region, client.hasty())
+    # A laptop may sleep between Ctrl-C and each order.
+    hasty = session.lock.gated(client.FargateBatchClient(session.region, client.hasty()))
     lost = session.submitter.lost(hasty)
     live = session.ledger.live
     ids = session.ledger.to_end([*(job.job_id for job in session.earlier.rest()), *lost])
@@ -33,7 +35,9 @@ def end_jobs(session: Session) -> None:
     session.ledger.end(ids, left)
     for job_id in set(ids) - set(left):
         session.earlier.forget(job_id)
-    if left:
+    if left and not session.lock.holds():
+        session.logger.error(LEFT)
+    elif left:
         session.logger.error(
             f"{counted(len(left), 'Batch job')} may still run and cost money, since AWS Batch could not be asked to "
             f"end them ({next(iter(left.values()))}). End them with:\n"
