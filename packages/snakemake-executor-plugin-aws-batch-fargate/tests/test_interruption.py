@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from fake_batch import FakeAws
 from fake_head import Make, ended, jobs, lose_answers, session_of, until
 from fake_jobs import ARCHIVE, FakeJob
+from snakemake_aws_common.lease import LostError
 from snakemake_executor_plugin_aws_batch_fargate import archive, ending, signals
+from snakemake_executor_plugin_aws_batch_fargate.lock import Lock
 from snakemake_executor_plugin_aws_batch_fargate.submitter import ACTIVE
 
 
@@ -65,6 +68,47 @@ def test_interruption_ends_jobs_whose_answer_got_lost(make: Make, aws: FakeAws) 
     one.cancel()
     assert len(aws.batch.submitted()) >= 3
     assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
+
+
+class Waits(Lock):
+    """A lock of which one thread is sure; others wait for S3, and are called off when the run is ended."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.over, self.sure, self.waiting = threading.Event(), list[int](), list[int]()
+
+    def check(self) -> None:
+        this = threading.get_ident()
+        self.sure = self.sure or [this]
+        if this not in self.sure and not self.over.is_set():
+            self.waiting.append(this)
+            self.over.wait(120)
+            raise LostError("it could not be renewed")
+
+    def give_up(self) -> None:
+        self.over.set()
+
+
+def test_interruption_while_submissions_wait_for_the_lock_ends_what_was_submitted(make: Make, aws: FakeAws) -> None:
+    one = make(poll_seconds=60)
+    one._lock = held = Waits()
+
+    def late(operation: str, body: dict[str, Any]) -> None:
+        if operation == "submitjob":
+            until(held.over.is_set)
+            time.sleep(0.5)
+
+    aws.batch.fault = late
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: aws.batch.count("submitjob") == 1 and bool(held.waiting))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(2), Interrupted()])
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"]
 
 
 def test_interruption_ends_a_job_on_its_way_to_the_on_demand_queue(make: Make, aws: FakeAws) -> None:

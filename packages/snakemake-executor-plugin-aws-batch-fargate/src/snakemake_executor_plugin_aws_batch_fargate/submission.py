@@ -16,6 +16,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_aws_common import patience
+from snakemake_aws_common.lease import LostError
 from snakemake_aws_common.redaction import redact
 
 from . import client, command, preflight, request, resources, settings, signals
@@ -154,7 +155,7 @@ class Submissions:
         """Keep the id of a job that arrived after all was called off."""
         try:
             job_id = answer.future.result()
-        except (CancelledError, ClientError, BotoCoreError):
+        except (CancelledError, ClientError, BotoCoreError, LostError):
             return
         if job_id is not None:
             self._session.ledger.add(info_of(answer.job, answer.submission, job_id))
