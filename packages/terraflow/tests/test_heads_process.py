@@ -22,6 +22,7 @@ from snakemake_aws_common.packing import pack
 from snakemake_aws_common.proof import Proof
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, conduct, leaving, process
+from terraflow.heads.objects import UnreadableError
 from terraflow.heads.stopping import Stopping
 from terraflow.heads.told import Told
 
@@ -161,16 +162,19 @@ def test_what_may_still_run_is_said_in_time_where_aws_hangs(s3: Any, hangs: Hang
     assert batch.ended == []
 
 
-@pytest.mark.parametrize("asked", ["whose the lock is", "whose the run is"])
+@pytest.mark.parametrize("asked", ["whose the lock is", "whose the run is", "whose the run is, in a run.json of []"])
 def test_jobs_are_named_and_not_ended_where_s3_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
     def refuse(**_: object) -> bool:
         raise EndpointConnectionError(endpoint_url="https://s3")
+
+    def misread() -> bool:
+        raise UnreadableError("https://s3", ValueError())
 
     now = [0.0]
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     batch = Batch(["a"])
     stopping = Stopping(STACK, RUN, lambda: 60 - now[0], s3=SimpleNamespace(get_object=refuse), batch=batch)
-    left = stopping.end_jobs(refuse if asked == "whose the run is" else lambda: True)
+    left = stopping.end_jobs({"whose the lock is": lambda: True, "whose the run is": refuse}.get(asked, misread))
     assert list(left) == [f"all jobs of run {RUN}"] and "https://s3" in str(left)
     assert batch.ended == []
 

@@ -147,3 +147,11 @@ def test_the_log_is_copied_when_it_has_grown(s3: Any, tmp_path: Path, capsys: py
     Counted.error = None
     copy.finish()
     assert s3.get_object(Bucket=BUCKET, Key="runs/cohort7/head/logs/x.log")["Body"].read() == b"one\ntwo\n"
+
+
+def test_a_run_json_that_can_t_be_read_ends_no_run(s3: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"runs/{RUN}/{abouts.NAME}", Body=b"[]")
+    told = Told(s3, BUCKET, RUN, "head-1")
+    told.begun()
+    told.ended(Outcome(abouts.FAILED, 60, "why"))
+    assert capsys.readouterr().out.count("is not what a head writes there") == 2

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import LockObject
+from terraflow.errors import UserError
 from terraflow.runs import batch as batches
 from terraflow.stack import Stack
 
@@ -71,7 +72,7 @@ class Stopping:
             if not is_ours():
                 self._why = {}
                 return
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, UserError) as error:
             self._why = dict.fromkeys(self._why, str(error))
             return
         why: dict[str, str] = {}

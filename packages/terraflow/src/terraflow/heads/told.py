@@ -10,7 +10,7 @@ from snakemake_aws_common.record import store
 from snakemake_aws_common.record.live import Live
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
-from terraflow.heads.objects import AboutObject, ChangedError
+from terraflow.heads.objects import AboutObject, ChangedError, UnreadableError
 from terraflow.heads.outcome import Outcome
 
 # Writers of one run.json that meet: its launcher and this head.
@@ -89,7 +89,7 @@ class Told:
                 return
             except ChangedError:
                 continue
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, UnreadableError) as error:
                 print(f"{self._object.address} could not be written: {error}")
                 return
 
