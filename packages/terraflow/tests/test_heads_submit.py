@@ -92,6 +92,9 @@ def test_a_head_is_one_job_with_its_archive_and_the_stack_s_tags(s3: Any) -> Non
         ({"head-1": "RUNNABLE"}, False, None, "under way .Batch job head-1"),
         ({"head-1": "SUBMITTED"}, True, dataclasses.replace(ABOUT, state="submitted"), "under way"),
         ({}, False, dataclasses.replace(ABOUT, state="submitted", head_job=""), "submitted . s ago by ada"),
+        # Batch may not know a job that was just submitted, by its id neither.
+        ({}, False, dataclasses.replace(ABOUT, state="submitted"), "submitted . s ago by ada"),
+        ({"head-1": "FAILED"}, False, dataclasses.replace(ABOUT, state="submitted"), None),
         ({"head-1": "FAILED"}, False, dataclasses.replace(ABOUT, state="running"), None),
         ({"head-1": "SUCCEEDED"}, False, ABOUT, None),
         ({}, False, dataclasses.replace(ABOUT, state="running"), None),

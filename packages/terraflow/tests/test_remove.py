@@ -157,9 +157,10 @@ def test_not_while_jobs_run(bucket: Any, batch: Batch, capsys: pytest.CaptureFix
     assert keys(bucket) == before
 
 
-def test_not_while_its_head_is_being_submitted(bucket: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """A launcher has claimed the run, and has no job's id from Batch yet."""
-    put(bucket, "cohort7", about=replace(ABOUT, state=abouts.SUBMITTED, head_job=""))
+@pytest.mark.parametrize("job", ["", "id-of-unknown"])
+def test_not_while_its_head_is_being_submitted(bucket: Any, capsys: pytest.CaptureFixture[str], job: str) -> None:
+    """A launcher has claimed the run, and has no job's id from Batch yet, or Batch does not know the job yet."""
+    put(bucket, "cohort7", about=replace(ABOUT, state=abouts.SUBMITTED, head_job=job))
     before = keys(bucket)
     assert cli.main(["remove", "cohort7", "--yes"]) == 1
     assert "its head is not there yet" in capsys.readouterr().err

@@ -278,8 +278,12 @@ def test_a_head_that_was_submitted_this_second(commands: Any, batch: PretendBatc
     code, _, err = stop("--yes")
     assert code == 1
     assert "its head is not there yet. Nothing was ended: try again in a minute or two." in err
-    # Batch's lists lack a head for some seconds; its id is known.
+    # Batch may not know a job that was just submitted.
     put(commands, "cohort7", about=replace(BEGUN, state=abouts.SUBMITTED, submitted=now, started=None))
+    code, _, err = stop("--yes")
+    assert code == 1
+    assert "its head is not there yet. Nothing was ended: try again in a minute or two." in err
+    # Its lists lack a head for some seconds; its id is known.
     batch.add("head-1", "cohort7", "head", "SUBMITTED", queue="nowhere")
     assert stop("--yes")[0] == 0
     assert batch.jobs["head-1"]["status"] == "FAILED"

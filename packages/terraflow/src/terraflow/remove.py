@@ -19,9 +19,8 @@ from terraflow.emptying import FRUITLESS, OBJECTS, TRANSIENT
 from terraflow.errors import UserError
 from terraflow.fetching import objects
 from terraflow.fetching.objects import Object
-from terraflow.heads import about as abouts
 from terraflow.heads.objects import AboutObject, UnreadableError
-from terraflow.heads.submit import CLAIM
+from terraflow.heads.submit import is_unseen
 from terraflow.runs import find
 from terraflow.runs.ending import Ending
 from terraflow.runs.find import Run
@@ -138,7 +137,8 @@ class _Jobs:
 
     def __init__(self, run: Run, stack: Stack, s3: "S3Client", say: Callable[[str], None]) -> None:
         self._run, self._about = run, AboutObject(s3, run.bucket, run.name)
-        self._ending = Ending(stack, run.name, s3, find.client("batch", stack), say)
+        self._batch = find.client("batch", stack)
+        self._ending = Ending(stack, run.name, s3, self._batch, say)
 
     def __call__(self) -> None:
         """Raise UserError if there are any."""
@@ -153,8 +153,7 @@ class _Jobs:
             written = self._about.read()
         except UnreadableError:
             return
-        claimed = written is not None and written.about.state == abouts.SUBMITTED and not written.about.head_job
-        if written is not None and claimed and written.age < CLAIM:
+        if written is not None and is_unseen(written, self._batch):
             raise UserError(
                 f"{self._run.name} was submitted {written.age:.0f} s ago by {written.about.who}, and its head is not "
                 "there yet. Nothing was removed: try again in a minute or two."

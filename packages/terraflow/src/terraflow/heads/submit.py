@@ -174,6 +174,14 @@ def listed_heads(stack: Stack, run: str, batch: "BatchClient") -> Iterator["JobS
     return (job for page in pages for job in page["jobSummaryList"] if job["jobName"] == head_name(run))
 
 
+def is_unseen(written: Written, batch: "BatchClient") -> bool:
+    """Return whether a head was submitted so recently that Batch may not know its job yet."""
+    about = written.about
+    if about.state != abouts.SUBMITTED or written.age >= CLAIM:
+        return False
+    return not about.head_job or not batch.describe_jobs(jobs=[about.head_job])["jobs"]
+
+
 def refuse_under_way(
     stack: Stack, run: str, *, s3: "S3Client | None" = None, batch: "BatchClient | None" = None
 ) -> Written | None:
@@ -192,7 +200,7 @@ def refuse_under_way(
     if active := active_heads(stack, run, batch, [about.head_job] if about else []):
         since = f", submitted by {about.who} at {words.clock(about.submitted)}" if about else ""
         raise UnderWayError(_already(run, f"is under way (Batch job {active[0]}{since})"), about)
-    if earlier and earlier.about.state == abouts.SUBMITTED and not earlier.about.head_job and earlier.age < CLAIM:
+    if earlier and is_unseen(earlier, batch):
         raise UnderWayError(_already(run, f"was submitted {earlier.age:.0f} s ago by {earlier.about.who}"), about)
     state, _ = LockObject(s3, stack.bucket, f"runs/{run}/{head.NAME}").read()
     # One that died is waited for by the next, which is refused if this one lives after all.

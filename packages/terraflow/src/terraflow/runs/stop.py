@@ -6,17 +6,22 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from terraflow import approval
 from terraflow import stack as stacks
 from terraflow.errors import UserError
 from terraflow.heads import leaving
-from terraflow.heads.submit import CLAIM
+from terraflow.heads.objects import AboutObject
+from terraflow.heads.submit import is_unseen
 from terraflow.jobs import listed
 from terraflow.runs import find, state, words
 from terraflow.runs.batch import BatchJob
 from terraflow.runs.ending import Ending
 from terraflow.runs.find import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch.client import BatchClient
 
 EXIT_CODES = """exit codes:
   0  nothing of the run is under way any more
@@ -43,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         print(text, file=sys.stderr)
     ending = Ending(stack, options.name, s3, batch, lambda text: print(text, file=sys.stderr))
     jobs = ending.jobs()
-    _refuse_unseen_head(found, jobs)
+    _refuse_unseen_head(found, jobs, AboutObject(s3, stack.bucket, options.name), batch)
     if not jobs and not found.has_head:
         return _report(options, ended=[], left={}, said=f"Nothing of run {found.name} is under way: {_is(found)}.")
     approval.confirm(question(found, jobs), "yes", approved=options.yes, option="--yes")
@@ -81,16 +86,15 @@ def question(found: Run, jobs: Sequence[BatchJob]) -> str:
     )
 
 
-def _refuse_unseen_head(found: Run, jobs: Sequence[BatchJob]) -> None:
-    """Raise UserError if a head was submitted so recently that nobody can know its job."""
-    about = found.about
-    if about is None or about.head_job or found.has_head or state.of(found) != state.SUBMITTED:
+def _refuse_unseen_head(found: Run, jobs: Sequence[BatchJob], about: AboutObject, batch: "BatchClient") -> None:
+    """Raise UserError if a head was submitted so recently that Batch may not know its job yet."""
+    if found.about is None or found.has_head or any(job.is_head for job in jobs):
         return
-    age = (words.now_ms() - about.submitted) / 1000
-    if age < CLAIM and not any(job.is_head for job in jobs):
+    written = about.read()
+    if written is not None and is_unseen(written, batch):
         raise UserError(
-            f"Run {found.name} was submitted {age:.0f} s ago by {about.who}, and its head is not there yet. Nothing "
-            "was ended: try again in a minute or two."
+            f"Run {found.name} was submitted {written.age:.0f} s ago by {written.about.who}, and its head is not there "
+            "yet. Nothing was ended: try again in a minute or two."
         )
 
 
