@@ -1,18 +1,21 @@
 """Alleles of the mitochondrion: filters, links, one sample's judgement, and the VCF."""
 
 import math
+import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shared import ROOT
 from terraflow_workflow.mitochondrion.alleles import Allele, Sample
 from terraflow_workflow.mitochondrion.errors import Errors
 from terraflow_workflow.mitochondrion.filters import Surroundings, filters_of, fisher, most_nuclear, smallest_unit
 from terraflow_workflow.mitochondrion.links import is_second_genome, linked
 from terraflow_workflow.mitochondrion.pileup import Column, Reads, columns
 from terraflow_workflow.mitochondrion.sample import Evidence, nuclear_depth
-from terraflow_workflow.mitochondrion.vcf import Genotype, judge, record, remarks
+from terraflow_workflow.mitochondrion.vcf import FORMAT, Genotype, header, judge, record, remarks
 
 # --- filters ---------------------------------------------------------------------------------------
 
@@ -216,6 +219,23 @@ def test_a_line_of_the_vcf_says_what_each_sample_has() -> None:
     assert [column["ADF"] for column in columns_] == ["450,50", "0,150", "150,0", "."]
     assert [column["FT"] for column in columns_] == ["PASS", "PASS", ".", "."]
     assert float(columns_[0]["MINAF"]) < float(columns_[2]["MINAF"]) < 0.1
+
+
+def test_the_query_of_the_documentation_asks_each_sample_for_all(tmp_path: Path) -> None:
+    samples = {
+        "passes": "0/1:0.2000:80,20:40,10:40,10:100:0.0500:0.00:PASS",
+        "rare": "0/1:0.0200:980,20:490,10:490,10:1000:0.0100:0.00:PASS",
+        "weak": "0/1:0.3333:2,1:1,1:1,0:3:0.9000:0.00:LowEvidence",
+    }
+    vcf = tmp_path / "all.vcf"
+    line = "\t".join(["M", "9", ".", "A", "C", "99", "PASS", ".", FORMAT, *samples.values()])
+    vcf.write_text("".join(header({"M": 20}, "M", list(samples))) + line + "\n")
+    (command,) = re.findall("^bcftools query .*", (ROOT / "docs/mitochondrion.md").read_text(), re.MULTILINE)
+    command = command.replace("results/mitochondrion/all.vcf.gz", "all.vcf")
+
+    said = subprocess.run(["bash", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    assert said == "passes 9 A>C 0.2 100\n"
 
 
 def test_insertions_count_by_all_reads_of_the_place() -> None:
