@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from shared import Run
-from terraflow_workflow.quality.calling_reads import Counts, read_counts, reason_of, row_of, warnings, write_table
+from terraflow_workflow.quality.calling_reads import (
+    Bases,
+    Counts,
+    read_bases,
+    read_counts,
+    reason_of,
+    row_of,
+    warnings,
+    write_table,
+)
 
 REASONS = {
     (0, 60): None,
@@ -68,6 +77,24 @@ def test_remarks_are_on_what_is_lost_for_another_reason_than_duplicates(name: st
     assert all(remark.startswith(words) for remark in remarks)
 
 
+STATS = "SN\tsequences:\t9\nFFQ\t1\t1\t2\t3\nFFQ\t2\t0\t0\t4\nLFQ\t1\t7\nGCF\t1\t5\n"
+
+
+@pytest.mark.parametrize(("limit", "low"), [(0, 0), (1, 8), (2, 10), (3, 17), (60, 17)])
+def test_bases_below_the_limit_are_counted_in_both_mates(limit: int, low: int) -> None:
+    assert read_bases(STATS.splitlines(), limit) == Bases(total=17, low=low, min_quality=limit)
+
+
+@pytest.mark.parametrize("low", [0, 20, 21, 100])
+def test_bases_that_calling_leaves_out_are_remarked_on(low: int) -> None:
+    """Reads whose bases are all left out of calling count as those that go into it, and have no variant."""
+    remarks = row_of("A", {(0, 60): 9}, 1, 0, 50, Bases(100, low, 38)).remarks
+
+    words = f"{low}.0 % of the bases have a quality below calling.min_base_quality, 38, and are left out of calling"
+    assert remarks == ((words,) if low > 20 else ())
+    assert row_of("A", {}, 0, 0, 50, Bases()).remarks == ()
+
+
 def test_table_says_what_the_end_of_the_run_warns_of(tmp_path: Path) -> None:
     rows = [row_of(name, {(4, 0): number, (0, 60): 10}, 1, 0, 50) for name, number in (("A.1", 0), ("1e5", 90))]
     with (tmp_path / "t.tsv").open("w") as out:
@@ -79,12 +106,12 @@ def test_table_says_what_the_end_of_the_run_warns_of(tmp_path: Path) -> None:
 def test_damaged_table_is_named(script: Run, tmp_path: Path) -> None:
     (tmp_path / "A.flags.tsv").write_text("99\t60\n")
     (tmp_path / "A.deepest.txt").write_text("5\n")
-    for name in ("flags", "deepest"):
+    (tmp_path / "A.stats.txt").write_text("")
+    for name in ("flags", "deepest", "stats"):
         (tmp_path / name).write_text(f"{next(tmp_path.glob(f'A.{name}.*'))}\n")
     options = ["--samples", "A", "--flags", tmp_path / "flags", "--deepest", tmp_path / "deepest"]
-    run = script(
-        "quality.calling_reads", *options, "--min-mapping-quality", 0, "--max-depth", 9, "--out", tmp_path / "out"
-    )
+    options += ["--stats", tmp_path / "stats", "--min-mapping-quality", 0, "--min-base-quality", 1, "--max-depth", 9]
+    run = script("quality.calling_reads", *options, "--out", tmp_path / "out")
 
     assert run.returncode == 1
     assert "A.flags.tsv" in run.stderr and "Traceback" not in run.stderr

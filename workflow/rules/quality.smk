@@ -59,6 +59,7 @@ rule calling_reads:
     input:
         flags=collect("results/qc/samtools/{sample}.flags.tsv", sample=SAMPLES),
         deepest=collect("results/qc/coverage/{sample}.deepest.txt", sample=SAMPLES),
+        stats=collect("results/qc/samtools/{sample}.stats.txt", sample=SAMPLES),
     output:
         report(
             CALLING_READS,
@@ -79,6 +80,7 @@ rule calling_reads:
         samples=list(SAMPLES),
         limits=(
             f"--min-mapping-quality {config['calling']['min_mapping_quality']} "
+            f"--min-base-quality {config['calling']['min_base_quality']} "
             f"--max-depth {config['calling']['max_depth']}"
         ),
     shell:
@@ -86,8 +88,9 @@ rule calling_reads:
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.flags:q} >$SCRATCH/flags.txt
         printf '%s\n' {input.deepest:q} >$SCRATCH/deepest.txt
+        printf '%s\n' {input.stats:q} >$SCRATCH/stats.txt
         run_module quality.calling_reads --samples {params.samples} --flags $SCRATCH/flags.txt --deepest $SCRATCH/deepest.txt \
-            {params.limits} --out $SCRATCH/{output:q}
+            --stats $SCRATCH/stats.txt {params.limits} --out $SCRATCH/{output:q}
         """
 
 

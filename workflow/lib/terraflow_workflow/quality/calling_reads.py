@@ -20,6 +20,8 @@ LOW_QUALITY = "low mapping quality"
 # are never remarked on; of a human genome about one read in twenty has mapping quality 0.
 LOST = 0.05
 AMBIGUOUS = 0.2
+# Share of bases below calling.min_base_quality above which it says so; of most runs, a few in a hundred are below 20.
+LOW_BASES = 0.2
 
 Counts = dict[tuple[int, int], int]  # records by flag and mapping quality
 
@@ -62,13 +64,35 @@ def read_counts(lines: Iterable[str]) -> Counts:
     return found
 
 
+@dataclass(frozen=True)
+class Bases:
+    """A sample's bases in reads: all of them, and those of less quality than calling takes."""
+
+    total: int = 0
+    low: int = 0
+    min_quality: int = 0
+
+
+def read_bases(lines: Iterable[str], min_quality: int) -> Bases:
+    """Return the bases that a table of `samtools stats` counts: lines FFQ and LFQ have those of a cycle by quality."""
+    total = low = 0
+    for line in lines:
+        if line.startswith(("FFQ\t", "LFQ\t")):
+            by_quality = [int(number) for number in line.split("\t")[2:]]
+            total += sum(by_quality)
+            low += sum(by_quality[:min_quality])
+    return Bases(total, low, min_quality)
+
+
 def reason_of(flag: int, quality: int, min_quality: int) -> str | None:
     """Return why calling leaves a record out; None when it takes it."""
     reason = next((reason for reason, bit in REASONS.items() if flag & bit), None)
     return reason or (LOW_QUALITY if quality < min_quality else None)
 
 
-def row_of(sample: str, counts: Counts, deepest: int, min_quality: int, max_depth: int) -> Row:
+def row_of(
+    sample: str, counts: Counts, deepest: int, min_quality: int, max_depth: int, bases: Bases | None = None
+) -> Row:
     """Return the row of a sample; the called records and those left out are all records together."""
     left_out = dict.fromkeys([*REASONS, LOW_QUALITY], 0)
     called = improper = ambiguous = 0
@@ -83,6 +107,11 @@ def row_of(sample: str, counts: Counts, deepest: int, min_quality: int, max_dept
     records = sum(counts.values())
     reads = sum(number for (flag, _), number in counts.items() if not flag & (SECONDARY | SUPPLEMENTARY))
     remarks = tuple(_remarks(records, left_out, ambiguous, deepest, min_quality, max_depth))
+    if bases and bases.low > LOW_BASES * bases.total:
+        remarks += (
+            f"{_percent(bases.low, bases.total)} of the bases have a quality below calling.min_base_quality, "
+            f"{bases.min_quality}, and are left out of calling",
+        )
     return Row(sample, records, reads, called, left_out, improper, ambiguous, deepest, remarks)
 
 
@@ -136,20 +165,24 @@ def main() -> None:
     parser.add_argument("--samples", required=True, nargs="+")
     parser.add_argument("--flags", required=True, type=Path, help="list of tables: flag, mapping quality, records")
     parser.add_argument("--deepest", required=True, type=Path, help="list of files with the depth of the deepest base")
+    parser.add_argument("--stats", required=True, type=Path, help="list of tables of `samtools stats`")
     parser.add_argument("--min-mapping-quality", required=True, type=int)
+    parser.add_argument("--min-base-quality", required=True, type=int)
     parser.add_argument("--max-depth", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
-    flags, deepest = (
-        [Path(line) for line in path.read_text().splitlines()] for path in (options.flags, options.deepest)
-    )
+    files = [
+        [Path(line) for line in path.read_text().splitlines()]
+        for path in (options.flags, options.deepest, options.stats)
+    ]
     rows = []
-    for sample, counted, depth in zip(options.samples, flags, deepest, strict=True):
+    for sample, counted, depth, stats in zip(options.samples, *files, strict=True):
         try:
             counts, most = read_counts(counted.read_text().splitlines()), int(depth.read_text())
+            bases = read_bases(stats.read_text().splitlines(), options.min_base_quality)
         except ValueError as error:
-            sys.exit(f"{counted} or {depth}: damaged ({error}). Delete both and run again: they are made anew.")
-        rows.append(row_of(sample, counts, most, options.min_mapping_quality, options.max_depth))
+            sys.exit(f"{counted}, {depth} or {stats}: damaged ({error}). Delete all and run again: they are made anew.")
+        rows.append(row_of(sample, counts, most, options.min_mapping_quality, options.max_depth, bases))
     with options.out.open("w", newline="") as out:
         write_table(rows, out)
 
