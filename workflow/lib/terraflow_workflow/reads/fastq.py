@@ -217,7 +217,7 @@ class FastqFile:
         return fault(self.path, what, "the lines of short reads", fix, found=lines[index], place=where)
 
 
-def _is_of_one_name(header: bytes) -> bool:
+def _is_nameless(header: bytes) -> bool:
     """Return whether the name, without the mate's number that bwa cuts off, is what SAM writes for none: '*'."""
     return header[:2] == b"@*" and read_name(header).removesuffix(b"/1").removesuffix(b"/2") == b"*"
 
@@ -232,7 +232,7 @@ def _sound(lines: list[bytes]) -> bool:
         and (pluses.count(b"+") == len(pluses) or set(map(_first, pluses)) == {b"+"})
         # A name that starts with '@' is a line of the header in SAM.
         and all(start[:1] == b"@" and start[1:].strip(b"@ \t\r") for start in starts)
-        and (b"@*" not in starts or not any(map(_is_of_one_name, headers)))
+        and (b"@*" not in starts or not any(map(_is_nameless, headers)))
         and b"\n".join(headers).translate(HEADER_MASK).isascii()
         and (max(map(len, headers)) <= MAX_NAME or all(len(read_name(h)) <= MAX_NAME for h in headers))
     )
@@ -248,7 +248,7 @@ def record_fault(record: list[bytes]) -> tuple[int, str, str, str] | None:
         return 0, "blank line" if not header else "the header does not start with '@'", "'@' and a read name", four
     if not header[1:2].strip():
         return 0, "the read has no name", "'@' and a read name", again
-    if _is_of_one_name(header):
+    if _is_nameless(header):
         return 0, "the read is called '*', which means no name in SAM", "'@' and a read name", "give the reads names"
     if b"\r" in header:
         fix = r"if these are the line ends of old Macs, convert the file with `tr '\r' '\n'`"
