@@ -166,10 +166,24 @@ def test_interleaved_mates_are_not_taken_for_single_reads(
     assert "take turns" in error_of(tmp_path, text + named("orphan"))
 
 
+@pytest.mark.parametrize("ends", [("/1", "/2"), (" 1:N:0:A", " 2:N:0:A"), ("", "")])
+@pytest.mark.parametrize("alone", [{0}, {1}, {0, 3, 5}, {2, 3}, {0, 1, 2, 3, 4}])
+def test_interleaved_mates_are_seen_among_reads_without_a_mate(
+    tmp_path: Path, ends: tuple[str, str], alone: set[int]
+) -> None:
+    names = [f"r{n}{end}" for n in range(20) for end in ends[: 1 if n in alone else 2]]
+    first = next(n for n in range(20) if n not in alone)
+    message = error_of(tmp_path, named(*names))
+    assert f"record {first + 2}, line {4 * first + 5}: the mates of pairs seem to take turns in this file" in message
+    assert f"'@r{first}{ends[0]}' and '@r{first}{ends[1]}'" in message
+    assert reads_of(tmp_path, named(*names), may_interleave=True) == len(names)
+
+
 @pytest.mark.parametrize(
     "names",
     [
         ["r1"],
+        [f"r{n}" for n in range(30) for _ in range(1 + (n in (3, 6)))],
         ["r/1", "r/2", "r/3", "r/4"],
         [f"r_{n}" for n in range(1, 20)],
         [f"r.{n}" for n in range(1, 20)],

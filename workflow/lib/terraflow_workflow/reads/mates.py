@@ -123,20 +123,35 @@ def interleaved(path: Path, headers: list[bytes]) -> FastqError | None:
     """Return the error for a single file whose first reads come in twos, as those of interleaved mates do.
 
     All that are looked at have to, since single reads may be numbered '/1', '/2', '/3', and to differ from each other.
-    Two reads alone that end in '.1' and '.2', say, may just as well be numbered.
+    Two reads alone that end in '.1' and '.2', say, may just as well be numbered. Where reads without a mate stand
+    between the pairs, as `samtools fastq` writes them, some neighbours of one name are enough.
     """
-    pairs = list(zip(headers[::2], headers[1::2], strict=False))
-    stems = [_compare(*pair)[0] for pair in pairs]
-    if not pairs or None in stems or len(set(stems)) < len(pairs):
+    first = 0 if _all_in_twos(headers) else _first_of_some(headers)
+    if first is None:
         return None
-    if len(pairs) == 1 and len({_without_slash(read_name(header)) for header in pairs[0]}) == 2:
-        return None
-    what = f"the mates of pairs seem to take turns in this file: {show_pair(*headers[:2])}"
+    what = f"the mates of pairs seem to take turns in this file: {show_pair(*headers[first : first + 2])}"
     fix = (
         "split it, e.g. with `seqtk seq -1` and `seqtk seq -2`, and list the two files as fq1 and fq2; "
         "if the reads are single ones, set `reads.interleaved: single`"
     )
-    return fault(path, what, "single reads, each with a name of its own", fix, place=place(2, 5))
+    where = place(first + 2, 4 * first + 5)
+    return fault(path, what, "single reads, each with a name of its own", fix, place=where)
+
+
+def _all_in_twos(headers: list[bytes]) -> bool:
+    """Tell whether reads are mates of their neighbours from the first to the last one, or to the one before it."""
+    pairs = list(zip(headers[::2], headers[1::2], strict=False))
+    stems = [_compare(*pair)[0] for pair in pairs]
+    if not pairs or None in stems or len(set(stems)) < len(pairs):
+        return False
+    return len(pairs) > 1 or len({_without_slash(read_name(header)) for header in pairs[0]}) == 1
+
+
+def _first_of_some(headers: list[bytes]) -> int | None:
+    """Return where the first of three or more pairs of neighbours begins that have one name, '/1' and '/2' left out."""
+    names = [_without_slash(read_name(header)) for header in headers]
+    found = {names[at]: at for at in reversed(range(len(names) - 1)) if names[at] == names[at + 1]}
+    return min(found.values()) if len(found) >= 3 else None
 
 
 def show_pair(header1: bytes, header2: bytes) -> str:
