@@ -81,7 +81,7 @@ def heard() -> Iterator[None]:
 @pytest.mark.usefixtures("heard")
 def test_ctrl_c_ends_the_waiting_in_a_loop_and_in_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Snakemake asks storages in asyncio's loop, where the first Ctrl-C waits for what is under way; it must not."""
-    monkeypatch.setattr(patience, "PAUSE", 60)
+    monkeypatch.setattr(patience, "PAUSE", 240)
     ended: list[str] = []
     failed = threading.Event()
 
@@ -116,7 +116,7 @@ def test_ctrl_c_ends_the_waiting_in_a_loop_and_in_its_threads(monkeypatch: pytes
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(what)
-        assert time.monotonic() - start < 30
+        assert time.monotonic() - start < 120
     assert ended == ["thread"]
     before = signal.getsignal(signal.SIGINT)
     with interruptible():

@@ -73,6 +73,11 @@ def jobs(number: int) -> list[FakeJob]:
     return [FakeJob(wildcards_dict={"sample": f"s{n}"}, output=[f"results/s{n}.bam"]) for n in range(number)]
 
 
+def last_order(aws: FakeAws) -> float:
+    """When AWS Batch was told last to end jobs."""
+    return max(at for at, operation, _ in aws.batch.calls if operation == "terminatejobs")
+
+
 def lose_answers(aws: FakeAws, number: int) -> None:
     """The first submissions make jobs, and their answers get lost."""
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from fake_batch import FakeAws
-from fake_head import Make, ended, jobs, lose_answers, session_of, until
+from fake_head import Make, ended, jobs, last_order, lose_answers, session_of, until
 from fake_jobs import ARCHIVE, FakeJob
 from snakemake_aws_common.lease import LostError
-from snakemake_executor_plugin_aws_batch_fargate import archive, ending, signals
+from snakemake_executor_plugin_aws_batch_fargate import archive, cancellation, client, ending, signals
 from snakemake_executor_plugin_aws_batch_fargate.lock import Lock
 from snakemake_executor_plugin_aws_batch_fargate.submitter import ACTIVE
 
@@ -22,6 +22,13 @@ def throttled(aws: FakeAws, operation: str) -> None:
     aws.batch.fault = lambda called, _: (429, "TooManyRequestsException") if called == operation else None
 
 
+@pytest.fixture
+def persistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that try for minutes, unless they are closed."""
+    monkeypatch.setattr(client, "repeated", lambda: client._config("adaptive", 30, connect_timeout=5, read_timeout=10))
+
+
+@pytest.mark.usefixtures("persistent")
 def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws) -> None:
     one = make()
     one.run_jobs(jobs(3))
@@ -29,10 +36,11 @@ def test_interruption_does_not_wait_for_a_look(make: Make, aws: FakeAws) -> None
     time.sleep(4)
     start = time.monotonic()
     one.cancel()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60
     assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
 
 
+@pytest.mark.usefixtures("persistent")
 def test_interruption_does_not_wait_for_submissions(make: Make, aws: FakeAws) -> None:
     one = make()
     one.run_jobs(jobs(3))
@@ -50,7 +58,7 @@ def test_interruption_does_not_wait_for_submissions(make: Make, aws: FakeAws) ->
     one.cancel()
     took = time.monotonic() - times[0]
     print(f"ended after {took:.1f} s")
-    assert took < 10
+    assert took < 60
     assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 3
 
 
@@ -166,9 +174,9 @@ def test_interruption_ends_all_that_runs_and_nothing_that_has_ended(make: Make, 
     aws.batch.fault, aws.batch.refuses_to_end = half, odd
     start = time.monotonic()
     one.cancel()
-    took = time.monotonic() - start
+    took = last_order(aws) - start
     print(f"40 jobs ended in {took:.1f} s")
-    assert took < 10
+    assert took < cancellation.DEADLINE
     assert not [job for job in aws.batch.submitted() if job["status"] in ACTIVE]
     assert [job["status"] for job in aws.batch.submitted()[:10]] == ["SUCCEEDED"] * 10
     assert all("terminations" not in job for job in aws.batch.submitted()[:10])

@@ -74,10 +74,9 @@ def test_polling_backs_off_while_nothing_changes_and_a_pause_ends_with_the_run(
     assert looks < 10
     monkeypatch.setattr(session_of(one).watch, "plan", lambda *_: 600.0)
     until(lambda: one._pause == 600)
-    start = time.monotonic()
     one.wait = False
-    one.wait_thread.join(60)
-    assert time.monotonic() - start < 1
+    one.wait_thread.join(120)
+    assert not one.wait_thread.is_alive()
 
 
 def test_a_pause_of_nothing_is_a_short_one(make: Make, aws: FakeAws) -> None:

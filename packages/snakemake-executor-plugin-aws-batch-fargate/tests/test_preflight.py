@@ -206,7 +206,8 @@ def test_a_service_out_of_reach_costs_seconds(monkeypatch: pytest.MonkeyPatch) -
         site = Everything()
         report = preflight.check(site.client_of, dataclasses.replace(TARGET, definitions={}), REGION, None)
     assert report.problems == [] and "STS" in report.unknown[0]
-    assert time.monotonic() - start < 15
+    # Ten tries of ten seconds, as for what has to succeed, would take more than 100.
+    assert time.monotonic() - start < 50
 
 
 def test_no_region() -> None:
