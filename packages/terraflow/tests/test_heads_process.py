@@ -377,6 +377,23 @@ def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
     assert said == [f"{found.message}\n"]
 
 
+def test_a_head_that_can_t_say_yet_that_it_works_ends_its_jobs_all_the_same(
+    s3: Any, contained: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, hangs: Hangs
+) -> None:
+    """S3 hangs when run.json is written."""
+    batch, over = Batch(["a"]), hangs.over
+    monkeypatch.setattr(process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "LAST", 10.0)
+    monkeypatch.setattr(process, "Stopping", lambda *given: Stopping(*given, s3, batch))
+    monkeypatch.setattr(Told, "begun", lambda _: Path(os.environ["TOLD"]).touch() or over.wait(120))
+    put(s3, RUN, SUBMITTED)
+    ignores = "signal.signal(15, signal.SIG_IGN); os.kill(os.getppid(), 15); time.sleep(60)"
+    assert contained(BEGIN + ignores) == 62
+    assert batch.ended == ["a"]
+    found = about_of(s3)
+    assert found is not None and found.state == abouts.STOPPED
+
+
 def test_an_archive_that_can_t_be_used_ends_the_run_in_words(s3: Any, contained: Any) -> None:
     put(s3, RUN, SUBMITTED)
     assert contained("", f"s3://{BUCKET}/runs/{RUN}/head/none.tar.xz") == 64

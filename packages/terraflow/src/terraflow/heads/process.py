@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,6 +104,8 @@ class Head:
         name = f"{begun}-{os.environ.get(JOB, 'job')[:8]}-{os.environ.get(ATTEMPT, '1')}.log"
         self._log = LogCopy(s3, self._stack.bucket, f"runs/{manifest.run}/{abouts.LOGS}{name}", directory)
         self._begun = round(time.time() * 1000)
+        # Of its own: an S3 that hangs then does not keep the head from ending its jobs.
+        self._telling = threading.Thread(target=self._told.begun, daemon=True)
 
     def conduct(self) -> int:
         """Run Snakemake to its end, tell how it ended, and return the exit code."""
@@ -111,7 +114,7 @@ class Head:
         while (code := _waited(child)) is None:
             if not has_begun and self._mark.exists():
                 has_begun = True
-                self._told.begun()
+                self._telling.start()
             if self._signals.elapsed() > GRACE:
                 child.kill()
             elif has_begun and self._signals.since is None:
@@ -146,6 +149,9 @@ class Head:
             stopping.release_lock()
         if had_lock:
             self._log.finish(within=LAST - self._signals.elapsed() if stopped else None)
+        if self._telling.is_alive():
+            # Whatever is written last stays.
+            self._telling.join(max(0.0, LAST - self._signals.elapsed()) if stopped else None)
         if ended.exit_code in abouts.EXIT_CODES.values() or ended.exit_code == abouts.EXIT_HELD:
             self._told.ended(ended)
         # One that was told to end has no time for it.
