@@ -207,6 +207,8 @@ WHOLE = "a whole number from 1 to"
         ("calling: {min_mapping_quality: 61}", "calling.min_mapping_quality: found 61; expected a whole number from 0"),
         ("calling: {prior: 0}", "calling.prior: found 0; expected a number above 0 and below 1"),
         ("calling: {prior: 'high'}", "calling.prior: found 'high'; expected a number above 0 and below 1"),
+        ("calling: {prior: .nan}", "calling.prior: found nan; expected a number above 0 and below 1"),
+        ("calling: {prior: .inf}", "calling.prior: found inf; expected a number above 0 and below 1"),
         ("alignment: {format: sam}", "alignment.format: found 'sam'; expected `cram` or `bam`"),
         ("alignment: {mark_duplicates: 'never'}", "alignment.mark_duplicates: found 'never'; expected `true` or"),
         ("alignment: {mark_duplicates: 0}", "alignment.mark_duplicates: found 0; expected `true` or `false`"),

@@ -1,6 +1,7 @@
 """Checks the configuration against its schema and gives every problem in words that say what to write."""
 
 import difflib
+import math
 import re
 import shlex
 import stat
@@ -25,10 +26,15 @@ MISSING = "no such file"
 # The share of reads with a gap, INFO of bcftools.
 SHARE_OF_GAPS = re.compile(r"\bIMF\b")
 
-# JSON Schema takes 2.0 for an integer, Python doesn't.
+# JSON Schema takes 2.0 for an integer, Python doesn't. Not a number, YAML's .nan, is neither below nor above any limit.
 Validator = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: type(value) is int,
+            "number": lambda _, value: type(value) in (int, float) and not math.isnan(value),
+        }
+    ),
 )
 
 
