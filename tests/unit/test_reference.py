@@ -274,6 +274,10 @@ def test_the_contig_that_an_index_of_bwa_mem2_has_in_front_is_a_difference_for_b
     ann, out = Path(f"{index}.ann"), tmp_path / "out.fa"
     head, contigs = ann.read_bytes().split(b"\n", 1)
     ann.write_bytes(head + b"\n0 terraflow-shield (null)\n0 120 0\n" + contigs)
+    amb = Path(f"{index}.amb")
+    first, *runs = amb.read_text().splitlines()
+    moved = [f"{int(start) + 120} {rest}" for start, rest in (run.split(" ", 1) for run in runs)]
+    amb.write_text("\n".join([first, *moved, ""]))
 
     assert problems_of_bwa_index(ann, CONTIGS, shielded=True) == []
     assert script("reference.fasta", "--fasta", index, "--ann", ann, "--shielded", "--out", out).returncode == 0
@@ -290,6 +294,28 @@ def test_the_contig_of_bwa_mem2_behind_others_is_a_difference(index: Path) -> No
 
     (problem,) = problems_of_bwa_index(ann, CONTIGS, shielded=True)
     assert problem.startswith(f"{ann}: has a contig 'terraflow-shield'")
+
+
+def test_an_index_that_is_masked_otherwise_is_refused(index: Path, script: Run, tmp_path: Path) -> None:
+    """Contigs are alike, and no read would align to what is N in the index only."""
+    amb, out = Path(f"{index}.amb"), tmp_path / "out.fa"
+    fasta = tmp_path / "other.fa"
+    options = ("--fasta", fasta, "--ann", f"{index}.ann", "--out", out)
+    fasta.write_bytes(index.read_bytes().replace(b"ACGTTNN", b"acgttnN"))
+    assert script("reference.fasta", *options).returncode == 0
+    fasta.write_bytes(index.read_bytes().replace(b"ACGTTNN", b"ACGTTAA").replace(b">c\nACGT", b">c\nARNN"))
+    run = script("reference.fasta", *options)
+    assert (run.returncode, run.stderr) == (
+        1,
+        f"{amb}: contig 'b' has 20 bases that are N or codes for several, in the FASTA 0\n"
+        f"{amb}: contig 'c' has 0 bases that are N or codes for several, in the FASTA 3\n"
+        "Build the index anew with bwa_index: build.\n",
+    )
+    assert not out.exists()
+    amb.write_text("174 3 1\n200 2 N\n")
+    assert script("reference.fasta", *options).stderr.startswith(f"{amb}: is not a file that `bwa index` wrote\n")
+    amb.unlink()
+    assert script("reference.fasta", *options).returncode == 0
 
 
 def test_an_index_may_have_no_contig_in_front(index: Path) -> None:

@@ -3,7 +3,9 @@
 import argparse
 import re
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,11 +107,8 @@ def problems_of_bwa_index(ann: Path, contigs: dict[str, int], *, shielded: bool 
 
     In front of them, one that is `shielded` may have the contig that runs put there for bwa-mem2.
     """
-    lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
     try:
-        indexed = {
-            head.split(" ", 2)[1]: int(place.split(" ")[1]) for head, place in zip(lines[::2], lines[1::2], strict=True)
-        }
+        indexed = _contigs_of_index(ann)
     except (ValueError, IndexError):
         return [f"{ann}: is not a file that `bwa index` wrote"]
     if shielded and next(iter(indexed), "") == SHIELD:
@@ -124,6 +123,33 @@ def problems_of_bwa_index(ann: Path, contigs: dict[str, int], *, shielded: bool 
     if not problems and list(indexed) != list(contigs):
         problems = [f"{ann}: the contigs stand in another order than in the FASTA"]
     return problems
+
+
+def problems_of_masking(amb: Path, ann: Path, unknown: dict[str, int]) -> list[str]:
+    """List the contigs in which an index (its .amb and .ann files) has more or fewer N and other codes than the FASTA.
+
+    No read aligns to what is masked by N in the index alone. `unknown` are their numbers in the FASTA, by contig.
+    """
+    contigs = _contigs_of_index(ann)
+    names, ends = list(contigs), list(accumulate(contigs.values()))
+    found = dict.fromkeys(contigs, 0)
+    try:
+        for line in amb.read_text(errors="replace").splitlines()[1:]:
+            start, length, _ = line.split(" ")
+            found[names[bisect_right(ends, int(start))]] += int(length)
+    except (ValueError, IndexError):
+        return [f"{amb}: is not a file that `bwa index` wrote"]
+    return [
+        f"{amb}: contig {name!r} has {found[name]:,} bases that are N or codes for several, in the FASTA {number:,}"
+        for name, number in unknown.items()
+        if found[name] != number
+    ]
+
+
+def _contigs_of_index(ann: Path) -> dict[str, int]:
+    lines = ann.read_text(errors="replace").rstrip("\n").split("\n")[1:]
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    return {head.split(" ", 2)[1]: int(place.split(" ")[1]) for head, place in pairs}
 
 
 def _pieces(source: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
@@ -205,6 +231,7 @@ def main() -> None:
     options = parser.parse_args()
     contigs: dict[str, int] = {}
     unclear: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     uracils = 0
     contig = ""
     try:
@@ -213,15 +240,19 @@ def main() -> None:
                 if piece.startswith(b">"):
                     target.write(piece)
                     contig = piece[1:].split()[0].decode()
-                    contigs[contig] = unclear[contig] = 0
+                    contigs[contig] = unclear[contig] = unknown[contig] = 0
                 else:
                     target.write(as_dna(piece))
                     uracils += piece.count(b"U")
                     contigs[contig] += len(piece) - piece.count(b"\n")
                     unclear[contig] += ambiguous(piece)
+                    unknown[contig] += len(piece.translate(None, b"ACGT\n"))
         problems = problems_of_bwa_index(options.ann, contigs, shielded=options.shielded) if options.ann else []
         if options.ann and uracils:
             problems.append(f"{options.ann}: was made from a FASTA with {uracils:,} U, which BWA took for N")
+        # In a job that fetches its inputs, the file isn't there.
+        elif options.ann and not problems and (amb := options.ann.with_suffix(".amb")).exists():
+            problems = problems_of_masking(amb, options.ann, unknown)
         if problems:
             raise ReferenceError("\n".join([*problems[:10], "Build the index anew with bwa_index: build."]))
     except (ReferenceError, FastqError, OSError) as error:
