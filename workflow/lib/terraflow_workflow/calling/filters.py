@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from terraflow_workflow.calling.model import VersionError, check_version
-from terraflow_workflow.calling.multiallelic import SPLIT, STAGES, with_note
-from terraflow_workflow.calling.overlaps import mark
+from terraflow_workflow.calling.multiallelic import SPLIT, STAGES
+from terraflow_workflow.calling.records import prepared
 
 REFERENCE = "ACGATCTACTGGCATTCGATGCTTAGCGATCTACGGATCT"
 READ = "ACGATCTACTGGCATTCGATTCTTAGCGATCTACGGATCT"
@@ -50,7 +50,7 @@ def call(samples: list[str], folder: Path, model: str = "", multiallelic: str = 
     subprocess.run([*mpileup, "-f", fasta, "-o", pileup, sam], check=True)
     subprocess.run(["bcftools", "call", "-Ov", "-m", "-v", "-a", "GQ", "-o", calls, pileup], check=True)
     with calls.open("rb") as lines, noted.open("wb") as out:
-        out.writelines(with_note(mark(lines), multiallelic))
+        out.writelines(prepared(lines, multiallelic))
     split = f"set -o pipefail; cat {shlex.quote(str(noted))}{STAGES[multiallelic]}"
     done = folder / "calls.bcf"
     with done.open("wb") as out:
