@@ -5,7 +5,7 @@ import hashlib
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +17,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
 from snakemake_aws_common.checksums import is_same
+from terraflow.completed import for_each
 from terraflow.errors import UserError
 from terraflow.fetching.objects import DIGEST
 from terraflow.staging import Item
@@ -103,8 +104,7 @@ class Uploads:
         with ThreadPoolExecutor(READERS) as pool:
             futures = {argument: pool.submit(function, argument) for argument in dict.fromkeys(arguments)}
             with self._cancelling(futures.values()):
-                for future in as_completed(futures.values()):
-                    future.result()
+                for_each(futures.values(), lambda future: future.result())
         return {argument: future.result() for argument, future in futures.items()}
 
     def _fingerprint(self, path: Path, progress: Callable[[int], None] = lambda _: None) -> Fingerprint:
@@ -121,10 +121,13 @@ class Uploads:
         try:
             with TransferManager(self._client, self._config) as manager:
                 futures = {pool.submit(self._send, manager, item, progress): item for item in items}
+
+                def sent(future: Future[None]) -> None:
+                    future.result()
+                    done(futures[future])
+
                 with self._cancelling(futures):
-                    for future in as_completed(futures):
-                        future.result()
-                        done(futures[future])
+                    for_each(futures, sent)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from snakemake_aws_common.checksums import expected, is_same
 from snakemake_aws_common.conditional import error_code
 from snakemake_aws_common.patience import retry_seconds
+from terraflow.completed import for_each
 from terraflow.errors import UserError
 from terraflow.runs.find import Run
 
@@ -115,9 +116,12 @@ class Downloads:
         pool = ThreadPoolExecutor(WORKERS)
         try:
             futures = {pool.submit(function, item): item for item in items}
-            for future in as_completed(futures):
+
+            def take(future: Future[R]) -> None:
                 results[futures[future]] = future.result()
                 done(futures[future])
+
+            for_each(futures, take)
         except BaseException:
             self._stopped.set()
             raise
