@@ -11,6 +11,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from moto.core.botocore_stubber import BotocoreStubber
 
+from left_jobs import Hangs
 from pretend_batch import PretendBatch
 from run_objects import BUCKET, STACK
 
@@ -86,3 +87,11 @@ def commands(s3: Any, batch: PretendBatch, monkeypatch: pytest.MonkeyPatch) -> A
     monkeypatch.setattr("terraflow.stack.deployed", lambda: STACK)
     monkeypatch.setattr("terraflow.runs.find.client", lambda service, *_: clients[service])
     return s3
+
+
+@pytest.fixture
+def hangs() -> Iterator[Hangs]:
+    """An AWS that answers when the test is over."""
+    made = Hangs()
+    yield made
+    made.over.set()

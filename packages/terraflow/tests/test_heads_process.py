@@ -4,179 +4,24 @@ import dataclasses
 import os
 import signal
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError
 
+from left_jobs import RUN, Batch, Hangs
 from run_objects import BUCKET, STACK, SUBMITTED, about_of, put, put_lock
 from snakemake_aws_common import head
 from snakemake_aws_common.lease import HeldError, LostError, Stopwatch
-from snakemake_aws_common.lock_object import LockObject
 from snakemake_aws_common.packing import pack
 from snakemake_aws_common.proof import Proof
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, conduct, leaving, process
-from terraflow.heads.objects import UnreadableError
 from terraflow.heads.stopping import Stopping
 from terraflow.heads.told import Told
-
-RUN = "cohort7"
-
-
-class Batch:
-    """Jobs of a run on the stack's queues. `late` turn up at the third look; `refused` can't be ended."""
-
-    def __init__(self, jobs: Sequence[str], late: Sequence[str] = (), refused: Sequence[str] = ()) -> None:
-        self.jobs, self.late, self.refused = list(jobs), list(late), refused
-        self.looks = 0
-        self.ended: list[str] = []
-
-    def get_paginator(self, _: str) -> "Batch":
-        return self
-
-    def paginate(self, jobQueue: str, jobStatus: str) -> list[dict[str, Any]]:
-        if (jobQueue, jobStatus) != ("terraflow-spot", "RUNNING"):
-            return []
-        self.looks += 1
-        if self.looks == 3:
-            self.jobs += self.late
-        names = [{"jobId": job, "jobName": f"{RUN}-{job}"} for job in [*self.jobs, "head", "other"]]
-        return [{"jobSummaryList": names}]
-
-    def describe_jobs(self, jobs: list[str]) -> dict[str, Any]:
-        def one(job: str) -> dict[str, Any]:
-            rule, run = ("head" if job == "head" else "bwa_mem"), ("cohort7-2" if job == "other" else RUN)
-            tags = {"terraflow:run": run, "terraflow:rule": rule}
-            return {"jobId": job, "jobName": f"{RUN}-{job}", "status": "RUNNING", "tags": tags, "jobQueue": "q"}
-
-        return {"jobs": [one(job) for job in jobs]}
-
-    def terminate_jobs(self, jobs: list[str], reason: str) -> dict[str, Any]:
-        self.ended += [job for job in jobs if job not in self.refused]
-        return {"errors": [{"job": job, "code": "500", "message": "no"} for job in jobs if job in self.refused]}
-
-
-@pytest.mark.parametrize(
-    ("batch", "ended", "left"),
-    [
-        (Batch([]), [], {}),
-        (Batch(["a", "b"]), ["a", "b"], {}),
-        (Batch(["a"], late=["b"]), ["a", "b"], {}),
-        (Batch(["a", "b"], refused=["b"]), ["a"], {"b": "500: no"}),
-        (Batch([f"j{n}" for n in range(120)]), [f"j{n}" for n in range(120)], {}),
-    ],
-)
-def test_jobs_that_snakemake_left_are_ended_or_named(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, batch: Batch, ended: list[str], left: dict[str, str]
-) -> None:
-    """Neither heads nor jobs of a run with a longer name; those that run on for their 30 seconds count as ended."""
-    now = [0.0]
-    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    stopping = Stopping(STACK, RUN, lambda: 6 - now[0], s3=s3, batch=batch)
-    assert stopping.end_jobs() == left
-    assert batch.ended == ended
-    assert now[0] < 6
-
-
-def test_jobs_are_left_to_a_head_that_takes_the_run_meanwhile(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = Batch(["a"], late=["b"])
-
-    def sleep(_: float) -> None:
-        if batch.looks == 2:
-            put_lock(s3, RUN)
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    left = Stopping(STACK, RUN, lambda: 60.0, s3=s3, batch=batch).end_jobs()
-    assert list(left) == ["jobs of run cohort7"] and "left to another head" in left["jobs of run cohort7"]
-    assert (batch.looks, batch.ended) == (3, ["a"])
-
-
-@pytest.mark.parametrize(
-    ("seconds", "age", "ended"),
-    [(150, 0, []), (150, 80, []), (150, 152, ["a"]), (-10, 0, ["a"]), (None, 0, ["a"])],
-    ids=["renewed", "not renewed twice, and not ended", "ended", "ended before", "no lock"],
-)
-def test_jobs_are_another_head_s_until_its_lease_has_ended(
-    s3: Any, monkeypatch: pytest.MonkeyPatch, seconds: float | None, age: float, ended: list[str]
-) -> None:
-    """A laptop that slept for a minute renews its lock, and goes on with them."""
-    if seconds is not None:
-        put_lock(s3, RUN, seconds)
-    read = LockObject.read
-
-    def later(self: LockObject) -> Any:
-        state, now = read(self)
-        return state and dataclasses.replace(state, now=state.now + age), now + age
-
-    monkeypatch.setattr(LockObject, "read", later)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    batch = Batch(["a"])
-    left = Stopping(STACK, RUN, lambda: 60.0, s3=s3, batch=batch).end_jobs()
-    assert batch.ended == ended and bool(left) != bool(ended)
-
-
-class Hangs:
-    """AWS that takes calls and does not answer until the test is over."""
-
-    def __init__(self) -> None:
-        self.over = threading.Event()
-
-    def __getattr__(self, _: str) -> Any:
-        return self
-
-    def __call__(self, *_: object, **__: object) -> Any:
-        self.over.wait(120)
-        raise EndpointConnectionError(endpoint_url="https://aws")
-
-
-@pytest.fixture
-def hangs() -> Iterator[Hangs]:
-    made = Hangs()
-    yield made
-    made.over.set()
-
-
-def test_a_head_that_has_the_lock_does_not_ask_an_s3_that_hangs(hangs: Hangs, monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = Batch(["a"])
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    assert Stopping(STACK, RUN, lambda: 60.0, lambda: True, hangs, batch).end_jobs() == {}
-    assert batch.ended == ["a"]
-
-
-@pytest.mark.parametrize("hanging", ["s3", "batch", "whose the run is"])
-def test_what_may_still_run_is_said_in_time_where_aws_hangs(s3: Any, hangs: Hangs, hanging: str) -> None:
-    """Whose jobs these are is not known, so none is ended."""
-    batch = Batch(["a"])
-    given = {"s3": s3, "batch": batch, **({hanging: hangs} if hanging in ("s3", "batch") else {})}
-    start = time.monotonic()
-    stopping = Stopping(STACK, RUN, lambda: start + 0.3 - time.monotonic(), **given)
-    left = stopping.end_jobs(hangs if hanging == "whose the run is" else lambda: True)
-    assert time.monotonic() - start < 60
-    assert left == {f"all jobs of run {RUN}": "AWS has not answered in time"}
-    assert batch.ended == []
-
-
-@pytest.mark.parametrize("asked", ["whose the lock is", "whose the run is", "whose the run is, in a run.json of []"])
-def test_jobs_are_named_and_not_ended_where_s3_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
-    def refuse(**_: object) -> bool:
-        raise EndpointConnectionError(endpoint_url="https://s3")
-
-    def misread() -> bool:
-        raise UnreadableError("https://s3", ValueError())
-
-    now = [0.0]
-    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    batch = Batch(["a"])
-    stopping = Stopping(STACK, RUN, lambda: 60 - now[0], s3=SimpleNamespace(get_object=refuse), batch=batch)
-    left = stopping.end_jobs({"whose the lock is": lambda: True, "whose the run is": refuse}.get(asked, misread))
-    assert list(left) == [f"all jobs of run {RUN}"] and "https://s3" in str(left)
-    assert batch.ended == []
 
 
 @pytest.mark.parametrize(
