@@ -1,6 +1,6 @@
 """A file by which other processes of this machine know, without asking S3, that the lock of a run is held.
 
-Nobody takes a lock before its lease has ended, whatever has become of its holder; only a command that stops the run does.
+Nobody takes a lock before its lease has ended, whatever has become of its holder; only what stops the run does.
 """
 
 import contextlib
