@@ -197,7 +197,6 @@ rule calling_reads:
     input:
         expand("results/qc/samtools/{sample}.flags.tsv", sample=SAMPLES),
         expand("results/qc/coverage/{sample}.deepest.txt", sample=SAMPLES),
-        expand("results/qc/samtools/{sample}.stats.txt", sample=SAMPLES),
     output:
         "results/qc/calling_reads.tsv",
     log:

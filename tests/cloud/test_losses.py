@@ -16,8 +16,6 @@ def test_a_run_on_s3_warns_at_its_end(aws: Aws, tmp_path: Path) -> None:
     for key, text in {
         "samtools/A.flags.tsv": "4\t0\t30\n99\t60\t70\n",
         "samtools/B.1.flags.tsv": "99\t60\t100\n",
-        "samtools/A.stats.txt": "FFQ\t1\t0\t100\n",
-        "samtools/B.1.stats.txt": "FFQ\t1\t0\t100\n",
         "coverage/A.deepest.txt": "9\n",
         "coverage/B.1.deepest.txt": "9\n",
     }.items():

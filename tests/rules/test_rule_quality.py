@@ -71,6 +71,10 @@ def test_stats_count_the_reads(stats: Project, sample: str) -> None:
     assert (found["reads duplicated"], found["reads paired"]) == (str(duplicates), str(paired))
     assert found["total length"] == str(100 * len(reads))
     assert float(found["insert size average"]) == pytest.approx(260, abs=2)
+    flags = stats[f"results/qc/samtools/{sample}.flags.tsv"].read_text()
+    bases = re.findall(r"^bases\t(\d+)\t(\d+)$", flags, re.MULTILINE)
+    quality = Counter(ord(character) - 33 for read in reads for character in read.quality)
+    assert [(int(of), int(number)) for of, number in bases] == sorted(quality.items())
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

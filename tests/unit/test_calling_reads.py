@@ -77,12 +77,13 @@ def test_remarks_are_on_what_is_lost_for_another_reason_than_duplicates(name: st
     assert all(remark.startswith(words) for remark in remarks)
 
 
-STATS = "SN\tsequences:\t9\nFFQ\t1\t1\t2\t3\nFFQ\t2\t0\t0\t4\nLFQ\t1\t7\nGCF\t1\t5\n"
+TABLE = ["4\t0\t9", "bases\t0\t8", "bases\t1\t2", "bases\t2\t7"]
 
 
 @pytest.mark.parametrize(("limit", "low"), [(0, 0), (1, 8), (2, 10), (3, 17), (60, 17)])
-def test_bases_below_the_limit_are_counted_in_both_mates(limit: int, low: int) -> None:
-    assert read_bases(STATS.splitlines(), limit) == Bases(total=17, low=low, min_quality=limit)
+def test_bases_below_the_limit_are_counted(limit: int, low: int) -> None:
+    assert read_bases(TABLE, limit) == Bases(total=17, low=low, min_quality=limit)
+    assert read_counts(TABLE) == {(4, 0): 9}
 
 
 @pytest.mark.parametrize("low", [0, 20, 21, 100])
@@ -106,11 +107,10 @@ def test_table_says_what_the_end_of_the_run_warns_of(tmp_path: Path) -> None:
 def test_damaged_table_is_named(script: Run, tmp_path: Path) -> None:
     (tmp_path / "A.flags.tsv").write_text("99\t60\n")
     (tmp_path / "A.deepest.txt").write_text("5\n")
-    (tmp_path / "A.stats.txt").write_text("")
-    for name in ("flags", "deepest", "stats"):
+    for name in ("flags", "deepest"):
         (tmp_path / name).write_text(f"{next(tmp_path.glob(f'A.{name}.*'))}\n")
     options = ["--samples", "A", "--flags", tmp_path / "flags", "--deepest", tmp_path / "deepest"]
-    options += ["--stats", tmp_path / "stats", "--min-mapping-quality", 0, "--min-base-quality", 1, "--max-depth", 9]
+    options += ["--min-mapping-quality", 0, "--min-base-quality", 1, "--max-depth", 9]
     run = script("quality.calling_reads", *options, "--out", tmp_path / "out")
 
     assert run.returncode == 1

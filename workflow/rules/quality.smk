@@ -51,6 +51,10 @@ rule samtools_stats:
             | awk -v deepest=$SCRATCH/{output.deepest:q} -v flags=$SCRATCH/flags.txt \
                 -f "$TERRAFLOW/coverage.awk" {input.windows:q} - >$SCRATCH/{output.windows:q}
         sort -n -k 1,1 -k 2,2 $SCRATCH/flags.txt >$SCRATCH/{output.flags:q}
+        # Bases by quality, from lines with those of one cycle.
+        awk '/^[FL]FQ/ {{ for (i = 3; i <= NF; i++) bases[i - 3] += $i }}
+            END {{ for (quality in bases) if (bases[quality]) printf "bases\t%d\t%.0f\n", quality, bases[quality] }}' \
+            $SCRATCH/{output.stats:q} | sort -n -k 2,2 >>$SCRATCH/{output.flags:q}
         """.replace("awk -v deepest", f"awk {DEPTHS_OF_OTHERS}-v deepest")
 
 
@@ -59,7 +63,6 @@ rule calling_reads:
     input:
         flags=collect("results/qc/samtools/{sample}.flags.tsv", sample=SAMPLES),
         deepest=collect("results/qc/coverage/{sample}.deepest.txt", sample=SAMPLES),
-        stats=collect("results/qc/samtools/{sample}.stats.txt", sample=SAMPLES),
     output:
         report(
             CALLING_READS,
@@ -78,19 +81,23 @@ rule calling_reads:
         runtime=minutes(10),
     params:
         samples=list(SAMPLES),
+        # The last one where it is not the default: runs of version 0.2 have recorded two.
         limits=(
             f"--min-mapping-quality {config['calling']['min_mapping_quality']} "
-            f"--min-base-quality {config['calling']['min_base_quality']} "
             f"--max-depth {config['calling']['max_depth']}"
+            + (
+                f" --min-base-quality {config['calling']['min_base_quality']}"
+                if config["calling"]["min_base_quality"] != 1
+                else ""
+            )
         ),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}
         printf '%s\n' {input.flags:q} >$SCRATCH/flags.txt
         printf '%s\n' {input.deepest:q} >$SCRATCH/deepest.txt
-        printf '%s\n' {input.stats:q} >$SCRATCH/stats.txt
         run_module quality.calling_reads --samples {params.samples} --flags $SCRATCH/flags.txt --deepest $SCRATCH/deepest.txt \
-            --stats $SCRATCH/stats.txt {params.limits} --out $SCRATCH/{output:q}
+            {params.limits} --out $SCRATCH/{output:q}
         """
 
 

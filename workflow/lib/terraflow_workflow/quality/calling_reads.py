@@ -22,6 +22,8 @@ LOST = 0.05
 AMBIGUOUS = 0.2
 # Share of bases below calling.min_base_quality above which it says so; of most runs, a few in a hundred are below 20.
 LOW_BASES = 0.2
+# What lines of bases by quality begin with, in the table of records by flag.
+BASES = "bases\t"
 
 Counts = dict[tuple[int, int], int]  # records by flag and mapping quality
 
@@ -59,8 +61,9 @@ def read_counts(lines: Iterable[str]) -> Counts:
     """Return records by flag and mapping quality, from lines of these three numbers with tabs between them."""
     found: Counts = {}
     for line in lines:
-        flag, quality, number = map(int, line.split("\t"))
-        found[flag, quality] = number
+        if not line.startswith(BASES):
+            flag, quality, number = map(int, line.split("\t"))
+            found[flag, quality] = number
     return found
 
 
@@ -74,13 +77,16 @@ class Bases:
 
 
 def read_bases(lines: Iterable[str], min_quality: int) -> Bases:
-    """Return the bases that a table of `samtools stats` counts: lines FFQ and LFQ have those of a cycle by quality."""
+    """Return the bases of a table that has, beside records, lines of "bases", a quality and a number.
+
+    Tables of version 0.2 have none.
+    """
     total = low = 0
     for line in lines:
-        if line.startswith(("FFQ\t", "LFQ\t")):
-            by_quality = [int(number) for number in line.split("\t")[2:]]
-            total += sum(by_quality)
-            low += sum(by_quality[:min_quality])
+        if line.startswith(BASES):
+            quality, number = map(int, line.split("\t")[1:])
+            total += number
+            low += number if quality < min_quality else 0
     return Bases(total, low, min_quality)
 
 
@@ -163,25 +169,28 @@ def main() -> None:
     """Run the command line of the rule `calling_reads`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", required=True, nargs="+")
-    parser.add_argument("--flags", required=True, type=Path, help="list of tables: flag, mapping quality, records")
+    parser.add_argument(
+        "--flags",
+        required=True,
+        type=Path,
+        help="list of tables: flag, mapping quality, records; bases, quality, bases",
+    )
     parser.add_argument("--deepest", required=True, type=Path, help="list of files with the depth of the deepest base")
-    parser.add_argument("--stats", required=True, type=Path, help="list of tables of `samtools stats`")
     parser.add_argument("--min-mapping-quality", required=True, type=int)
-    parser.add_argument("--min-base-quality", required=True, type=int)
+    parser.add_argument("--min-base-quality", default=1, type=int)
     parser.add_argument("--max-depth", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     options = parser.parse_args()
-    files = [
-        [Path(line) for line in path.read_text().splitlines()]
-        for path in (options.flags, options.deepest, options.stats)
-    ]
+    flags, deepest = (
+        [Path(line) for line in path.read_text().splitlines()] for path in (options.flags, options.deepest)
+    )
     rows = []
-    for sample, counted, depth, stats in zip(options.samples, *files, strict=True):
+    for sample, counted, depth in zip(options.samples, flags, deepest, strict=True):
         try:
-            counts, most = read_counts(counted.read_text().splitlines()), int(depth.read_text())
-            bases = read_bases(stats.read_text().splitlines(), options.min_base_quality)
+            lines, most = counted.read_text().splitlines(), int(depth.read_text())
+            counts, bases = read_counts(lines), read_bases(lines, options.min_base_quality)
         except ValueError as error:
-            sys.exit(f"{counted}, {depth} or {stats}: damaged ({error}). Delete all and run again: they are made anew.")
+            sys.exit(f"{counted} or {depth}: damaged ({error}). Delete both and run again: they are made anew.")
         rows.append(row_of(sample, counts, most, options.min_mapping_quality, options.max_depth, bases))
     with options.out.open("w", newline="") as out:
         write_table(rows, out)
