@@ -83,12 +83,12 @@ class Waits(Lock):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.over, self.sure, self.waiting = threading.Event(), list[int](), list[int]()
+        self.over, self.sure, self.waiting = threading.Event(), dict[str, int](), list[int]()
 
     def check(self) -> None:
         this = threading.get_ident()
-        self.sure = self.sure or [this]
-        if this not in self.sure and not self.over.is_set():
+        # Of threads that come at once, one is first.
+        if self.sure.setdefault("thread", this) != this and not self.over.is_set():
             self.waiting.append(this)
             self.over.wait(120)
             raise LostError("it could not be renewed")
