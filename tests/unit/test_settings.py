@@ -121,10 +121,19 @@ def test_a_section_that_is_written_twice_is_named() -> None:
     assert problems_of_repeated_keys(b'{"calling": {"windows": 1,\n"windows": 2}}', "c.json") == [
         f"c.json, line 2: calling.windows stands on line 1 {end}"
     ]
+    # Once, however many aliases lead there.
+    assert problems_of_repeated_keys("a: &a {k: 1, k: 2}\nb: *a\n", "c.yaml") == [
+        f"c.yaml, line 1: a.k stands on line 1 {end}"
+    ]
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "[{a: 1}, {a: 1}]", "a: &a {x: 1}\nb: &b {x: 1}\nc: {<<: *a, <<: *b, a: 1}", "a: [", "[" * 5000]
+    "text",
+    [
+        *("", "a", "[{a: 1}, {a: 1}]", "a: &a {x: 1}\nb: &b {x: 1}\nc: {<<: *a, <<: *b, a: 1}", "a: [", "[" * 5000),
+        *("a: &a {b: *a}", "? {a: 1}\n: 2\n? {a: 1}\n: 3", "{" * 300 + "}" * 300),
+        "a0: &a0 {x: 1}\n" + "".join(f"a{n + 1}: &a{n + 1} {{l: *a{n}, r: *a{n}}}\n" for n in range(99)),
+    ],
 )
 def test_text_that_repeats_no_key_or_is_no_yaml_has_no_such_problem(text: str) -> None:
     assert problems_of_repeated_keys(text, "c.yaml") == []

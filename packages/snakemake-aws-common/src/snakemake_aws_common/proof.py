@@ -19,12 +19,12 @@ class Proof:
 
     def note(self, renewed: Stopwatch | None) -> None:
         """Write that the lock was renewed then; None if it is lost, or about to be released."""
-        if renewed is None:
-            self._path.unlink(missing_ok=True)
-            return
-        written = self._path.with_suffix(".new")
-        # On a disk that is full, the proof of before stays, and ends in its time.
+        # On a disk that takes no change, the proof of before stays, and ends in its time.
         with contextlib.suppress(OSError):
+            if renewed is None:
+                self._path.unlink()
+                return
+            written = self._path.with_suffix(".new")
             written.write_text(json.dumps(renewed.start))
             written.replace(self._path)
 

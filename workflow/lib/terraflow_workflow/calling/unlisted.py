@@ -18,9 +18,9 @@ SHARE, READS = 0.2, 2
 
 def unlisted(line: bytes, samples: list[bytes]) -> list[bytes]:
     """Return the samples for which a line of a VCF lacks an allele; none where it has one alternative allele only."""
-    columns = line.rstrip(b"\r\n").split(b"\t")
-    if b"," not in columns[4]:
+    if b"," not in line.split(b"\t", 5)[4]:
         return []
+    columns = line.rstrip(b"\r\n").split(b"\t")
     keys = columns[8].split(b":")
     return [sample for sample, text in zip(samples, columns[9:], strict=True) if _lacks(keys, text)]
 
@@ -41,7 +41,7 @@ def name_unlisted(lines: Iterable[bytes]) -> Iterator[bytes]:
         if line.startswith(b"#CHROM"):
             samples = line.rstrip(b"\r\n").split(b"\t")[9:]
             yield HEADER
-        elif not line.startswith(b"#") and b"," in line.split(b"\t", 5)[4] and (found := unlisted(line, samples)):
+        elif not line.startswith(b"#") and (found := unlisted(line, samples)):
             columns = line.split(b"\t", 8)
             text = TAG + b"=" + b",".join(found)
             columns[7] = text if columns[7] == b"." else columns[7] + b";" + text

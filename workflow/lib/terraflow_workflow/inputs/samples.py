@@ -182,14 +182,15 @@ def _repeated(path: str, units: list[Unit]) -> list[str]:
         names[f"sample {unit.sample!r} with unit {unit.unit!r}"].append(unit.line)
         sexes[unit.sample].setdefault(unit.sex, unit.line)
         for fastq in unit.fastqs:
-            files[_identity(fastq)].append((unit.line, fastq if is_remote(fastq) else os.path.realpath(fastq)))
+            files[_identity(fastq)].append((unit.line, fastq))
     problems = [
         f"{path}, line {lines[1]}: {name} stands on line {lines[0]} already; each lane needs its own"
         for name, lines in names.items()
         if len(lines) > 1
     ]
     problems += [
-        f"{path}, line {second}: the file {file} is named on line {first} already; its reads would count twice"
+        f"{path}, line {second}: the file {file if is_remote(file) else os.path.realpath(file)} is named on line "
+        f"{first} already; its reads would count twice"
         for lines in files.values()
         for (first, _), (second, file) in pairwise(lines)
     ]

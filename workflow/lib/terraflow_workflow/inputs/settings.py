@@ -84,7 +84,7 @@ def problems_of_repeated_keys(text: str | bytes, name: str) -> list[str]:
     except (ValueError, RecursionError, yaml.YAMLError):
         # Whoever loads it says so.
         return []
-    return [f"{name}, {problem}" for problem in _repeated_keys(root, "")]
+    return [f"{name}, {problem}" for problem in _repeated_keys(root, "", set())]
 
 
 def problems_of_config(config: dict[str, Any]) -> list[str]:
@@ -209,9 +209,15 @@ def problem_of_local_file(path: str) -> str | None:
         return "can't be the path of a file"
 
 
-def _repeated_keys(node: yaml.Node | None, section: str) -> Iterator[str]:
+def _repeated_keys(node: yaml.Node | None, section: str, seen: set[int]) -> Iterator[str]:
+    # An alias stands for a section that was looked at, perhaps for one around it.
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+        return
+    seen.add(id(node))
     lines: dict[str, int] = {}
-    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
         name, line = _join(section, key.value), key.start_mark.line + 1
         # Any number of mappings may be merged.
         if name in lines and key.tag != "tag:yaml.org,2002:merge":
@@ -220,7 +226,7 @@ def _repeated_keys(node: yaml.Node | None, section: str) -> Iterator[str]:
                 "would be without effect"
             )
         lines.setdefault(name, line)
-        yield from _repeated_keys(value, name)
+        yield from _repeated_keys(value, name, seen)
 
 
 def _number_or_truth(text: str) -> object:
