@@ -122,6 +122,10 @@ PLOIDIES: dict[str, tuple[str, Callable[[str, str], int]]] = {
         "# males\nchrM 1 1600 M 1\n",
         lambda sample, contig: 1 if (sample, contig) == (NASTY, "chrM") else 2,
     ),
+    "a place over the whole genome": (
+        "chrM 1 1600 M 1\n* * * M 2\n* * * F 2\n",
+        lambda sample, contig: 1 if (sample, contig) == (NASTY, "chrM") else 2,
+    ),
     "a sample over its sex": (
         f"chrM * * F 0\nchrM * * {PLAIN} 1\n",
         lambda sample, contig: 1 if (sample, contig) == (PLAIN, "chrM") else 2,

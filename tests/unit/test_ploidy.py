@@ -11,7 +11,9 @@ from shared import Run
 from terraflow_workflow.calling.ploidy import (
     PloidyError,
     Rule,
+    _rule,
     for_bcftools,
+    has_places_before_the_whole_genome,
     problems_of_places,
     problems_of_ploidy,
     read_ploidy,
@@ -55,7 +57,7 @@ def ploidy_at(found: list[Rule], sample: str, contig: str, position: int) -> int
     for who in (sample, SEXES[sample], "*"):
         speaking = [rule for rule in found if who and rule.who == who and covers(rule, contig, position)]
         if speaking:
-            return speaking[-1].ploidy
+            return ([rule for rule in speaking if rule.contig != "*"] or speaking)[-1].ploidy
     return 2
 
 
@@ -72,7 +74,7 @@ def test_segments_say_what_the_lines_say_at_every_position(found: list[Rule]) ->
 
 
 @given(rules())
-def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_later_over_earlier(found: list[Rule]) -> None:
+def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_a_place_over_the_whole_genome(found: list[Rule]) -> None:
     text, samples = for_bcftools(found, CONTIGS, SEXES)
     made_up = dict(line.split("\t") for line in samples.splitlines())
     assert list(made_up) == list(SEXES)
@@ -84,6 +86,73 @@ def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_later_over_earli
             for position in range(1, length + 1):
                 here = [int(p) for c, a, b, _, p in mine[:-1] if c == contig and int(a) <= position <= int(b)]
                 assert (here or [2]) == [ploidy_at(found, sample, contig, position)]
+
+
+def test_bcftools_own_lines_mean_what_they_mean_there() -> None:
+    """They end with lines for the whole genome, which hold where no other does."""
+    shown = subprocess.run(["bcftools", "call", "--ploidy", "GRCh38?"], capture_output=True, text=True, check=False)
+    lines = [line.split() for line in (shown.stdout + shown.stderr).splitlines() if line.startswith(("chr", "*"))]
+    assert ["*", "*", "*", "M", "2"] in lines
+    rules = [_rule(fields, number) for number, fields in enumerate(lines)]
+    sexes = {"father": "M", "mother": "F", "unknown": ""}
+    assert problems_of_ploidy("p", rules, sexes) == []
+    assert has_places_before_the_whole_genome(rules)
+    text, samples = for_bcftools(rules, {"chr1": 5000, "chrX": 156040895, "chrY": 57227415, "chrM": 16569}, sexes)
+    assert samples == "father\tsex1\nmother\tsex2\nunknown\tsex3\n"
+    assert text.splitlines() == [
+        "chrX 1 9999 sex1 1",
+        "chrX 2781480 155701381 sex1 1",
+        "chrY 1 57227415 sex1 1",
+        "chrM 1 16569 sex1 1",
+        "chrY 1 57227415 sex2 0",
+        "chrM 1 16569 sex2 1",
+        "* * * sex1 2",
+        "* * * sex2 2",
+        "* * * sex3 2",
+    ]
+
+
+# Lines of a file, and which of them are refused because either of two could be meant.
+UNDECIDED = [
+    ("x * * * 1\n* * * M 2", [1]),
+    ("* * * M 2\nx 3 7 * 0\ny * * * 1", [2, 3]),
+    ("M 2\nx * * * 1", [2]),
+    # One of both says the same, or a line for the sex says which.
+    ("x * * * 1\n* * * M 1", []),
+    ("x * * * 1\n* * * M 2\nx * * M 1", []),
+    ("x * * * 1\n* * * M 2\nx * * M 2\nx * * F 1", []),
+    # A sample's own lines win; nobody has that sex; the whole genome of all is no sex's.
+    ("x * * * 1\na 2", []),
+    ("x * * * 1\n* * * drone 2", []),
+    ("x * * * 1\n* * * * 2", []),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), UNDECIDED)
+def test_a_place_of_all_and_the_whole_genome_of_a_sex_have_to_agree(text: str, lines: list[int]) -> None:
+    rules = [_rule(line.split(), number) for number, line in enumerate(text.splitlines(), start=1)]
+    problems = problems_of_ploidy("p", rules, {"a": "M", "b": "F"})
+    assert [problem.split(": ")[0] for problem in problems] == [f"p, line {line}" for line in lines]
+    if text.startswith("x * * * 1\n* * * M 2") and problems:
+        assert problems == [
+            "p, line 1: x has ploidy 1 for all, and line 2 says 2 for the whole genome of 'M'; expected a line that tells "
+            "which of them is meant: x * * M 1, or with 2"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("x * * M 1\n* * * M 2", True),
+        ("x * * M 1\n* * * F 2", False),
+        ("* * * M 2\nx * * M 1", False),
+        ("x * * M 1\n* * * M 1", False),
+        ("x * * M 1\ny * * F 0", False),
+    ],
+)
+def test_runs_in_which_the_whole_genome_has_won_are_known(text: str, *, wrong: bool) -> None:
+    rules = [_rule(line.split(), number) for number, line in enumerate(text.splitlines(), start=1)]
+    assert has_places_before_the_whole_genome(rules) == wrong
 
 
 def test_a_file_is_read_with_comments_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
@@ -173,7 +242,7 @@ def test_a_sample_that_is_called_like_the_sex_of_another_one_is_refused(tmp_path
     """The father's chromosome Y would have the ploidy of women, and the mother's X that of men."""
     rules = read_ploidy(ploidy_file(tmp_path, "x * * M 1\nM 1\nF 1\n"))
     assert problems_of_ploidy("p", rules, {"F": sex, "M": "", "child": ""}) == [
-        f"p, line {line}: 'M' is a sample of the sample sheet, and the sex of 'F' there is called so, too; expected "
+        f"p, line {line}: 'M' is a sample of the sample sheet, and 'F' there has the sex {sex!r}; expected "
         "names that tell them apart: rename the sample, or the sex in both"
         for line in (1, 2)
     ]

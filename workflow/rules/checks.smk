@@ -2,6 +2,7 @@
 from snakemake.utils import validate
 from terraflow_workflow.calling.ploidy import (
     PloidyError,
+    has_places_before_the_whole_genome,
     problems_of_ploidy,
     read_ploidy,
 )
@@ -84,11 +85,13 @@ PLOIDY_FILE = (
     if isinstance(config["calling"]["ploidy"], str)
     else None
 )
+PLOIDY_RULES = []
 if PLOIDY_FILE:
     try:
+        PLOIDY_RULES = read_ploidy(PLOIDY_FILE)
         stop(
             "Problems in the ploidy file (calling.ploidy)",
-            problems_of_ploidy(PLOIDY_FILE, read_ploidy(PLOIDY_FILE), SAMPLES),
+            problems_of_ploidy(PLOIDY_FILE, PLOIDY_RULES, SAMPLES),
         )
     except PloidyError as error:
         stop("Problems in the ploidy file (calling.ploidy)", str(error).splitlines())

@@ -2,8 +2,9 @@
 
 A line is `SAMPLE PLOIDY`, or `CHROM FROM TO WHO PLOIDY` as in `bcftools call --ploidy-file`, where WHO is a sample,
 a sex of the sheet's `sex` column or `*` for all, and `*` in the first three columns stands for all there is. FROM and
-TO are 1-based and inclusive. Sex wins over `*`, a sample over its sex, a later line over an earlier one; what no line
-speaks of is diploid. A place may have lines for a sex that no sample has.
+TO are 1-based and inclusive. Sex wins over `*`, a sample over its sex; of lines for one of them, a place wins over the
+whole genome, as in bcftools, and else a later line over an earlier one. What no line speaks of is diploid. A place may
+have lines for a sex that no sample has.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import difflib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 from terraflow_workflow.reference.contigs import read_contigs
@@ -19,6 +20,8 @@ from terraflow_workflow.reference.contigs import read_contigs
 DIPLOID = 2
 MALE, FEMALE = {"m", "male", "xy"}, {"f", "female", "xx"}
 EXPECTED = "expected SAMPLE PLOIDY or CHROM FROM TO WHO PLOIDY"
+# No contig is longer: BAM files count bases in 31 bits.
+LONGEST = 2**31
 
 
 class PloidyError(Exception):
@@ -39,6 +42,11 @@ class Rule:
     ploidy: int
     line: int
     in_columns: bool = True
+
+    @property
+    def is_of_a_place(self) -> bool:
+        """Return whether it speaks of a contig, and not of all."""
+        return self.contig != "*"
 
 
 def read_ploidy(path: str) -> list[Rule]:
@@ -68,15 +76,16 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
     """Return one line for each rule that names no sample or sex, or both. `sexes` maps samples to theirs ("" for none).
 
     A place may have a ploidy for a sex that no sample has: people keep one file for a genome. But a line for a sample
-    that is called like the sex of another one is refused: a mother M would be called as men are.
+    that is called like the sex of another one is refused: a mother M would be called as men are. So are a place of all
+    and the whole genome of a sex that differ: either could be meant to win.
     """
     known = {"*", *sexes, *filter(None, sexes.values())}
     problems = []
     for rule in rules:
         if rule.who in sexes and (of_sex := _others_of_sex(rule.who, sexes)):
             problems.append(
-                f"{path}, line {rule.line}: {rule.who!r} is a sample of the sample sheet, and the sex of {of_sex!r} "
-                "there is called so, too; expected names that tell them apart: rename the sample, or the sex in both"
+                f"{path}, line {rule.line}: {rule.who!r} is a sample of the sample sheet, and {of_sex!r} there has the sex "
+                f"{sexes[of_sex]!r}; expected names that tell them apart: rename the sample, or the sex in both"
             )
             continue
         if rule.who in known or (rule.in_columns and _is_sex_of_nobody(rule.who, sexes)):
@@ -85,7 +94,39 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
             f"{path}, line {rule.line}: {rule.who!r} is neither a sample nor a sex of the sample sheet; "
             f"expected one of {', '.join(sorted(known)[:10])}{' …' if len(known) > 10 else ''}"
         )
+    return problems + _undecided(path, rules, sorted(set(filter(None, sexes.values()))))
+
+
+def _undecided(path: str, rules: list[Rule], sexes: list[str]) -> list[str]:
+    """Return one line for each place of all of which a line for the whole genome of a sex says something else."""
+    contigs = dict.fromkeys((rule.contig for rule in rules if rule.is_of_a_place), LONGEST)
+    problems = []
+    for sex in sexes:
+        mine = [rule for rule in rules if rule.who in ("*", sex)]
+        sex_wins = sorted(mine, key=lambda rule: (rule.who == sex, rule.is_of_a_place))
+        place_wins = sorted(mine, key=lambda rule: (rule.is_of_a_place, rule.who == sex))
+        differing = {contig for contig, *_ in {*segments(sex_wins, contigs)} ^ {*segments(place_wins, contigs)}}
+        whole = [rule for rule in mine if rule.who == sex and not rule.is_of_a_place]
+        problems += [
+            f"{path}, line {rule.line}: {rule.contig} has ploidy {rule.ploidy} for all, and line {whole[-1].line} says "
+            f"{whole[-1].ploidy} for the whole genome of {sex!r}; expected a line that tells which of them is meant: "
+            f"{rule.contig} {rule.start or '*'} {rule.end or '*'} {sex} {rule.ploidy}, or with {whole[-1].ploidy}"
+            for rule in mine
+            if rule.who == "*" and rule.contig in differing
+        ]
     return problems
+
+
+def has_places_before_the_whole_genome(rules: list[Rule]) -> bool:
+    """Return whether a line for the whole genome, of which a place differs, stands behind that place.
+
+    Up to version 0.2 it won there: runs made by it have the wrong ploidy.
+    """
+    return any(
+        earlier.who == later.who and earlier.ploidy != later.ploidy
+        for earlier, later in combinations(rules, 2)
+        if earlier.is_of_a_place and not later.is_of_a_place
+    )
 
 
 def _others_of_sex(who: str, sexes: dict[str, str]) -> str | None:
@@ -146,7 +187,8 @@ def for_bcftools(rules: list[Rule], contigs: dict[str, int], sexes: dict[str, st
     samples = []
     for sample, sex in sexes.items():
         ranks = {"*": 0, sex: 1, sample: 2}
-        applying = sorted((rule for rule in rules if rule.who in ranks), key=lambda rule: ranks[rule.who])
+        applying = [rule for rule in rules if rule.who in ranks]
+        applying.sort(key=lambda rule: (ranks[rule.who], rule.is_of_a_place))
         key = tuple(segments(applying, contigs))
         samples.append(f"{sample}\t{made_up.setdefault(key, f'sex{len(made_up) + 1}')}\n")
     ploidy = [
