@@ -114,6 +114,18 @@ def test_what_overlaps_another_variant_of_its_haplotype_is_judged_by_itself(tmp_
     ]
 
 
+def test_what_overlaps_is_judged_by_itself_also_where_another_transcript_has_a_consequence(tmp_path: Path) -> None:
+    """csq leaves out the transcript in which variants overlap, and no other one of the same line."""
+    other = GFF.split("\n", 1)[1].replace("T1", "T2").replace("CDS\t31\t48", "CDS\t31\t33")
+    other += "c\tx\tthree_prime_UTR\t34\t48\t.\t+\t.\tParent=transcript:T2\n"
+    longer, shorter = (36, "TAAA", "T", "PASS"), (37, "A", "G", "PASS")
+    gff = GFF + other.split("\n", 1)[1]
+    assert brief(table(tmp_path, {longer: "1/1", shorter: "1/1"}, gff)) == [
+        ("A", "36", "inframe_deletion", "2AK>2A"),
+        ("A", "37", "missense", "3K>3E"),
+    ]
+
+
 def test_samples_without_the_variant_and_changes_outside_of_coding_sequence_have_no_row(tmp_path: Path) -> None:
     outside, untranslated = (60, "C", "T", "PASS"), (28, "C", "T", "PASS")
     gff = GFF.replace("mRNA\t31", "mRNA\t25").replace("gene\t31", "gene\t25").replace("exon\t31", "exon\t25")

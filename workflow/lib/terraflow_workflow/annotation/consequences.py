@@ -2,7 +2,7 @@
 
 A haplotype is known where a genotype is homozygous, haploid or phased: there the consequence takes other variants of
 the same haplotype into account (tag BCSQ). An unphased heterozygous variant is judged by itself (tag LCSQ), and so is
-one that overlaps another variant of the same haplotype, for which csq writes no BCSQ.
+one that overlaps another variant of the same haplotype, for whose transcript csq writes no BCSQ then.
 """
 
 import re
@@ -43,7 +43,12 @@ def rows(lines: Iterable[str]) -> Iterator[list[str]]:
             continue
         known = "|" in genotype or len(set(alleles)) == 1
         alts = alternatives.split(",")
-        carried = (_carried(alts, alleles, *found[:2]) if known else set()) or _carried(alts, alleles, *found[2:])
+        carried = _carried(alts, alleles, *found[:2]) if known else set()
+        # Text with '@' names no transcript: it stands for all of the change.
+        if not any(text.startswith("@") for _, text in carried):
+            named = {(alternative, _fields(text)[2]) for alternative, text in carried}
+            by_itself = _carried(alts, alleles, *found[2:])
+            carried |= {one for one in by_itself if (one[0], _fields(one[1])[2]) not in named}
         for alternative, text in sorted(carried):
             consequence, gene, transcript, protein, dna = _fields(text)
             if consequence and not set(consequence.split("&")) <= NOT_CODING:
