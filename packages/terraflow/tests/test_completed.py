@@ -54,10 +54,38 @@ def test_ctrl_c_comes_between_two_results(pool: ThreadPoolExecutor) -> None:
         signal.raise_signal(signal.SIGINT)
         found.append(future.result())
 
-    futures = [pool.submit(int, "1"), pool.submit(lambda: time.sleep(0.5) or 2)]
+    over = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        for_each([pool.submit(int, "1"), pool.submit(lambda: over.wait(60) and 2)], done)
+    over.set()
+    assert found == [1]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_ctrl_c_is_not_lost_where_results_are_there(at: int) -> None:
+    """Nothing is waited for any more then, and nothing is begun after the last of them either."""
+    futures = [Future[int]() for _ in range(3)]
+    for number, future in enumerate(futures, start=1):
+        future.set_result(number)
+    found: list[int] = []
+
+    def done(future: Future[int]) -> None:
+        found.append(future.result())
+        if found[-1] == at:
+            signal.raise_signal(signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
         for_each(futures, done)
-    assert found == [1]
+    assert found == [*range(1, at + 1)]
+
+
+def test_ctrl_c_is_not_lost_where_there_is_nothing_to_wait_for() -> None:
+    def none() -> Iterator[Future[int]]:
+        signal.raise_signal(signal.SIGINT)
+        yield from ()
+
+    with pytest.raises(KeyboardInterrupt):
+        for_each(none(), lambda future: future.result())
 
 
 def test_ctrl_c_ends_a_wait_for_what_hangs(pool: ThreadPoolExecutor) -> None:

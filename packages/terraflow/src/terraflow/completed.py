@@ -18,15 +18,23 @@ def for_each(futures: Iterable[Future[R]], done: Callable[[Future[R]], object]) 
     that workers wait for is about to be taken or released: they die then, or hang.
     """
     completed: SimpleQueue[Future[R] | None] = SimpleQueue()
-    with _interrupts(lambda: completed.put(None)):
+    interrupts: list[None] = []
+
+    def interrupt() -> None:
+        interrupts.append(None)
+        completed.put(None)
+
+    with _interrupts(interrupt):
         waited_for = list(futures)
         for future in waited_for:
             future.add_done_callback(completed.put)
         for _ in waited_for:
             one = completed.get()
-            if one is None:
+            if one is None or interrupts:
                 raise KeyboardInterrupt
             done(one)
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 @contextmanager
