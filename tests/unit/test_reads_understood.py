@@ -102,6 +102,10 @@ REFUSED: dict[str, tuple[list[bytes], list[str]]] = {
         ["".join(record(f"S.{n}.{mate}") for n in range(1, 9) for mate in (1, 2)).encode()],
         ["record 2, line 5: the mates of pairs seem to take turns", "`seqtk seq -1`"],
     ),
+    "mates in turn, and reads without one": (
+        [b"".join(record(name).encode() for name in "ABBCDDEFF")],
+        ["record 3, line 9: the mates of pairs seem to take turns", "`seqtk dropse`; split it"],
+    ),
     "mates of other reads": ([record("r:1").encode(), record("s:2").encode()], ["the names of the mates differ"]),
     "mates swapped": ([record("r_R2").encode(), record("r_R1").encode()], ["R1 and R2 are swapped"]),
 }

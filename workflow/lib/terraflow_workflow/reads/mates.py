@@ -126,11 +126,17 @@ def interleaved(path: Path, headers: list[bytes]) -> FastqError | None:
     Two reads alone that end in '.1' and '.2', say, may just as well be numbered. Where reads without a mate stand
     between the pairs, as `samtools fastq` writes them, some neighbours of one name are enough.
     """
-    first = 0 if _all_in_twos(headers) else _first_of_some(headers)
+    in_twos = _all_in_twos(headers)
+    first = 0 if in_twos else _first_of_some(headers)
     if first is None:
         return None
     what = f"the mates of pairs seem to take turns in this file: {show_pair(*headers[first : first + 2])}"
+    alone = (
+        "reads without a mate stand between them: write these into a file of their own, e.g. with `samtools fastq -s` "
+        "from a BAM file, or leave them out with `seqtk dropse`; "
+    )
     fix = (
+        f"{'' if in_twos else alone}"
         "split it, e.g. with `seqtk seq -1` and `seqtk seq -2`, and list the two files as fq1 and fq2; "
         "if the reads are single ones, set `reads.interleaved: single`"
     )
