@@ -1,5 +1,6 @@
 """Interruption: it ends all jobs within seconds, whatever is under way, and nothing that has ended."""
 
+import itertools
 import os
 import signal
 import threading
@@ -102,7 +103,12 @@ class Waits(Lock):
         self.over.set()
 
 
-def test_interruption_while_submissions_wait_for_the_lock_ends_what_was_submitted(make: Make, aws: FakeAws) -> None:
+def test_interruption_while_submissions_wait_for_the_lock_ends_what_was_submitted(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first submission hangs until the second one waits, which may take a while to begin.
+    patient = client._config("standard", 1, connect_timeout=120, read_timeout=120)
+    monkeypatch.setattr(client, "repeated", lambda: patient)
     one = make(poll_seconds=60)
     one._lock = held = Waits()
 
@@ -115,13 +121,79 @@ def test_interruption_while_submissions_wait_for_the_lock_ends_what_was_submitte
 
     class Interrupted(FakeJob):
         def log_info(self) -> None:
-            until(lambda: aws.batch.count("submitjob") == 1 and bool(held.waiting))
+            until(lambda: aws.batch.count("submitjob") >= 1 and bool(held.waiting))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         one.run_jobs([*jobs(2), Interrupted()])
     one.cancel()
     assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"]
+
+
+class ForbidsOnce(Waits):
+    """A lock that S3 does not confirm when the run is ended, and confirms later."""
+
+    def check(self) -> None:
+        if self.over.is_set() and not self.waiting:
+            self.waiting.append(threading.get_ident())
+            raise LostError("it could not be renewed")
+
+
+def test_interruption_ends_a_job_whose_next_try_the_lock_forbids(make: Make, aws: FakeAws) -> None:
+    one = make(poll_seconds=60)
+    one._lock = held = ForbidsOnce()
+
+    def lost(operation: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        if operation == "submitjob" and aws.batch.count("submitjob") == 1:
+            aws.batch.answer("submitjob", body)
+            until(held.over.is_set)
+            return 500, "ServerException"
+        return None
+
+    aws.batch.fault = lost
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(aws.batch.submitted()) == 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(1), Interrupted()])
+    one.cancel()
+    assert held.waiting, "the second try was forbidden"
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"]
+
+
+def test_interruption_ends_jobs_whose_answers_follow_an_error(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is none of AWS's: a program that gives credentials may be gone, for example."""
+    one = make(poll_seconds=60)
+    one.run_jobs([FakeJob(output=["first"])])
+    session, begun, raised = session_of(one), list[int](), threading.Event()
+    numbers = itertools.count()
+
+    def submit(request: dict[str, Any]) -> str:
+        begun.append(number := next(numbers))
+        until(lambda: session.is_closed)
+        if number == 0:
+            raised.set()
+            raise FileNotFoundError("aws-vault")
+        until(raised.is_set)
+        time.sleep(0.2)
+        return str(aws.batch.answer("submitjob", request)["jobId"])
+
+    monkeypatch.setattr(session.submitter, "submit", submit)
+
+    class Interrupted(FakeJob):
+        def log_info(self) -> None:
+            until(lambda: len(begun) == 4)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.run_jobs([*jobs(4), Interrupted()])
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 4
 
 
 def test_interruption_ends_a_job_on_its_way_to_the_on_demand_queue(make: Make, aws: FakeAws) -> None:

@@ -4,9 +4,10 @@ import time
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from fake_batch import FakeAws
-from fake_head import Make, ended, jobs, lose_answers, until
+from fake_head import Make, ended, jobs, lose_answers, session_of, until
 from fake_jobs import FakeJob
 from snakemake_aws_common import patience
 from snakemake_executor_plugin_aws_batch_fargate import client, submitter
@@ -38,6 +39,29 @@ def test_a_job_of_which_no_attempt_got_an_answer_is_taken(
     assert aws.batch.count("submitjob") == 4 == len(aws.batch.submitted())
     aws.batch.end(taken, "SUCCEEDED", 0)
     until(lambda: [good for _, good in ended(one)] == [True])
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError, ConnectionClosedError, EndpointConnectionError])
+def test_a_job_is_taken_where_connections_end_without_an_answer(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Batch makes the job; the last try of botocore ends so."""
+    monkeypatch.setattr(submitter, "PAUSE", 0.1)
+    one = make(poll_seconds=60)
+    one.run_jobs([FakeJob(output=["first"])])
+    real = session_of(one).submitter.client.client
+    tries = list[None]()
+
+    def submit_job(**request: Any) -> Any:
+        tries.append(None)
+        aws.batch.answer("submitjob", request)
+        raise error(endpoint_url="https://batch", error="reset")
+
+    monkeypatch.setattr(real, "submit_job", submit_job)
+    one.run_jobs([FakeJob()])
+    assert (len(tries), len(aws.batch.submitted())) == (1, 2)
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 2
 
 
 def test_a_lost_answer_is_not_forgotten_when_refusals_follow(

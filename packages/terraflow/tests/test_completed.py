@@ -89,10 +89,14 @@ def test_ctrl_c_is_not_lost_where_there_is_nothing_to_wait_for() -> None:
 
 
 def test_ctrl_c_ends_a_wait_for_what_hangs(pool: ThreadPoolExecutor) -> None:
-    over = threading.Event()
-    timer = threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
-    timer.start()
+    over, this = threading.Event(), threading.get_ident()
+
+    def press() -> None:
+        # Before, Python's own handler would end the tests.
+        while signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            time.sleep(0.01)
+        signal.pthread_kill(this, signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
-        for_each([pool.submit(over.wait, 60)], lambda future: future.result())
+        for_each([pool.submit(over.wait, 120), pool.submit(press)], lambda future: future.result())
     over.set()
-    timer.join()

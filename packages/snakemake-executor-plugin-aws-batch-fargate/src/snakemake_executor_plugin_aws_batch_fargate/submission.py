@@ -6,7 +6,7 @@ does its work, that one is waited for; else a thread calls SubmitJob, and this t
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -16,7 +16,6 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from snakemake_aws_common import patience
-from snakemake_aws_common.lease import LostError
 from snakemake_aws_common.redaction import redact
 
 from . import client, command, preflight, request, resources, settings, signals
@@ -155,7 +154,7 @@ class Submissions:
         """Keep the id of a job that arrived after all was called off."""
         try:
             job_id = answer.future.result()
-        except (CancelledError, ClientError, BotoCoreError, LostError):
+        except Exception:  # whatever became of this one, the answers after it have jobs to keep
             return
         if job_id is not None:
             self._session.ledger.add(info_of(answer.job, answer.submission, job_id))

@@ -107,9 +107,10 @@ class Submitter:
         this = request["jobName"], request["jobQueue"]
         try:
             answer = self.client.submit_job(**request)
-        except (ClientError, BotoCoreError) as error:
-            # A server that refuses has made nothing; what was answered to earlier tries is not known.
-            answer = getattr(error, "response", {}).get("ResponseMetadata", {})
+        except Exception as error:
+            # A server that refuses has made nothing; what was answered to earlier tries is not known, also where the
+            # lock of the run forbids the next one. Errors of connections have a response that is None.
+            answer = (getattr(error, "response", None) or {}).get("ResponseMetadata", {})
             if answer.get("HTTPStatusCode", 500) >= 500 or answer.get("RetryAttempts"):
                 self._doubtful.add(this)
             raise

@@ -90,7 +90,7 @@ class Stopping:
                 for first in range(0, len(jobs), TERMINATED):
                     some = jobs[first : first + TERMINATED]
                     errors = self._batch.terminate_jobs(jobs=some, reason=REASON).get("errors") or ()
-                    refused = {one["job"]: f"{one['code']}: {one['message']}" for one in errors}
+                    refused = {one["job"]: f"{one.get('code')}: {one.get('message')}" for one in errors}
                     ordered |= set(some) - refused.keys()
                     why = {job: text for job, text in why.items() if job not in some} | refused
             except (ClientError, BotoCoreError) as error:

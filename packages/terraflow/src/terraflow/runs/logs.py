@@ -320,7 +320,7 @@ def _number(options: argparse.Namespace) -> int | None:
 
 
 def _unreadable(error: Exception) -> str:
-    code = getattr(error, "response", {}).get("Error", {}).get("Code")
+    code = (getattr(error, "response", None) or {}).get("Error", {}).get("Code")
     if code == GONE:
         return "CloudWatch has no log of it any more; what follows is from S3."
     return f"CloudWatch's log can't be read ({error}); what follows is from S3."
