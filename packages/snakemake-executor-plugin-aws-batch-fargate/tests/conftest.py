@@ -55,6 +55,8 @@ def s3(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Any:
     kinds = preflight.Report(spot={"spot": True, "ondemand": False})
     monkeypatch.setattr(preflight, "check", lambda *_: kinds)
     monkeypatch.setattr(journal, "LIVE_SECONDS", 0.2)
+    # What is written last is waited for, however slow the machine.
+    monkeypatch.setattr(journal, "IN_HASTE", 120.0)
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
     return client

@@ -113,4 +113,5 @@ def test_it_is_written_when_something_has_changed(
     until(lambda: len(ticks) > 3)
     assert len(written) == before, "nothing has changed"
     one.shutdown()
-    assert written[before:] == ["head/live.json"]
+    # Once more if a round of the recorder was under way.
+    assert set(written[before:]) == {"head/live.json"}

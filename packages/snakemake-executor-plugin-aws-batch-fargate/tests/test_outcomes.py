@@ -86,9 +86,10 @@ def test_logs_out_of_reach_cost_seconds(make: Make, aws: FakeAws, monkeypatch: p
     monkeypatch.setattr(logs, "tail", TAIL)
     one = make(log_group="/jobs")
     one.run_jobs([FakeJob()])
-    aws.batch.end(aws.batch.submitted()[0], "FAILED", 1, "Essential container in task exited")
     tries = list[None]()
     session_of(one).logs.meta.events.register("before-send.cloudwatch-logs", lambda **_: tries.append(None))
+    # Last: the log is read as soon as a look has shown the end.
+    aws.batch.end(aws.batch.submitted()[0], "FAILED", 1, "Essential container in task exited")
     until(lambda: len(ended(one)) == 1)
     # A client for calls that have to succeed tries ten times, with long pauses.
     assert len(tries) == 3

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from fake_batch import FakeAws, FakeBatch
-from fake_head import Make, ended, session_of, until
+from fake_head import Make, ended, until
 from fake_jobs import FakeJob, submission_of
 from snakemake_aws_common.patience import EXPIRED, UNREACHABLE
 from snakemake_executor_plugin_aws_batch_fargate import client, status
@@ -67,12 +67,18 @@ def test_an_ended_job_is_told_once(make: Make, aws: FakeAws) -> None:
 def test_polling_backs_off_while_nothing_changes_and_a_pause_ends_with_the_run(
     make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pauses, plan = list[float](), Watch.plan
+
+    def note(watch: Watch, changed: bool, active: int) -> float:
+        pauses.append(plan(watch, changed, active))
+        return pauses[-1]
+
+    monkeypatch.setattr(Watch, "plan", note)
     one = make(poll_seconds=0.2)
     one.run_jobs([FakeJob()])
-    until(lambda: one._pause >= 1.5)
-    looks = aws.batch.count("describejobs")
-    assert looks < 10
-    monkeypatch.setattr(session_of(one).watch, "plan", lambda *_: 600.0)
+    until(lambda: any(pause >= 1.5 for pause in pauses))
+    assert len([pause for pause in pauses if pause < 1.5]) < 9
+    monkeypatch.setattr(Watch, "plan", lambda *_: 600.0)
     until(lambda: one._pause == 600)
     one.wait = False
     one.wait_thread.join(120)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -208,7 +209,13 @@ def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
     monkeypatch.setattr(process, "LAST", 2.0 if others == "S3 hangs" and not prove else 60.0)
     lock = hangs if others == "S3 hangs" else s3
     monkeypatch.setattr(process, "Stopping", lambda *given: Stopping(*given, lock, batch))
-    monkeypatch.setattr(Stopping, "release_lock", lambda _: said.append(capsys.readouterr().err))
+    threads = list[threading.Thread]()
+
+    def release(stopping: Stopping) -> None:
+        said.append(capsys.readouterr().err)
+        threads.append(stopping._thread)
+
+    monkeypatch.setattr(Stopping, "release_lock", release)
     put(s3, RUN, SUBMITTED)
     if others == "another head":
         put_lock(s3, RUN, 150)
@@ -220,6 +227,11 @@ def test_a_head_that_is_told_to_end_ends_its_jobs_also_when_snakemake_hangs(
     assert ("left to another head" in found.message) == (others == "another head")
     assert ("may still run" in found.message) != bool(jobs)
     assert said == [f"{found.message}\n"]
+    # It would work on in the tests that follow, and pause by their clocks.
+    hangs.over.set()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
 
 
 def test_a_head_that_can_t_say_yet_that_it_works_ends_its_jobs_all_the_same(
