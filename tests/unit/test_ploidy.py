@@ -74,7 +74,7 @@ def test_segments_say_what_the_lines_say_at_every_position(found: list[Rule]) ->
 
 
 @given(rules())
-def test_a_samples_line_wins_over_its_sex_and_that_over_all_and_a_place_over_the_whole_genome(found: list[Rule]) -> None:
+def test_a_sample_wins_over_its_sex_and_that_over_all_and_a_place_over_the_whole_genome(found: list[Rule]) -> None:
     text, samples = for_bcftools(found, CONTIGS, SEXES)
     made_up = dict(line.split("\t") for line in samples.splitlines())
     assert list(made_up) == list(SEXES)
@@ -135,8 +135,8 @@ def test_a_place_of_all_and_the_whole_genome_of_a_sex_have_to_agree(text: str, l
     assert [problem.split(": ")[0] for problem in problems] == [f"p, line {line}" for line in lines]
     if text.startswith("x * * * 1\n* * * M 2") and problems:
         assert problems == [
-            "p, line 1: x has ploidy 1 for all, and line 2 says 2 for the whole genome of 'M'; expected a line that tells "
-            "which of them is meant: x * * M 1, or with 2"
+            "p, line 1: x has ploidy 1 for all, and line 2 says 2 for the whole genome of 'M'; expected a line that "
+            "tells which of them is meant: x * * M 1, or with 2"
         ]
 
 

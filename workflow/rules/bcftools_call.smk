@@ -34,16 +34,16 @@ rule ploidy:
         disk_mb=growing(500),
         runtime=minutes(5),
     params:
-        samples=lambda wildcards: [
-            f"{sample}={SAMPLES[sample]}" for sample in samples_of(wildcards.callset)
-        ],
-        planned=lambda wildcards: fingerprints(PLOIDY_FILE),
         # Recorded only where runs of version 0.2 have a wrong ploidy, so that these are made again.
         **(
             {"order": "places win"}
             if has_places_before_the_whole_genome(PLOIDY_RULES)
             else {}
         ),
+        samples=lambda wildcards: [
+            f"{sample}={SAMPLES[sample]}" for sample in samples_of(wildcards.callset)
+        ],
+        planned=lambda wildcards: fingerprints(PLOIDY_FILE),
     shell:
         r"""
         source "$TERRAFLOW/begin.sh" {log:q} {output:q}

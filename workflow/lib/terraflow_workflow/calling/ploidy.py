@@ -84,8 +84,8 @@ def problems_of_ploidy(path: str, rules: list[Rule], sexes: dict[str, str]) -> l
     for rule in rules:
         if rule.who in sexes and (of_sex := _others_of_sex(rule.who, sexes)):
             problems.append(
-                f"{path}, line {rule.line}: {rule.who!r} is a sample of the sample sheet, and {of_sex!r} there has the sex "
-                f"{sexes[of_sex]!r}; expected names that tell them apart: rename the sample, or the sex in both"
+                f"{path}, line {rule.line}: {rule.who!r} is a sample of the sample sheet, and {of_sex!r} there has "
+                f"the sex {sexes[of_sex]!r}; expected names that tell them apart: rename the sample, or the sex in both"
             )
             continue
         if rule.who in known or (rule.in_columns and _is_sex_of_nobody(rule.who, sexes)):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 TAG = b"UNLISTED"
 HEADER = (
     b'##INFO=<ID=UNLISTED,Number=.,Type=String,Description="Samples in which more than a fifth of the reads show '
-    b'alleles that are not written here, as where they all together have more than can be: such genotypes may be wrong">\n'
+    b'alleles that are not written here, as where all together have more than can be: their genotypes may be wrong">\n'
 )
 # Of a sample's reads, and reads: errors make a few.
 SHARE, READS = 0.2, 2
