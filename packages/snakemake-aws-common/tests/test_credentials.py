@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from snakemake_aws_common import credentials, patience
 from snakemake_aws_common.patience import Patience
@@ -85,3 +85,36 @@ def test_without_credentials_a_request_says_so(file: Path) -> None:
     file.unlink()
     with pytest.raises(NoCredentialsError):
         credentials.session().create_client("s3").list_objects_v2(Bucket="data")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "credential_process = /nowhere/helper",
+        "credential_process = /bin/echo logged out",
+        "role_arn = arn:aws:iam::123456789012:role/x\nweb_identity_token_file = /nowhere/token",
+    ],
+)
+def test_credentials_that_can_t_be_had_for_a_moment_are_waited_for(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """botocore raises what the system or the parser raises."""
+    config = tmp_path / "config"
+    config.write_text(f"[default]\n{setting}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    file.unlink()
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    s3 = credentials.session().create_client("s3")
+    Guarded(s3)
+    with pytest.raises(CredentialRetrievalError) as raised:
+        s3.list_objects_v2(Bucket="data")
+    assert patience.lacks_credentials(raised.value)
+    said: list[str] = []
+
+    def warn(line: str) -> None:
+        said.append(line)
+        config.write_text("")
+        write(file, "OLD")
+
+    assert Patience(warn)(lambda: s3.list_objects_v2(Bucket="data"))["KeyCount"] == 0
+    assert "Log in again" in said[0]

@@ -8,7 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    LoginRefreshRequired,
+    NoCredentialsError,
+)
 
 from snakemake_aws_common import patience
 from snakemake_aws_common.patience import Patience, in_thread, interruptible
@@ -37,6 +43,8 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
         (error("ExpiredTokenException"), True),
         (EndpointConnectionError(endpoint_url="https://s3"), True),
         (NoCredentialsError(), True),
+        (LoginRefreshRequired(), True),
+        (IncompleteReadError(actual_bytes=1, expected_bytes=2), True),
         (error("AccessDenied", 403), False),
         (error("NoSuchKey", 404), False),
         (error("InvalidAccessKeyId", 403), False),

@@ -62,3 +62,31 @@ def test_what_batch_ends_while_it_waits_is_no_person_s_doing() -> None:
     description = {"statusReason": why, "isCancelled": True, "isTerminated": True, "container": {}}
     assert failures.explain(description, []).cause.name == "misconfigured"
     assert failures.explain({**description, "statusReason": "not needed"}, []).cause.name == "ended"
+
+
+# Lines by which a container's storage says why it could not fetch or store.
+STORAGE = [
+    (
+        's3://data/x arrived damaged or cut off, 5 times (Read timeout on endpoint URL: "https://s3"). Nothing',
+        "network",
+    ),
+    (
+        "S3 has more requests than it takes, also for s3://data/x: run again with fewer jobs at a time (--jobs).",
+        "network",
+    ),
+    ("S3 cannot be reached for s3://data/x: Could not connect. Check the network and the endpoint.", "network"),
+    ("S3 failed with s3://data/x: SSLError: SSL validation failed for https://s3 EOF occurred", "network"),
+    ("S3 failed with s3://data/x: ProxyConnectionError: Failed to connect to proxy URL", "network"),
+    ("S3 failed with s3://data/x: CredentialRetrievalError: Error when retrieving credentials", "network"),
+]
+
+
+@pytest.mark.parametrize(("line", "cause"), STORAGE)
+def test_trouble_with_s3_is_no_fault_of_the_tool(line: str, cause: str) -> None:
+    failure = failures.explain({**EXITED, "container": {"exitCode": 1}}, ["WorkflowError:", line])
+    assert (failure.cause.name, failure.cause.again) == (cause, Again.SNAKEMAKE)
+
+
+def test_a_container_without_credentials_needs_a_role() -> None:
+    line = "There are no AWS credentials to reach s3://data/x with: run `aws configure`, set AWS_PROFILE"
+    assert failures.explain({"container": {"exitCode": 1}}, [line]).cause.name == "no credentials"

@@ -3,11 +3,16 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from botocore.exceptions import ResponseStreamingError
+
 from fake_batch import FakeAws
-from fake_head import Make, ended, until
+from fake_head import Make, ended, session_of, until
 from fake_jobs import FakeJob
 from record_site import record
+from snakemake_aws_common import patience
 from snakemake_aws_common.record.attempt import COMPLETED, FAILED
+from snakemake_aws_common.record.store import Reader
 
 RECLAIMED = "Your Spot Task was interrupted."
 
@@ -43,3 +48,30 @@ def test_a_record_that_can_not_be_written_fails_no_run_and_is_said(make: Make, a
     one.shutdown()
     assert [well for _, well in ended(one)] == [True]
     assert "The record of the run lacks 1 attempt that could not be written." in one.logger.text
+
+
+@pytest.mark.parametrize("budget", [None, 5.0])
+def test_an_answer_that_breaks_off_loses_no_record_of_earlier_starts(
+    make: Make, aws: FakeAws, s3: Any, monkeypatch: pytest.MonkeyPatch, budget: float | None
+) -> None:
+    """botocore repeats no request whose answer has begun."""
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    one = make()
+    one.run_jobs([FakeJob()])
+    aws.batch.end(aws.batch.submitted()[0], "SUCCEEDED", 0)
+    until(lambda: len(ended(one)) == 1)
+    one.shutdown()
+    real, broken = Reader._body, list[None]()
+
+    def body(self: Reader, part: tuple[str, str]) -> bytes:
+        if not broken:
+            broken.append(None)
+            raise ResponseStreamingError(error="Connection broken: IncompleteRead")
+        return real(self, part)
+
+    monkeypatch.setattr(Reader, "_body", body)
+    two = make(budget=budget, poll_seconds=60)
+    two.run_jobs([FakeJob(output=["other"])])
+    assert broken and "can't be read, or completed" not in two.logger.text
+    recorder = session_of(two).journal._recorder
+    assert recorder is not None and recorder.is_known(aws.batch.submitted()[0]["jobId"], 1)

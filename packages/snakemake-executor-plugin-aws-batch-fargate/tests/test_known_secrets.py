@@ -30,7 +30,15 @@ def test_renewed_keys_and_those_before_them_are_known(keys: Path) -> None:
     assert secrets.known() == ["first-id", "first-secret", "licence", "second-id", "second-secret"]
 
 
-@pytest.mark.parametrize("settings", ["", "[default]\nrole_arn = x\nsource_profile = gone\n"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "[default]\nrole_arn = x\nsource_profile = gone\n",
+        "[default]\ncredential_process = /nowhere/helper\n",
+        "[default]\ncredential_process = /bin/echo logged out\n",
+    ],
+)
 def test_keys_that_cannot_be_read_stop_nothing(keys: Path, settings: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(settings)
     secrets = KnownSecrets(["licence"])

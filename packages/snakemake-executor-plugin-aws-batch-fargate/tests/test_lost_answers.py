@@ -125,3 +125,81 @@ def test_jobs_wait_while_batch_takes_none(make: Make, aws: FakeAws, monkeypatch:
     one.run_jobs(jobs(3))
     assert ended(one) == [] and len(aws.batch.submitted()) == 3
     assert one.logger.text.count("AWS Batch takes no jobs just now") == 1
+
+
+def test_a_job_that_batch_lists_late_is_ended_too(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection breaks, somebody presses Ctrl-C, and Batch's list lacks the job at first."""
+    monkeypatch.setattr(submitter, "LOOK", 0.01, raising=False)
+    one = make(poll_seconds=60)
+    one.run_jobs([FakeJob(output=["first"])])
+    batch = session_of(one).submitter
+    real, looks = submitter._active, list[None]()
+
+    def active(*asked: Any) -> list[str]:
+        looks.append(None)
+        return [] if len(looks) < 3 else real(*asked)
+
+    def submit_job(**request: Any) -> Any:
+        aws.batch.answer("submitjob", request)
+        batch.close()
+        raise ConnectionClosedError(endpoint_url="https://batch", error="reset")
+
+    monkeypatch.setattr(submitter, "_active", active)
+    monkeypatch.setattr(batch.client.client, "submit_job", submit_job)
+    one.run_jobs([FakeJob()])
+    one.cancel()
+    assert [job["status"] for job in aws.batch.submitted()] == ["FAILED"] * 2
+
+
+def test_a_job_that_batch_lists_late_is_no_second_one(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitter, "PAUSE", 0.01)
+    one = make(poll_seconds=60)
+    one.run_jobs([FakeJob(output=["first"])])
+    client_of_batch = session_of(one).submitter.client.client
+    real, submit, looks, tries = submitter._active, client_of_batch.submit_job, list[None](), list[None]()
+
+    def active(*asked: Any) -> list[str]:
+        looks.append(None)
+        return [] if len(looks) == 1 else real(*asked)
+
+    def submit_job(**request: Any) -> Any:
+        tries.append(None)
+        if len(tries) > 1:
+            return submit(**request)
+        aws.batch.answer("submitjob", request)
+        raise ConnectionClosedError(endpoint_url="https://batch", error="reset")
+
+    monkeypatch.setattr(submitter, "_active", active)
+    monkeypatch.setattr(client_of_batch, "submit_job", submit_job)
+    one.run_jobs([FakeJob()])
+    assert [job["status"] for job in aws.batch.submitted()][1:] == ["FAILED", "SUBMITTED"]
+
+
+@pytest.mark.parametrize("operation", ["listjobs", "describejobs", "describejobdefinitions"])
+def test_credentials_that_expire_before_a_submission_are_waited_for(
+    make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Jobs of an earlier head, and definitions that rules name, are asked for then."""
+    monkeypatch.setattr(submitter, "PAUSE", 0.01)
+    aws.batch.define("report", 20)
+    make(poll_seconds=60).run_jobs([FakeJob(output=["first"])])
+    two = make(poll_seconds=60)
+    refused = list[None]()
+
+    def fault(asked: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        named = body.get("jobDefinitionName") == "report" or body.get("jobDefinitions") == ["report"]
+        meant = "jobStatus" in body if asked == "listjobs" else named or asked == "describejobs"
+        if asked != operation or not meant or len(refused) == 3:
+            return None
+        refused.append(None)
+        return 400, "ExpiredTokenException"
+
+    # What the record lacks is asked for before.
+    two._open()
+    aws.batch.fault = fault
+    job = FakeJob(resources={"batch_job_definition": "report"})
+    two.run_jobs([FakeJob(output=["first"]), job])
+    assert len(refused) == 3 and job.errors == [] and ended(two) == []
+    assert [one["jobDefinition"] for one in aws.batch.submitted()][1:] == ["report"]

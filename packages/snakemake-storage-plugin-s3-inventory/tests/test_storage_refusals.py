@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, ProxyConnectionError, ReadTimeoutError, SSLError
 from snakemake_interface_common.exceptions import WorkflowError
 
 from snakemake_aws_common import patience
+from snakemake_storage_plugin_s3_inventory.errors import explain
 from storage_lab import Cache, Stores
 from strict_aws import Aws
 
@@ -64,3 +66,20 @@ def test_refused_access_is_told_with_what_is_needed(aws: Aws, stores: Stores, bu
     aws.fault(call="error", status=403, code="AccessDenied", operation="PutObject", key=f"runs/{bucket}/x")
     with pytest.raises(WorkflowError, match=r"S3 refuses access to s3://.*s3:PutObject"):
         writer.store(f"runs/{bucket}/x", b"x")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ReadTimeoutError(endpoint_url="https://s3"), "S3 failed with s3://b/x: ReadTimeoutError"),
+        (ConnectTimeoutError(endpoint_url="https://s3"), "S3 cannot be reached for s3://b/x: Connect timeout"),
+        (
+            ProxyConnectionError(proxy_url="http://proxy"),
+            "S3 cannot be reached for s3://b/x: Failed to connect to proxy",
+        ),
+        (SSLError(endpoint_url="https://s3", error="EOF"), "S3 cannot be reached for s3://b/x: SSL validation failed"),
+    ],
+)
+def test_a_network_in_trouble_is_no_local_copy(error: Exception, words: str) -> None:
+    """botocore's errors of these are OSErrors, too."""
+    assert explain(error, "s3://b/x").startswith(words)

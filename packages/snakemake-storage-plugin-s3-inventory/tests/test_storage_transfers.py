@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from snakemake_interface_common.exceptions import WorkflowError
 
+from snakemake_aws_common import patience
 from snakemake_aws_common.checksums import of_file
 from snakemake_storage_plugin_s3_inventory import transfer
 from storage_lab import Stores
@@ -225,3 +227,25 @@ def test_a_download_that_fails_for_good_keeps_the_older_copy(
         reader(key).retrieve_object()
     assert path.read_bytes() == b"older"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ReadTimeoutError, ConnectionClosedError])
+def test_a_download_waits_for_an_s3_that_does_not_answer(
+    stores: Stores, impatient: None, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    stores().store("raw/x", b"x")
+    reader = stores(retries=2)
+    assert reader("raw/x").exists()
+    client = reader("raw/x").session.connection.client
+    real, tries = client.get_object, list[None]()
+
+    def get_object(**asked: Any) -> Any:
+        tries.append(None)
+        if len(tries) <= 5:
+            raise error(endpoint_url="https://s3", error="no answer")
+        return real(**asked)
+
+    monkeypatch.setattr(client, "get_object", get_object)
+    assert reader.retrieve("raw/x") == b"x"
+    assert len(tries) == 6

@@ -6,7 +6,7 @@ from typing import Any
 
 import botocore.credentials
 import botocore.session
-from botocore.exceptions import NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
 
 # Codes of an error that expired credentials cause. S3 answers a HEAD with the last one, for want of a body.
 STALE = ("ExpiredToken", "TokenRefreshRequired", "400")
@@ -25,7 +25,18 @@ class RenewingCredentials(botocore.credentials.Credentials):
         self._read: Any = None
 
     def get_frozen_credentials(self) -> Any:  # noqa: ANN401
-        """Return key, secret and token as they are now."""
+        """Return key, secret and token as they are now. Raise an error of botocore's if they can't be had."""
+        try:
+            return self._frozen()
+        except (BotoCoreError, ClientError):
+            raise
+        except Exception as error:
+            # A program for credentials that is not there or says something else, a token's file that is not there.
+            raise CredentialRetrievalError(
+                provider="the AWS configuration", error_msg=f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _frozen(self) -> Any:  # noqa: ANN401
         with self._lock:
             if self._read is None:
                 self._read = botocore.session.Session(profile=self._profile).get_credentials()

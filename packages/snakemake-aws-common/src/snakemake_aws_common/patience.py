@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import botocore.exceptions
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -32,7 +34,8 @@ EXPIRED = 1800
 PAUSE = 5.0
 REMINDER = 60.0
 TICK = 0.2
-OUT_OF_REACH = (ConnectionError, HTTPClientError)
+# IncompleteReadError: a body ended early.
+OUT_OF_REACH = (ConnectionError, HTTPClientError, IncompleteReadError)
 # Errors that botocore raises when it has no credentials, or can't renew them.
 NO_CREDENTIALS = (
     CredentialRetrievalError,
@@ -41,6 +44,8 @@ NO_CREDENTIALS = (
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
+    # Of `aws login`, which older versions of botocore don't know.
+    getattr(botocore.exceptions, "LoginError", SSOError),
 )
 # Seconds without a failure after which the next failure begins another outage. One call takes less with all its tries:
 # up to ten of 20 s each, and the pauses between them.

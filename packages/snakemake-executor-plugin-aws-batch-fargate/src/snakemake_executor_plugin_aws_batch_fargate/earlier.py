@@ -89,14 +89,16 @@ class Earlier:
         Asked by status, not by name: the answer to a name holds a run's ended jobs of a week as well.
         """
         if self._active is None:
-            self._active = {}
+            # Kept when it is whole: a call that fails is repeated.
+            active: dict[str, list[Found]] = {}
             for queue in self._queues:
                 for status in ACTIVE:
                     pages = self._client.get_paginator("list_jobs").paginate(jobQueue=queue, jobStatus=status)
                     for page in pages:
                         for job in page["jobSummaryList"]:
-                            self._keep(_found(job, status))
-            self._note_ours()
+                            self._keep(active, _found(job, status))
+            self._note_ours(active)
+            self._active = active
         return self._active
 
     def take(self, work: Work) -> Found | None:
@@ -140,19 +142,18 @@ class Earlier:
                 found[job["jobId"]] = _found(job, job["status"])
         return found
 
-    def _note_ours(self) -> None:
-        ids = [job.job_id for jobs in (self._active or {}).values() for job in jobs]
+    def _note_ours(self, active: Mapping[str, Sequence[Found]]) -> None:
+        ids = [job.job_id for jobs in active.values() for job in jobs]
         for asked in batches(ids, IDS_TO_DESCRIBE):
             for job in self._client.describe_jobs(jobs=asked)["jobs"]:
                 if (job.get("tags") or {}).get(self._tag) == self._run:
                     self._ours.add(job["jobId"])
 
-    def _keep(self, job: Found) -> None:
-        assert self._active is not None
+    def _keep(self, active: dict[str, list[Found]], job: Found) -> None:
         identity = names.identity_in(job.name)
         # A job can be seen in two states when it moves on between two questions.
         if identity and job.is_active and job.name.startswith(f"{self._run}-"):
-            jobs = self._active.setdefault(identity.outputs, [])
+            jobs = active.setdefault(identity.outputs, [])
             if all(job.job_id != other.job_id for other in jobs):
                 jobs.append(job)
 

@@ -184,14 +184,18 @@ CAUSES = (
         "no credentials",
         "It had no credentials.",
         "The job definition needs a job role (jobRoleArn).",
-        log=r"NoCredentialsError|Unable to locate credentials",
+        log=r"NoCredentialsError|Unable to locate credentials|There are no AWS credentials to reach",
     ),
     Cause(
         "network",
         "It could not reach AWS, or got no answer.",
         "Look at the subnets' routes and endpoints, and at the security group.",
         log=r"EndpointConnectionError|Could not connect to the endpoint URL|ConnectTimeoutError|ReadTimeoutError"
-        r"|ConnectionClosedError|ResponseStreamingError|\(reached max retries",
+        r"|ConnectionClosedError|ResponseStreamingError|\(reached max retries"
+        # More of botocore's names, and what the storage plugin says in words of its own.
+        r"|SSLError|ProxyConnectionError|HTTPClientError|IncompleteReadError"
+        r"|CredentialRetrievalError|MetadataRetrievalError"
+        r"|S3 cannot be reached for|S3 has more requests than it takes|arrived damaged or cut off",
         again=Again.SNAKEMAKE,
     ),
     Cause(

@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
+from snakemake_aws_common.patience import Patience
 from snakemake_aws_common.record.live import OVER_BUDGET, Live, LiveJob, to_json
 from snakemake_aws_common.record.store import LIVE, RecordError, read_attempts, read_live
 
@@ -30,6 +32,8 @@ from .request import Submission, Target, submission_of
 from .status import Watch, sort
 from .untyped import Client, Job
 
+# Seconds for which what earlier heads have written is asked for while AWS is out of reach.
+AT_FIRST = 120.0
 # Seconds for the last writes, at the end of a run and when it is interrupted.
 AT_THE_END = 60.0
 IN_HASTE = 4.0
@@ -88,21 +92,26 @@ class Journal:
             return
         place = self._place.s3, self._place.bucket, self._place.prefix.strip("/")
         try:
-            recorded, live, since = read_attempts(*place), read_live(*place), gaps.begun(*place)
+            # botocore repeats requests, but not answers that end midway.
+            patiently = Patience(self._warn, "S3 or AWS Batch", longest=AT_FIRST)
+            recorded = patiently(lambda: read_attempts(*place))
+            live, since = patiently(lambda: (read_live(*place), gaps.begun(*place)))
             self._recorder.know(recorded)
             self._budget.add(recorded)
             if live is not None:
-                self._recorder.sweep()
+                patiently(self._recorder.sweep)
                 self._left = {job.native_id: job for job in live.jobs}
             of_run = target.queues, target.run, target.tags.prefix
-            for description, of in gaps.found(batch, *of_run, recorded, live, since):
+            look = partial(gaps.found, batch, *of_run, tuple(recorded), live, since)
+            for description, of in patiently(lambda: list(look())):
                 added = self._recorder.note(description, of)
                 self._budget.add(added)
                 recorded += added
                 self._left.pop(description["jobId"], None)
             self.ended_well = gaps.ended_well(recorded, live)
             # Nobody will ever see these end: what a head has left for weeks.
-            for job in gaps.forgotten(batch, list(self._left.values()), int(time.time() * 1000)):
+            now = int(time.time() * 1000)
+            for job in patiently(lambda: gaps.forgotten(batch, list(self._left.values()), now)):
                 self._left.pop(job)
         except (ClientError, BotoCoreError, RecordError, ValueError) as error:
             what = f"The record of earlier starts of the run can't be read, or completed from AWS Batch: {error}"

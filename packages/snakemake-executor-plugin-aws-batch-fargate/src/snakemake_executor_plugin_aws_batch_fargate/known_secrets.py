@@ -6,7 +6,6 @@ from typing import Any
 
 import boto3
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import BotoCoreError, ClientError
 
 
 class KnownSecrets:
@@ -23,7 +22,7 @@ class KnownSecrets:
         with self._lock:
             try:
                 self._read_keys()
-            except (ClientError, BotoCoreError):
+            except Exception:  # also a program for credentials that is not there
                 self._credentials = None
             return sorted(self._known)
 

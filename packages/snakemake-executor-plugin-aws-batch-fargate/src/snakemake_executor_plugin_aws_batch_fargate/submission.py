@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from snakemake_interface_common.exceptions import WorkflowError
@@ -23,6 +23,8 @@ from .earlier import Work
 from .request import Submission, info_of
 from .session import Session
 from .untyped import Job, Reports
+
+T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -54,19 +56,27 @@ class Submissions:
         """Report to Snakemake what becomes of jobs."""
         self._session = session
         self._reports = reports
+        # Outages while AWS Batch is asked about jobs of earlier heads and about job definitions.
+        self._trouble = patience.Outage()
         # Reasons for which Batch has refused jobs: each is given in full once.
         self._refusals: set[str] = set()
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Submit jobs, or wait for those of an earlier head that do the same.
 
-        Raises WorkflowError if AWS Batch can't be asked about jobs of an earlier head.
+        Raises WorkflowError if AWS Batch can't be asked about jobs of an earlier head, for as long as it is waited for.
         """
         session = self._session
         try:
-            self._submit(jobs, session.markers.work_of(jobs, session.earlier, session.ledger.own))
+            work = self._patiently(lambda: session.markers.work_of(jobs, session.earlier, session.ledger.own))
+            if work is not None:
+                self._submit(jobs, work)
         except (ClientError, BotoCoreError) as error:
             raise WorkflowError(f"AWS Batch could not be asked about jobs of an earlier start: {error}") from error
+
+    def _patiently(self, call: Callable[[], T]) -> T | None:
+        """Return the call's result, waiting for AWS and for credentials; None when all is called off."""
+        return self._session.submitter.patiently(self._trouble, call)
 
     def _submit(self, jobs: Sequence[Job], work: Sequence[Callable[[], Work]]) -> None:
         session = self._session
@@ -103,12 +113,15 @@ class Submissions:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _prepare(self, job: Job) -> Submission | None:
-        """Return the job's submission; None if it can't be submitted and has been reported as failed."""
+        """Return the job's submission; None if it can't be submitted and was reported so, or if all is called off."""
         session = self._session
         try:
             identity = session.plan.identity(session.target.run, job)
             text = self._reports.format_job_exec(job)
-            shape = resources.shape_of(job, session.disks_of(job), session.ledger.least(identity.outputs))
+            disks = self._patiently(lambda: session.disks_of(job))
+            if disks is None:
+                return None
+            shape = resources.shape_of(job, disks, session.ledger.least(identity.outputs))
             container = command.overrides(text, shape.requirements, session.environment, session.sender)
             return request.build(job, session.target, identity, shape, container)
         except (WorkflowError, ClientError, BotoCoreError) as error:
@@ -117,7 +130,7 @@ class Submissions:
 
     def _adopt(self, job: Job, submission: Submission, work: Work) -> bool:
         """Return whether an earlier head's job does the work, and is waited for."""
-        found = self._session.earlier.take(work)
+        found = self._patiently(lambda: self._session.earlier.take(work))
         self._session.markers.note(job, adopted=found is not None)
         if found is None:
             return False

@@ -15,6 +15,8 @@ from .untyped import Client
 # Seconds between two tries to submit a job while AWS is out of reach, and between two messages about it.
 PAUSE = 5.0
 MESSAGE = 60.0
+# Seconds between two looks for jobs that were made though no answer came.
+LOOK = 0.5
 # Statuses of jobs that have not ended.
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 T = TypeVar("T")
@@ -83,7 +85,8 @@ class Submitter:
             else:
                 trouble.record_success()
                 return result
-            self._closed.wait(PAUSE)
+            with patience.interruptible():
+                self._closed.wait(PAUSE)
         return None
 
     def lost(self, client: Client) -> list[str]:
@@ -93,14 +96,18 @@ class Submitter:
         while self._doubtful:
             name, queue = next(iter(self._doubtful))
             try:
-                found += _active(client, name, queue)
-                self._doubtful.discard((name, queue))
+                active = _active(client, name, queue)
+                found += active
+                # Batch shows a job some time after its submission.
+                if active or time.monotonic() > until:
+                    self._doubtful.discard((name, queue))
+                    continue
             except (ClientError, BotoCoreError) as error:
                 if time.monotonic() > until:
                     doubtful = ", ".join(sorted(name for name, _ in self._doubtful))
                     self._warn(f"There may be Batch jobs that could not be looked for ({error}): {doubtful}")
                     self._doubtful.clear()
-                time.sleep(0.5)
+            time.sleep(LOOK)
         return found
 
     def _submit(self, request: dict[str, Any]) -> str:
@@ -115,8 +122,9 @@ class Submitter:
                 self._doubtful.add(this)
             raise
         job_id = str(answer["jobId"])
-        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
+        if answer.get("ResponseMetadata", {}).get("RetryAttempts") or this in self._doubtful:
             self._end_twins(*this, job_id)
+            self._doubtful.discard(this)
         return job_id
 
     def _made_before(self, request: dict[str, Any]) -> str | None:
@@ -125,9 +133,10 @@ class Submitter:
         if this not in self._doubtful:
             return None
         found = _active(self.client, *this)
-        self._doubtful.discard(this)
         if not found:
+            # It is looked for once more beside the next one: Batch shows a job some time after its submission.
             return None
+        self._doubtful.discard(this)
         self._end_twins(*this, found[0])
         return found[0]
 

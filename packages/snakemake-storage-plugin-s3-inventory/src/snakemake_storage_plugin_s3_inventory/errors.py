@@ -70,9 +70,10 @@ def explain(error: Exception, query: str) -> str:
             f"There are no AWS credentials to reach {query} with: run `aws configure`, set AWS_PROFILE, or give "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
-    if isinstance(error, botocore.exceptions.EndpointConnectionError):
+    if isinstance(error, botocore.exceptions.ConnectionError):
         return f"S3 cannot be reached for {query}: {error}. Check the network and the endpoint."
-    if isinstance(error, OSError):
+    # botocore's errors of timeouts, TLS and proxies are OSErrors, too.
+    if isinstance(error, OSError) and not isinstance(error, botocore.exceptions.BotoCoreError):
         where = f" ({error.filename})" if error.filename else ""
         return f"The local copy of {query}{where}: {error.strerror or error}{HINTS.get(error.errno or 0, '')}."
     return f"S3 failed with {query}: {type(error).__name__}: {error}"

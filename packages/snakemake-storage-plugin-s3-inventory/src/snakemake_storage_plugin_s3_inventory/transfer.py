@@ -62,11 +62,13 @@ PASSING = (
     S3DownloadFailedError,
     ConnectionError,
 )
-# Errors among these that say nothing about an object, since there was no connection.
+# Errors among these that say nothing about an object, since there was no connection, or no answer.
 UNREACHED = (
     botocore.exceptions.EndpointConnectionError,
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.ProxyConnectionError,
+    botocore.exceptions.ReadTimeoutError,
+    botocore.exceptions.ConnectionClosedError,
 )
 # Errors of S3 that another try may mend. S3 says NoSuchUpload of an upload that is complete, if its first answer was
 # lost.
