@@ -6,6 +6,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from terraflow import cli
 
 COMMAND = """
 def add_arguments(parser):
@@ -41,3 +51,29 @@ def test_what_runs_in_the_image_begins_without_the_workflow_s_package(module: st
     script = f"import sys; sys.modules['terraflow_workflow'] = None; import terraflow.{module}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://s3"),
+        ReadTimeoutError(endpoint_url="https://s3"),
+        ConnectTimeoutError(endpoint_url="https://s3"),
+        ConnectionClosedError(endpoint_url="https://s3"),
+        ProxyConnectionError(proxy_url="http://proxy"),
+        SSLError(endpoint_url="https://s3", error="EOF occurred"),
+    ],
+)
+def test_a_network_in_trouble_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """Four of them are OSErrors, too, which name no file."""
+
+    def run(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr("terraflow.runs.listing.run", run)
+    assert cli.main(["runs"]) == 1
+    assert capsys.readouterr().err == (
+        f"terraflow runs: AWS does not answer: {error}. Is there a network, and is the region right?\n"
+    )

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError, SSLError
 
 from run_objects import ABOUT, BUCKET, STACK, about_of, put
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import Holder
-from terraflow.errors import UserError
+from terraflow.errors import UserError, explain_aws
 from terraflow.heads import about as abouts
 from terraflow.heads import archive, submit
 from terraflow.heads.about import About
@@ -245,6 +245,7 @@ def test_a_submission_that_made_nothing_leaves_the_run_as_it_was(
 
 
 READ_TIMEOUT = ReadTimeoutError(endpoint_url="https://batch")
+NO_TLS = SSLError(endpoint_url="https://batch", error="EOF occurred in violation of protocol")
 BROKEN = ClientError(
     {"Error": {"Code": "ServerException", "Message": "broken"}, "ResponseMetadata": {"HTTPStatusCode": 500}},  # type: ignore[typeddict-item]
     "SubmitJob",
@@ -252,7 +253,7 @@ BROKEN = ClientError(
 
 
 @pytest.mark.parametrize("about", [None, ABOUT])
-@pytest.mark.parametrize("trouble", [READ_TIMEOUT, BROKEN, KeyboardInterrupt()])
+@pytest.mark.parametrize("trouble", [READ_TIMEOUT, NO_TLS, BROKEN, KeyboardInterrupt()])
 def test_a_head_that_may_have_been_submitted_is_not_doubled(
     s3: Any, monkeypatch: pytest.MonkeyPatch, trouble: BaseException, about: About | None
 ) -> None:
@@ -265,8 +266,11 @@ def test_a_head_that_may_have_been_submitted_is_not_doubled(
         raise trouble
 
     monkeypatch.setattr(Batch, "submit_job", lose)
-    with pytest.raises(type(trouble)):
+    with pytest.raises(type(trouble)) as raised:
         submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
+    if isinstance(raised.value, Exception):
+        said = explain_aws(raised.value)
+        assert said is not None and "A head of run cohort7 may have been submitted all the same." in said
     with pytest.raises(submit.UnderWayError, match=r"was submitted . s ago by ben"):
         submit.submit(HEADS, NEXT, KEY, s3=s3, batch=batch)  # type: ignore[arg-type]
     assert len(batch.submitted) == 1

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from run_objects import ABOUT, BUCKET, LIVE, SUBMITTED, about_of, put
+from snakemake_aws_common import patience
 from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record.live import Failure, Live
 from terraflow.heads import about as abouts
@@ -155,3 +156,27 @@ def test_a_run_json_that_can_t_be_read_ends_no_run(s3: Any, capsys: pytest.Captu
     told.begun()
     told.ended(Outcome(abouts.FAILED, 60, "why"))
     assert capsys.readouterr().out.count("is not what a head writes there") == 2
+
+
+def test_an_answer_that_breaks_off_leaves_no_wrong_state(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore repeats no request whose answer has begun."""
+    monkeypatch.setattr(patience, "PAUSE", 0.01)
+    put(s3, RUN, dataclasses.replace(ABOUT, head_job="head-1", state=abouts.RUNNING, ended=None), live=OVER)
+
+    class Breaking:
+        reads = 0
+
+        def get_object(self, **given: Any) -> Any:
+            Breaking.reads += 1
+            if Breaking.reads % 2:
+                raise ReadTimeoutError(endpoint_url="https://s3")
+            return s3.get_object(**given)
+
+        def put_object(self, **given: Any) -> Any:
+            return s3.put_object(**given)
+
+    told = Told(Breaking(), BUCKET, RUN, "head-1")
+    assert told.live(OVER.updated) == OVER
+    told.ended(Outcome(abouts.DONE, 0, ""))
+    found = about_of(s3)
+    assert found is not None and found.state == abouts.DONE

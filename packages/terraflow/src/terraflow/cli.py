@@ -136,13 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What is still to be written as Python ends goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD
-    except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"terraflow {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 1
     except Exception as error:
+        # First: botocore's errors of timeouts, TLS and proxies are OSErrors, too.
         reason = explain_aws(error)
+        if reason is None and isinstance(error, OSError) and error.filename is not None:
+            reason = f"{error.filename}: {error.strerror}"
         if reason is None:
             raise
         print(f"terraflow {options.command}: {reason}", file=sys.stderr)

@@ -14,7 +14,12 @@ ASK = "ask whoever deployed the stack to attach its submit policy to you."
 
 
 def explain_aws(error: Exception) -> str | None:
-    """Explain an error of AWS's libraries in one line; None for any other error."""
+    """Explain an error of AWS's libraries in a line, and its notes in lines of their own; None for any other error."""
+    reason = _reason(error)
+    return None if reason is None else "\n".join([reason, *getattr(error, "__notes__", ())])
+
+
+def _reason(error: Exception) -> str | None:
     library = type(error).__module__.partition(".")[0]
     if library not in ("boto3", "botocore", "s3transfer"):
         return None
@@ -31,6 +36,6 @@ def explain_aws(error: Exception) -> str | None:
         return f"AWS does not take the credentials: {error}. {SIGN_IN}"
     if "AccessDenied" in code or "Unauthorized" in code:
         return f"AWS refuses: {error}. A{ASK[1:]}"
-    if "Endpoint" in name or "Connect" in name:
+    if any(word in name for word in ("Endpoint", "Connect", "Timeout", "SSL")):
         return f"AWS does not answer: {error}. Is there a network, and is the region right?"
     return f"AWS: {error}"

@@ -136,6 +136,8 @@ class Head:
         left: Mapping[str, str] = {}
         stopping: Stopping | None = None
         stopped = self._signals.since is not None
+        if stopped:
+            self._told.hurry()
         if stopped and code != abouts.EXIT_CODES[abouts.DONE]:
             proof = Proof(self._folder / conduct.PROOF, conduct.lock_seconds(self._manifest.arguments))
             stopping = Stopping(self._stack, self._manifest.run, lambda: LAST - self._signals.elapsed(), proof.holds)

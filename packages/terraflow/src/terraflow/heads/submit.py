@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 
 from snakemake_aws_common import head
 from snakemake_aws_common.lock_object import LockObject
@@ -113,6 +113,11 @@ def submit(
         # Where a job may have been made, the claim keeps others from another one until Batch shows it.
         if _made_nothing(error):
             _take_back(written, etag, earlier)
+        else:
+            error.add_note(
+                f"A head of run {run} may have been submitted all the same. `terraflow status {run}` shows it in a few "
+                f"minutes if so; `terraflow stop {run}` ends it. If not, give the same command again."
+            )
         raise
     # The head writes its job itself when it begins; perhaps it has already.
     with contextlib.suppress(ChangedError, ClientError, BotoCoreError):
@@ -140,7 +145,8 @@ def _made_nothing(error: ClientError | BotoCoreError) -> bool:
     """Return whether a submission that failed so has certainly made no job: Batch refused it, or did not get it."""
     if isinstance(error, ClientError):
         return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400) < 500
-    return not isinstance(error, HTTPClientError)
+    # TLS may fail after the request was sent.
+    return not isinstance(error, HTTPClientError | SSLError)
 
 
 def _take_back(written: AboutObject, etag: str, earlier: Written | None) -> None:

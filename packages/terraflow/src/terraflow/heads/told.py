@@ -2,10 +2,12 @@
 
 import dataclasses
 import time
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from snakemake_aws_common.patience import Patience
 from snakemake_aws_common.record import store
 from snakemake_aws_common.record.live import Live
 from terraflow.heads import about as abouts
@@ -15,15 +17,25 @@ from terraflow.heads.outcome import Outcome
 
 # Writers of one run.json that meet: its launcher and this head.
 TRIES = 5
+# Seconds for which calls are repeated while S3 is out of reach: what is not written stays wrong.
+LONGEST = 120.0
 
 
 class Told:
-    """The run.json of one run, as the head of one Batch job writes it. Trouble with S3 is printed, and ends no run."""
+    """The run.json of one run, as the head of one Batch job writes it.
+
+    Trouble with S3 is waited for a while, then printed, and ends no run.
+    """
 
     def __init__(self, s3: Any, bucket: str, run: str, job: str) -> None:  # noqa: ANN401
         """Ask S3 nothing yet. `job` is the id of the head's Batch job."""
         self._s3, self._bucket, self._run, self._job = s3, bucket, run, job
         self._object = AboutObject(s3, bucket, run)
+        self._patiently = Patience(print, longest=LONGEST)
+
+    def hurry(self) -> None:
+        """Wait for S3 no more: this process has seconds left."""
+        self._patiently.close()
 
     def is_ours(self) -> bool:
         """Return whether run.json names this head, or the head is being submitted. Raise what S3 says."""
@@ -70,7 +82,7 @@ class Told:
     def live(self, since: int) -> Live | None:
         """Return what the executor has written of this head, which began then; None if it has written nothing."""
         try:
-            found = store.read_live(self._s3, self._bucket, f"runs/{self._run}")
+            found = self._patiently(lambda: store.read_live(self._s3, self._bucket, f"runs/{self._run}"))
         except (ClientError, BotoCoreError, ValueError, TypeError) as error:
             print(f"What the run did last can't be read: {error}")
             return None
@@ -80,12 +92,12 @@ class Told:
         """Write a changed run.json, unless it names another head; `whoever` holds the lock writes in any case."""
         for _ in range(TRIES):
             try:
-                found = self._object.read()
+                found = self._patiently(self._object.read)
                 about = found.about if found else About(self._run, "", "", _now())
                 if not whoever and about.head_job not in ("", self._job):
                     return
                 if (changed := change(about)) != about:
-                    self._object.write(changed, found.etag if found else None)
+                    self._patiently(partial(self._object.write, changed, found.etag if found else None))
                 return
             except ChangedError:
                 continue

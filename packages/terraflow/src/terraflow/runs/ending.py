@@ -12,15 +12,17 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from snakemake_aws_common import head, process
 from snakemake_aws_common.conditional import REFUSED, error_code
 from snakemake_aws_common.lease import Stopwatch
 from snakemake_aws_common.lock_object import RENEWALS, SECONDS, Holder, LockObject, LockState
+from snakemake_aws_common.patience import Patience
 from terraflow.errors import UserError
 from terraflow.heads import about as abouts
 from terraflow.heads.about import About
@@ -46,6 +48,8 @@ QUIET = 6.0
 # Seconds that a head elsewhere takes at most to see that it has lost the lock, besides the time between renewals.
 SLACK = 15.0
 TRIES = 20
+# Seconds for which AWS Batch is asked again while it is out of reach.
+UNREACHED = 300.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Ending:
         """`say` gets a line for each step."""
         self._stack, self._name, self._s3, self._batch, self._say = stack, name, s3, batch, say
         self._clock = clock or Clock()
+        self._patiently = Patience(say, "AWS Batch", longest=UNREACHED)
         self._lock = LockObject(s3, stack.bucket, f"{find.FOLDER}{name}/{head.NAME}")
         self._asked: set[str] = set()
         # When the lock was written; None before it is taken.
@@ -96,6 +101,14 @@ class Ending:
 
     def end(self, jobs: Sequence[BatchJob]) -> Ended:
         """End the run, of which these jobs are known. Raise UserError if another head takes it meanwhile."""
+        try:
+            return self._end(jobs)
+        except (BotoCoreError, ClientError) as error:
+            name = self._name
+            error.add_note(f"Jobs of run {name} may still run, and cost money: call `terraflow stop {name}` again.")
+            raise
+
+    def _end(self, jobs: Sequence[BatchJob]) -> Ended:
         heads = [job for job in jobs if job.is_head]
         about, _ = self._known()
         begun = about.head_job if about and about.state == abouts.RUNNING else ""
@@ -115,7 +128,7 @@ class Ending:
         left = self._terminate(heads)
         until = self._clock.now() + HEADS
         while heads:
-            described = batches.describe(self._batch, heads)
+            described = self._patiently(lambda: batches.describe(self._batch, heads))
             going = [job for job in heads if job in described and described[job]["status"] in ACTIVE]
             if not going:
                 self._say("The head has ended.")
@@ -142,6 +155,9 @@ class Ending:
         finally:
             try:
                 self._lock.delete(self._etag)
+            except BotoCoreError as error:
+                # What was ended is worth more than this.
+                self._say(f"The lock of the run could not be removed ({error}); it ends by itself in {SECONDS:.0f} s.")
             except ClientError as error:
                 if error_code(error) not in REFUSED:
                     raise
@@ -176,6 +192,11 @@ class Ending:
             self._etag, self._written = self._lock.write(self._holder, IfMatch=self._etag), self._clock.now()
         except ClientError as error:
             if error_code(error) in REFUSED:
+                found, _ = self._lock.read()
+                if found is not None and found.holder.id == self._holder.id:
+                    # It was written, and the answer was lost.
+                    self._etag = found.etag
+                    return
                 raise UserError(
                     f"Somebody has started run {self._name} anew while it was stopped. `terraflow status {self._name}` "
                     "shows what it does."
@@ -191,9 +212,9 @@ class Ending:
         """
         start = seen = self._clock.now()
         while True:
-            jobs = [job.id for job in self.jobs()]
+            jobs = [job.id for job in self._patiently(self.jobs)]
             # Asked after Batch: what another head submits once it has the lock is not among these jobs.
-            self._renew()
+            self._patiently(self._renew)
             now = self._clock.now()
             if jobs:
                 seen = now
@@ -209,14 +230,18 @@ class Ending:
         refused: dict[str, str] = {}
         for first in range(0, len(jobs), TERMINATED):
             some = list(jobs[first : first + TERMINATED])
-            self._renew()
-            answer = self._batch.terminate_jobs(jobs=some, reason=REASON)
+            answer = self._patiently(partial(self._order, some))
             refused |= {one["job"]: f"{one.get('code')}: {one.get('message')}" for one in answer.get("errors") or ()}
         fresh = set(jobs) - self._asked
         self._asked |= set(jobs)
         if fresh:
             self._say(f"{words.counted(len(fresh), 'job')} asked to end.")
         return refused
+
+    def _order(self, jobs: Sequence[str]) -> Any:  # noqa: ANN401
+        """Ask Batch to end jobs, if the run still is this process's."""
+        self._renew()
+        return self._batch.terminate_jobs(jobs=jobs, reason=REASON)
 
     # What becomes of the run
 
