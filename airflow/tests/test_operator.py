@@ -276,3 +276,20 @@ def test_a_task_that_is_not_deferred_follows_the_run_itself(cloud: Cloud, monkey
     monkeypatch.setattr("terraflow_airflow.operator.time.sleep", go_on)
     left = one.execute({"ti": ti})  # type: ignore[arg-type, typeddict-item]
     assert (left["state"], left["head_job"]) == ("done", heads[0])
+
+
+def test_a_run_that_is_done_stays_done_where_s3_does_not_say_what_it_left(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ti = Task()
+    before = start(operator(sheet=SHEET), ti)
+    head = cloud.launch("cohort")
+
+    def read(*_: Any) -> Stack:
+        raise refused("SlowDown", "GetObject")
+
+    monkeypatch.setattr(stacks, "read", read)
+    # Another worker goes on with the task.
+    assert resume(operator(sheet=SHEET), ti, ended("done", head=head), before)["state"] == "done"
+    with pytest.raises(TaskDeferred):
+        resume(operator(sheet=SHEET), ti, {"kind": "head", "head": head, "lines": []}, before)

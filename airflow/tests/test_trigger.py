@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from botocore.exceptions import ReadTimeoutError
 
 from cloud import BUCKET, Cloud, now
 from terraflow_airflow import ending
+from terraflow_airflow import stack as stacks
 from terraflow_airflow.following import Following, Look, Place
 from terraflow_airflow.outcome import Outcome
 from terraflow_airflow.trigger import TAKEN, TerraflowRunTrigger
@@ -157,3 +159,28 @@ def test_a_run_whose_task_another_triggerer_has_taken_over_goes_on(
     asyncio.run(killed(head, states, monkeypatch).on_kill())
     assert cloud.batch.asked("TerminateJobs") == []
     assert cloud.batch.active() == [head]
+
+
+@pytest.mark.parametrize("times", [3, 10_000_000])
+def test_a_stack_that_can_t_be_read_for_a_moment_fails_no_task(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """As when a triggerer starts anew and AWS is out of reach."""
+    cloud.sheet("cohort")
+    head = cloud.head("cohort")
+    cloud.about("cohort", "done", head)
+    cloud.batch.end(head, 0)
+    real, tries = stacks.read, list[None]()
+
+    def read(s3: Any, bucket: str) -> Any:
+        tries.append(None)
+        if len(tries) <= times:
+            raise ReadTimeoutError(endpoint_url="https://s3")
+        return real(s3, bucket)
+
+    monkeypatch.setattr(stacks, "read", read)
+    if times > 3:
+        monkeypatch.setattr("terraflow_airflow.trigger.PATIENCE", 0.0)
+    [event] = fired(trigger(head=head))
+    assert event["outcome"]["state"] == ("lost" if times > 3 else "done")
+    assert len(tries) == (1 if times > 3 else 4)

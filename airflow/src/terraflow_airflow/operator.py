@@ -190,7 +190,7 @@ class TerraflowRunOperator(BaseOperator):
         """Return what the run has left, or raise what Airflow is to do about a run that is not done."""
         if ended.head_job:
             self._push_links(context, ended.head_job)
-        left = results.of_run(self._account.s3, self._stack, self.run_name, ended)
+        left = results.of_run(self._account.s3, self.bucket, self.run_name, ended)
         for key in results.KEYS:
             context["ti"].xcom_push(key=key, value=left[key])
         said = ended.message or results.NO_WORDS
@@ -206,11 +206,16 @@ class TerraflowRunOperator(BaseOperator):
 
     def _push_links(self, context: Context, job: str) -> None:
         try:
+            stack = self._stack
+        except TROUBLE:
+            # Nothing depends on the links.
+            return
+        try:
             streams = jobs.streams_of(jobs.describe(self._account.batch, [job]).get(job, {}))
         except TROUBLE:
-            # The links lead to less, and nothing depends on them.
+            # They lead to less.
             streams = []
-        found = links.addresses(self._stack, self.run_name, job, streams[-1] if streams else "")
+        found = links.addresses(stack, self.run_name, job, streams[-1] if streams else "")
         context["ti"].xcom_push(key=links.XCOM, value=found)
 
 

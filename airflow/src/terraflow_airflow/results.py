@@ -7,21 +7,20 @@ from terraflow_airflow.aws import TROUBLE
 from terraflow_airflow.links import REPORT, TIMELINE
 from terraflow_airflow.outcome import Outcome
 from terraflow_airflow.runs import Run
-from terraflow_airflow.stack import Stack
 
 # Keys that are XComs of their own, too.
 KEYS = ("results", "cost", "report")
 NO_WORDS = "Nobody has said why; the log of its head may tell."
 
 
-def of_run(s3: Any, stack: Stack, name: str, ended: Outcome) -> dict[str, Any]:  # noqa: ANN401
+def of_run(s3: Any, bucket: str, name: str, ended: Outcome) -> dict[str, Any]:  # noqa: ANN401
     """Return what a run has left.
 
     `cost` is US dollars of all jobs but heads, None if it is not known; `report` and `timeline` are None if they are
     not there, and so is all that S3 does not say: how the run has ended does not depend on it.
     """
-    run = Run(s3, stack.bucket, name)
-    place = f"s3://{stack.bucket}/runs/{name}"
+    run = Run(s3, bucket, name)
+    place = f"s3://{bucket}/runs/{name}"
     found: dict[str, Any] = {
         "run": name,
         "state": ended.state,

@@ -1,6 +1,7 @@
 """The trigger that follows a run while its task waits in Airflow's triggerer, and ends the run if the task is ended."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any
@@ -9,10 +10,11 @@ from airflow.sdk import TaskInstanceState
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from terraflow_airflow import ending
+from terraflow_airflow import ending, outcome
 from terraflow_airflow import stack as stacks
-from terraflow_airflow.aws import Account
-from terraflow_airflow.following import Following, Look, Place
+from terraflow_airflow.aws import TROUBLE, Account
+from terraflow_airflow.following import PATIENCE, Following, Look, Place
+from terraflow_airflow.outcome import Outcome
 from terraflow_airflow.stack import Stack
 
 # Of an event: the head has begun, or the order has ended.
@@ -52,7 +54,19 @@ class TerraflowRunTrigger(BaseTrigger):
         """Look again and again, in threads; the clients of AWS are not asynchronous."""
         # Airflow may not have stored yet that the task waits.
         await asyncio.sleep(self.poll_interval)
-        following = await asyncio.to_thread(self._following)
+        following: Following | None = None
+        since = time.monotonic()
+        while following is None:
+            try:
+                following = await asyncio.to_thread(self._following)
+            except TROUBLE as error:
+                self.log.info("AWS does not answer, the run goes on: %s", error)
+                if time.monotonic() - since >= PATIENCE:
+                    why = f"AWS has not answered for half an hour: {error}"
+                    lost = Outcome(outcome.LOST, why, str(self.place["head"]))
+                    yield TriggerEvent({"kind": ENDED, "outcome": lost.mapping()})
+                    return
+                await asyncio.sleep(self.poll_interval)
         said: list[str] = []
         while True:
             found = await asyncio.to_thread(following.look)
