@@ -46,6 +46,20 @@ def test_contigs_that_the_reference_lacks_are_reported_once(capsys: pytest.Captu
     assert capsys.readouterr().err == "a.gff: not in the reference, and so not used: u0, u1, u2, u3, u4, … 7 in all\n"
 
 
+@pytest.mark.parametrize("name", ["chrM", "MT", "NC_012920.1"])
+def test_genes_of_mitochondria_are_left_out_and_named(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """csq would translate them by the code of the nucleus."""
+    of_mitochondrion = (GENE + MRNA + EXON + CDS).replace("c\t", f"{name}\t").replace("T1", "T2").replace("G1", "G2")
+    region = f"{name}\tterraflow\tregion\t1\t16569\t.\t.\t.\tID=terraflow:contig2\n"
+    # Its gene's line stays: csq takes no consequences from it.
+    gene = of_mitochondrion.splitlines(keepends=True)[0]
+    assert passed(GOOD + of_mitochondrion, {"c": 100, name: 16569}) == GOOD + gene + region
+    assert capsys.readouterr().err == (
+        "warning: a.gff: left out, so without consequences: transcript:T2: mitochondria have genetic codes of their "
+        "own, or edit their RNA, and csq translates by the code of the nucleus\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

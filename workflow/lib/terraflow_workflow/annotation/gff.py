@@ -9,6 +9,7 @@ from pathlib import Path
 
 from terraflow_workflow.annotation.origin import Origins, line_of
 from terraflow_workflow.annotation.transcripts import Feature, Survey, feature_of
+from terraflow_workflow.mitochondrion.contig import is_named_so
 from terraflow_workflow.reads.decompressed import open_decompressed
 from terraflow_workflow.reads.fastq_stream import FastqError
 from terraflow_workflow.reference.contigs import read_contigs
@@ -22,6 +23,9 @@ ENSEMBL = (
 CUT = (
     "csq sees the parts before and after the origin as two transcripts; amino acids of the one that lacks the start "
     "are counted from its own first codon, and the codon at the origin has no consequences"
+)
+OWN_CODE = (
+    "mitochondria have genetic codes of their own, or edit their RNA, and csq translates by the code of the nucleus"
 )
 
 
@@ -51,6 +55,11 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
     for transcript, reason in survey.left_out():
         without.add(transcript)
         left_out[reason].append(transcript.decode(errors="replace"))
+    own_code = {contig.encode() for contig, length in contigs.items() if is_named_so(contig, length)}
+    for transcript, coding in survey.coding.items():
+        if coding.contig in own_code and transcript not in without:
+            without.add(transcript)
+            left_out[OWN_CODE].append(transcript.decode(errors="replace"))
     for reason, transcripts in left_out.items():
         print(f"warning: {name}: left out, so without consequences: {_some(transcripts)}: {reason}", file=sys.stderr)
     if orphans:
