@@ -5,6 +5,7 @@ import json
 import math
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 from circle import (
@@ -20,8 +21,11 @@ from circle import (
     NUMT,
     PLANTED,
     Planted,
+    changed,
     fragments,
+    mates,
     of_circle,
+    snv,
 )
 from project import NO_DISK_IN_COMMON, Project
 from readers import Call, calls, table
@@ -144,6 +148,34 @@ def test_reads_that_are_left_out_are_counted(called: Project) -> None:
     assert int(plain["reads kept"]) + int(plain["duplicate"]) == 2 * (DEPTH // 10 * len(GENOME[CIRCLE]) // 200)
     assert (mixed["homoplasmies"], mixed["heteroplasmies"]) == ("1", str(len(PLANTED) - 1))
     assert float(mixed["smallest fraction"]) < float(plain["smallest fraction"])
+
+
+def test_overlapping_mates_of_short_fragments_are_counted_once(tmp_path: Path) -> None:
+    """Of pairs much shorter than most, which aligners don't call proper; in the middle of the contig and at its end."""
+    config = {"reference": {"fasta": "ref.fa"}, "calling": {"windows": 1, "mitochondrion": CIRCLE}}
+    project = Project(tmp_path, config)
+    project.write("ref.fa", fasta(GENOME))
+    depth, short, places = 100, 20, (snv(900, 1.0), snv(1990, 1.0))
+    length, random = len(GENOME[CIRCLE]), Random("common")
+    made = []
+    for number in range(depth * length // 200):
+        start, size = random.randrange(length), random.randrange(390, 410)
+        made.append(mates(f"common:{number}", (2 * GENOME[CIRCLE])[start : start + size], number % 2 == 0))
+    twice = changed(GENOME[CIRCLE], list(places)) + GENOME[CIRCLE]
+    for place in places:
+        for number in range(short):
+            start = place.position - 50 - number
+            made.append(mates(f"short:{place.position}:{number}", twice[start : start + 120], number % 2 == 0))
+    add(project, "short", made)
+
+    project.snakemake("--", VCF).succeeded()
+
+    found = by_place(project)
+    for place in places:
+        (sample,) = found[place.position, place.ref, place.alt].samples
+        reference, alternative = map(int, sample["AD"].split(","))
+        assert alternative == short
+        assert reference > depth / 2
 
 
 def test_the_other_calls_leave_the_contig_out(called: Project) -> None:

@@ -107,7 +107,7 @@ rule mitochondrial_reads:
             --out $SCRATCH/middle.bam --out-ends $SCRATCH/ends.fastq --out-counts $SCRATCH/reads.json
         samtools index $SCRATCH/middle.bam
         bwa index $SCRATCH/turned.fa
-        bwa mem -p $SCRATCH/turned.fa $SCRATCH/ends.fastq | samtools sort -u -T $SCRATCH/sort --write-index -o $SCRATCH/turned.bam -
+        bwa mem -p $SCRATCH/turned.fa $SCRATCH/ends.fastq | samtools view -u --add-flags PROPER_PAIR - | samtools sort -u -T $SCRATCH/sort --write-index -o $SCRATCH/turned.bam -
         for part in middle turned; do
             bcftools mpileup -Ou -f $SCRATCH/$part.fa -R $SCRATCH/$part.bed {params.pileup} -a {params.tags} -o $SCRATCH/$part.bcf $SCRATCH/$part.bam
             bcftools query -e INDEL=1 -f '{params.fields}' $SCRATCH/$part.bcf >$SCRATCH/$part.snvs

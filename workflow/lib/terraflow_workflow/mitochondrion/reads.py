@@ -153,6 +153,8 @@ def main() -> None:
         with pysam.AlignmentFile(str(options.out), "wbu", template=alignments) as kept:
             for read in chosen:
                 if not read.is_unmapped:
+                    # Where mates overlap, mpileup counts both, unless the pair is "proper": of the commonest length.
+                    read.is_proper_pair = read.is_paired and not read.mate_is_unmapped
                     kept.write(read)
                 if not read.is_supplementary and read.query_sequence and lies_at_end(read, circle):
                     ends.setdefault(str(read.query_name), []).append(read)
