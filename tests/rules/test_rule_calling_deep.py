@@ -70,3 +70,18 @@ def test_number_of_windows_changes_no_column_above_255_reads(copy: Copy) -> None
     deep = [line for line in found[0] if "DP=" in line and int(line.split("DP=")[1].split(";")[0]) > 1500]
     assert len(deep) >= 0.8 * len(PLACES)
     assert found[2] == found[1] == found[0]
+
+
+def test_a_sample_as_deep_as_the_limit_has_its_indels(copy: Copy) -> None:
+    """At the limit mpileup has exactly as many reads as it takes, and calls no indel with the same number in -L."""
+    found = {}
+    for limit in (DEPTH // 2, 10 * DEPTH):
+        project = with_deep_reads(copy("reference"))
+        project.config["calling"] |= {"max_depth": limit, "mode": "per-sample"}
+        vcf = f"results/variants/{SAMPLES[0]}.vcf.gz"
+        project.rule("ploidy windows filters bcftools_call variants", vcf).succeeded()
+        lines = [line.split("\t") for line in output_of("bcftools", "view", "-H", project[vcf]).splitlines()]
+        found[limit] = {(line[0], int(line[1])) for line in lines if len(line[3]) > len(line[4]) and line[6] == "PASS"}
+
+    assert len(found[10 * DEPTH]) >= 0.4 * len(PLACES)
+    assert len(found[DEPTH // 2]) >= 0.9 * len(found[10 * DEPTH])

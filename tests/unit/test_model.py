@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared import Run, programs_of
-from terraflow_workflow.calling.model import mpileup_options
+from terraflow_workflow.calling.model import depth_limits, mpileup_options
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,19 @@ from terraflow_workflow.calling.model import mpileup_options
 )
 def test_options_of_mpileup(indels: str, reads: int, expected: str) -> None:
     assert mpileup_options(indels, reads).split() == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("indels", "samples", "expected"),
+    [
+        ("consensus", 1, "-d 5000 -L 2147483647"),
+        # mpileup multiplies -L by the number of samples, and counts in 32 bits.
+        ("consensus", 1000, "-d 5000 -L 2147483"),
+        ("classic", 1000, "-d 5000 -L 5000"),
+    ],
+)
+def test_limits_of_depth(indels: str, samples: int, expected: str) -> None:
+    assert depth_limits(indels, 5000, samples) == expected
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ def set_platform(project: Project) -> None:
     project.units[1]["platform"] = "DNBSEQ"
 
 
+def set_ploidy(project: Project) -> None:
+    project.config["calling"]["ploidy"] = 1
+
+
 def set_coverage_windows(project: Project) -> None:
     project.config["quality"]["coverage_windows"] = 20
 
@@ -77,6 +81,7 @@ CHANGES: dict[str, tuple[Change, set[str], set[str]]] = {
         (FROM_CALLING | {"windows calling"}) - {"bcftools_call all 2"},
         set(),
     ),
+    "ploidy": (set_ploidy, FROM_CALLING, set()),
     "coverage windows": (
         set_coverage_windows,
         {"windows coverage", "samtools_stats A", "samtools_stats B", "multiqc", "versions", "all"} | COVERAGE,

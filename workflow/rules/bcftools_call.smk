@@ -1,7 +1,9 @@
 # Variants: called in windows, joined, normalised, and told apart by filters that throw nothing away.
+from functools import partial
+
 from terraflow_workflow.annotation.csq import stages as csq_stages
 from terraflow_workflow.calling.filters import soft_filters
-from terraflow_workflow.calling.model import mpileup_options
+from terraflow_workflow.calling.model import depth_limits, mpileup_options
 from terraflow_workflow.calling.multiallelic import JOINED, STAGES
 
 PLOIDY = [
@@ -12,6 +14,9 @@ PLOIDY = [
 MULTIALLELIC = config["calling"]["multiallelic"]
 MODEL = mpileup_options(
     config["calling"]["indels"], config["calling"]["min_gapped_reads"]
+)
+LIMITS = partial(
+    depth_limits, config["calling"]["indels"], config["calling"]["max_depth"]
 )
 
 
@@ -113,16 +118,17 @@ rule bcftools_call:
         disk_mb=growing(1000, 1.2),
         runtime=minutes(60, 0.06),
     params:
+        # Snakemake doesn't record the parameter `ploidy`, which has an input.
+        **({"haploid": "1"} if config["calling"]["ploidy"] == 1 else {}),
         # A parameter because runs of version 0.2 on a disk have recorded it there.
         regions="-R" if SHARED_DISK else "$(way_through $tile)",
         # Slices come without an index.
         index=lambda wildcards, input: "" if input.indices else "index_slices",
         prior=config["calling"]["prior"],
         # -A, since a pair of another distance or orientation than most is no reason to doubt either of its reads: without
-        # it, reads whose mates failed, or lie on another contig, are left out. -L, the limit for indels, has to go with
-        # -d: with less, a deep sample has no indels.
+        # it, reads whose mates failed, or lie on another contig, are left out.
         limits=lambda wildcards: (
-            f"-A -d {config['calling']['max_depth']} -L {config['calling']['max_depth']} "
+            f"-A {LIMITS(len(samples_of(wildcards.callset)))} "
             f"-q {config['calling']['min_mapping_quality']} -Q {config['calling']['min_base_quality']}{MODEL}"
         ),
         ploidy=lambda wildcards, input: (

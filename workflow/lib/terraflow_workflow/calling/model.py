@@ -11,6 +11,8 @@ OLDEST = (1, 21)
 """The first bcftools with these options."""
 DEFAULT_GAPPED_READS = 2
 """What mpileup takes without an option."""
+LARGEST = 2**31 - 1
+"""The largest number of reads that mpileup can count to."""
 
 
 class VersionError(Exception):
@@ -21,6 +23,17 @@ def mpileup_options(indels: str, min_gapped_reads: int) -> str:
     """Return the options of mpileup, each with a space before it; none where they are mpileup's defaults."""
     reads = "" if min_gapped_reads == DEFAULT_GAPPED_READS else f" -m {min_gapped_reads}"
     return OPTIONS[indels] + reads
+
+
+def depth_limits(indels: str, max_depth: int, samples: int) -> str:
+    """Return the options of mpileup for the most reads of a sample that it takes, and those that it skips indels at.
+
+    It multiplies the latter by the number of samples, and calls no indel where all of them together have as many. With
+    the same number in both, a sample with more reads than the limit has no indels: so it was in version 0.2, whose runs
+    `classic` continues.
+    """
+    most = max_depth if indels == CLASSIC else LARGEST // samples
+    return f"-d {max_depth} -L {most}"
 
 
 def check_version(arguments: str) -> None:
