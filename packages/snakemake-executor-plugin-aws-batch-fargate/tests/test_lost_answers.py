@@ -129,7 +129,8 @@ def test_jobs_wait_while_batch_takes_none(make: Make, aws: FakeAws, monkeypatch:
 
 def test_a_job_that_batch_lists_late_is_ended_too(make: Make, aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection breaks, somebody presses Ctrl-C, and Batch's list lacks the job at first."""
-    monkeypatch.setattr(submitter, "LOOK", 0.01, raising=False)
+    monkeypatch.setattr(submitter, "LOOK", 0.01)
+    monkeypatch.setattr(submitter, "PAUSE", 120.0)
     one = make(poll_seconds=60)
     one.run_jobs([FakeJob(output=["first"])])
     batch = session_of(one).submitter
