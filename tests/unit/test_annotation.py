@@ -60,6 +60,13 @@ def test_genes_of_mitochondria_are_left_out_and_named(capsys: pytest.CaptureFixt
     )
 
 
+def test_an_annotation_of_a_mitochondrion_alone_is_refused() -> None:
+    assert error_of(GOOD.replace("c\tx", "MT\tx"), {"MT": 16569}) == (
+        "a.gff: all coding transcripts lie on the mitochondrion; mitochondria have genetic codes of their own, or edit "
+        "their RNA, and csq translates by the code of the nucleus: leave annotation.gff empty"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,7 +1,7 @@
 """Fixtures that several tests of terraflow need."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any
 
@@ -14,6 +14,10 @@ from moto.core.botocore_stubber import BotocoreStubber
 from left_jobs import Hangs
 from pretend_batch import PretendBatch
 from run_objects import BUCKET, STACK
+from stopped_runs import Time
+from terraflow import cli
+from terraflow.heads import leaving
+from terraflow.runs import ending
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,3 +99,33 @@ def hangs() -> Iterator[Hangs]:
     made = Hangs()
     yield made
     made.over.set()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Time that nobody waits for."""
+    made = Time()
+    monkeypatch.setattr(ending, "Clock", lambda: made)
+    return made
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The runs whose timeline and receipt would have been written."""
+    made: list[str] = []
+    monkeypatch.setattr(leaving, "leave", lambda _, run: made.append(run))
+    return made
+
+
+@pytest.fixture
+def stop(
+    commands: Any, clock: Time, left: list[str], capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """What the command returns, and prints to both streams."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["stop", "cohort7", *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call

@@ -2,86 +2,26 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from pretend_batch import PretendBatch
-from run_objects import ABOUT, BUCKET, LIVE, STACK, put, put_lock
-from snakemake_aws_common import head, lease, patience
+from run_objects import ABOUT, BUCKET, LIVE, put, put_lock
+from snakemake_aws_common import head, lease
 from snakemake_aws_common.lock_object import LockObject
-from snakemake_aws_common.record import live as lives
 from snakemake_aws_common.record import store
-from terraflow import cli, receipt
+from stopped_runs import BEGUN, WORKS, Time, read
+from terraflow import receipt
 from terraflow.heads import about as abouts
 from terraflow.heads import leaving
-from terraflow.runs import batch as batches
 from terraflow.runs import ending, find, state
 from terraflow.timeline import write
 
-BEGUN = replace(ABOUT, state=abouts.RUNNING, ended=None, exit_code=None)
-WORKS = replace(LIVE, state=lives.RUNNING, ended=None)
 LEAVE = leaving.leave
 CLOCK = ending.Clock
-SAID = "This ends run cohort7 of ada: "
-
-
-class Time:
-    """A clock that goes on when somebody sleeps."""
-
-    def __init__(self) -> None:
-        """Begin now."""
-        self.passed = 0.0
-        self.at: list[tuple[float, Callable[[], None]]] = []
-
-    def now(self) -> float:
-        """Return the seconds that have passed."""
-        return self.passed
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass, and what is due happen."""
-        self.passed += seconds
-        for due in [one for one in self.at if one[0] <= self.passed]:
-            self.at.remove(due)
-            due[1]()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
-    """Time that nobody waits for."""
-    made = Time()
-    monkeypatch.setattr(ending, "Clock", lambda: made)
-    return made
-
-
-@pytest.fixture
-def left(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The runs whose timeline and receipt would have been written."""
-    made: list[str] = []
-    monkeypatch.setattr(leaving, "leave", lambda _, run: made.append(run))
-    return made
-
-
-@pytest.fixture
-def stop(
-    commands: Any, clock: Time, left: list[str], capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """What the command returns, and prints to both streams."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(["stop", "cohort7", *arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def read(s3: Any) -> find.Run:
-    """The run as it is now."""
-    return find.find("cohort7", STACK, s3)
 
 
 def test_head_and_jobs_are_ended(commands: Any, batch: PretendBatch, stop: Any) -> None:
@@ -375,77 +315,3 @@ def test_a_run_that_cannot_be_read_is_ended(commands: Any, batch: PretendBatch, 
     assert err.startswith(f"s3://data/runs/cohort7/{path} is not what a head writes there")
     run = find.read_readable(commands, BUCKET, "cohort7")
     assert (state.of(run), run.lock) == ("stopped", None)
-
-
-def out_of_reach(monkeypatch: pytest.MonkeyPatch, operation: str, times: int) -> list[None]:
-    """Let calls get no answer, beginning with the first order to end a job; return those that got none."""
-    real, lost = PretendBatch._called, list[None]()
-
-    def called(self: PretendBatch, name: str, given: Any) -> None:
-        begun = name == "TerminateJobs" or any(one == "TerminateJobs" for one, _ in self.calls)
-        if begun and name == operation and len(lost) < times:
-            lost.append(None)
-            raise ReadTimeoutError(endpoint_url="https://batch")
-        real(self, name, given)
-
-    monkeypatch.setattr(PretendBatch, "_called", called)
-    return lost
-
-
-@pytest.mark.parametrize("operation", ["ListJobs", "DescribeJobs", "TerminateJobs"])
-def test_a_batch_that_does_not_answer_for_a_moment_leaves_no_job(
-    commands: Any, batch: PretendBatch, stop: Any, monkeypatch: pytest.MonkeyPatch, operation: str
-) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
-    put(commands, "cohort7", about=BEGUN, live=WORKS)
-    batch.add("head-1", "cohort7", "head", queue="head")
-    batch.add("id-1", "cohort7", "bwa_mem")
-    lost = out_of_reach(monkeypatch, operation, 3)
-    code, out, _ = stop("--yes")
-    assert code == 0 and lost
-    assert "2 jobs ended" in out
-    assert {one["status"] for one in batch.jobs.values()} == {"FAILED"}
-
-
-def test_a_batch_that_does_not_answer_at_all_is_no_stopped_run(
-    commands: Any, batch: PretendBatch, stop: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ending, "UNREACHED", 0.0)
-    put(commands, "cohort7", about=BEGUN, live=WORKS)
-    batch.add("id-1", "cohort7", "bwa_mem")
-    out_of_reach(monkeypatch, "TerminateJobs", 1000)
-    code, _, err = stop("--yes")
-    assert code == 1
-    assert "Jobs of run cohort7 may still run, and cost money: call `terraflow stop cohort7` again." in err
-
-
-def test_a_lock_whose_renewal_got_no_answer_is_not_somebody_else_s(
-    commands: Any, batch: PretendBatch, clock: Time, stop: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(patience, "PAUSE", 0.01)
-    put(commands, "cohort7", about=BEGUN, live=WORKS)
-    batch.add("id-1", "cohort7", "bwa_mem")
-    real, writes = LockObject.write, list[None]()
-
-    def write(self: LockObject, *given: Any, **condition: str) -> str:
-        etag = real(self, *given, **condition)
-        writes.append(None)
-        if len(writes) == 2:
-            raise ReadTimeoutError(endpoint_url="https://s3")
-        return etag
-
-    monkeypatch.setattr(LockObject, "write", write)
-    monkeypatch.setattr(batches, "active", sleepy(clock, batches.active))
-    code, out, err = stop("--yes")
-    assert (code, len(writes) > 2) == (0, True), err
-    assert "1 job ended" in out
-
-
-def sleepy(clock: Time, real: Callable[..., Any]) -> Callable[..., Any]:
-    """Let time pass before Batch answers, so that the lock has to be renewed."""
-
-    def active(*given: Any) -> Any:
-        clock.sleep(40)
-        return real(*given)
-
-    return active

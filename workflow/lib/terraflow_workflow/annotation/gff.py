@@ -70,6 +70,10 @@ def checked(read: Callable[[], Iterable[bytes]], contigs: dict[str, int], name: 
         print(f"warning: {name}: across the origin of a circular contig: {_some(cut)}: {CUT}", file=sys.stderr)
     if absent:
         print(f"{name}: not in the reference, and so not used: {_some(absent)}", file=sys.stderr)
+    if set(left_out) == {OWN_CODE} and not survey.coding.keys() - without:
+        raise AnnotationError(
+            f"{name}: all coding transcripts lie on the mitochondrion; {OWN_CODE}: leave annotation.gff empty"
+        )
     if not survey.coding.keys() - without:
         what = "no coding transcript is left" if left_out else "has no transcript as bcftools csq knows them"
         raise AnnotationError(f"{name}: {what}; {ENSEMBL}")

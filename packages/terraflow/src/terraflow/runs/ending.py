@@ -48,7 +48,7 @@ QUIET = 6.0
 # Seconds that a head elsewhere takes at most to see that it has lost the lock, besides the time between renewals.
 SLACK = 15.0
 TRIES = 20
-# Seconds for which AWS Batch is asked again while it is out of reach.
+# Seconds for which AWS is asked again while it is out of reach.
 UNREACHED = 300.0
 
 
@@ -83,7 +83,7 @@ class Ending:
         """`say` gets a line for each step."""
         self._stack, self._name, self._s3, self._batch, self._say = stack, name, s3, batch, say
         self._clock = clock or Clock()
-        self._patiently = Patience(say, "AWS Batch", longest=UNREACHED)
+        self._patiently = Patience(say, "AWS", longest=UNREACHED)
         self._lock = LockObject(s3, stack.bucket, f"{find.FOLDER}{name}/{head.NAME}")
         self._asked: set[str] = set()
         # When the lock was written; None before it is taken.
